@@ -1,0 +1,1 @@
+//! Reconcilers: one folder per kind, each `observe -> decide -> act`.

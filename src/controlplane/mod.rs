@@ -1,0 +1,1 @@
+//! Embedded control plane: the Kubernetes REST API in this process.

@@ -1,0 +1,1 @@
+//! The desktop session over VNC: frames proved fresh, input that lands.

@@ -1,0 +1,1 @@
+//! The lab: a Proxmox-compatible API over local QEMU.

@@ -1,0 +1,1 @@
+//! What a run leaves behind: event log, screenshots, report, JUnit.

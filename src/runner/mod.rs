@@ -1,0 +1,1 @@
+//! Carries one scenario out on one desktop; emits events; returns an outcome.

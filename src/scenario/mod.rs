@@ -1,0 +1,1 @@
+//! The scenario language: loading, checking, templating. No I/O but reading files.

@@ -1,0 +1,1 @@
+//! The web page: runs with status, steps and screenshots; read-only.

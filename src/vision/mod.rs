@@ -1,0 +1,1 @@
+//! Finding and judging things in a frame: OCR, vision models.
