@@ -1,1 +1,109 @@
-//! Custom resource types, one file per kind.
+//! Custom resource types of group `mosdat.dev/v1alpha1`, one file per kind.
+//!
+//! These structs are the only definition of the kinds: `mosdat crds` prints what they generate, and the doc
+//! comments here become the descriptions that `kubectl explain` shows. This folder knows no client and does no I/O.
+
+mod cluster;
+mod common;
+mod gpu;
+mod run;
+mod scenario;
+mod vision;
+mod vm;
+
+pub use cluster::*;
+pub use common::*;
+pub use gpu::*;
+pub use run::*;
+pub use scenario::*;
+pub use vision::*;
+pub use vm::*;
+
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use kube::CustomResourceExt;
+
+/// API group of every kind.
+pub const GROUP: &str = "mosdat.dev";
+/// Version served and stored.
+pub const VERSION: &str = "v1alpha1";
+/// Finalizer that keeps an object until what it made in the outside world is gone.
+pub const FINALIZER: &str = "mosdat.dev/cleanup";
+
+/// The definitions of all kinds, in the order of their names.
+pub fn crds() -> Vec<CustomResourceDefinition> {
+    let mut all = vec![
+        FunctionalTestRun::crd(),
+        GpuProfile::crd(),
+        ProxmoxCluster::crd(),
+        ProxmoxVM::crd(),
+        Scenario::crd(),
+        VisionProvider::crd(),
+    ];
+    all.sort_by(|a, b| a.metadata.name.cmp(&b.metadata.name));
+    all
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_kind_is_namespaced_described_and_has_short_name_category_and_columns() {
+        for crd in crds() {
+            let name = crd.metadata.name.clone().unwrap_or_default();
+            assert_eq!(crd.spec.scope, "Namespaced", "{name}");
+            assert_eq!(
+                crd.spec.names.categories.as_deref(),
+                Some(&["mosdat".to_string()][..]),
+                "{name}"
+            );
+            assert_eq!(crd.spec.names.short_names.as_ref().map(Vec::len), Some(1), "{name}");
+            for v in &crd.spec.versions {
+                assert!(
+                    v.additional_printer_columns.as_ref().is_some_and(|c| !c.is_empty()),
+                    "{name}"
+                );
+                let schema = v
+                    .schema
+                    .as_ref()
+                    .and_then(|s| s.open_api_v3_schema.as_ref())
+                    .expect("schema");
+                assert!(
+                    schema
+                        .description
+                        .as_ref()
+                        .is_some_and(|d| !d.starts_with("Auto-generated")),
+                    "{name}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn fields_are_described() {
+        fn walk(path: &str, v: &serde_json::Value, missing: &mut Vec<String>) {
+            if let Some(props) = v.get("properties").and_then(|p| p.as_object()) {
+                for (k, p) in props {
+                    let path = format!("{path}.{k}");
+                    // Conditions come from k8s-openapi with their own descriptions; metadata is the server's.
+                    if k == "metadata" || k == "apiVersion" || k == "kind" {
+                        continue;
+                    }
+                    if p.get("description").is_none() && path.matches('.').count() > 1 {
+                        missing.push(path.clone());
+                    }
+                    walk(&path, p, missing);
+                }
+            }
+            if let Some(items) = v.get("items") {
+                walk(&format!("{path}[]"), items, missing);
+            }
+        }
+        let mut missing = Vec::new();
+        for crd in crds() {
+            let v = serde_json::to_value(&crd.spec.versions[0].schema).expect("schema");
+            walk(&crd.spec.names.kind, &v["openAPIV3Schema"], &mut missing);
+        }
+        assert!(missing.is_empty(), "fields without a description: {missing:#?}");
+    }
+}

@@ -1,0 +1,47 @@
+//! `Scenario`: the test itself, in the scenario language.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use kube::{CustomResource, KubeSchema};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// A test in the scenario language: inputs, steps, and what to do before and after.
+#[derive(CustomResource, Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
+#[kube(
+    group = "mosdat.dev",
+    version = "v1alpha1",
+    kind = "Scenario",
+    plural = "scenarios",
+    shortname = "scn",
+    category = "mosdat",
+    namespaced,
+    status = "ScenarioStatus",
+    derive = "PartialEq",
+    doc = "A test in the scenario language: inputs, steps, and what to do before and after.",
+    printcolumn(name = "Title", type_ = "string", json_path = ".spec.name"),
+    printcolumn(
+        name = "Valid",
+        type_ = "string",
+        json_path = ".status.conditions[?(@.type==\"Ready\")].status"
+    ),
+    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
+)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ScenarioSpec {
+    /// Title for people.
+    #[schemars(length(min = 1, max = 253))]
+    pub name: String,
+}
+
+/// What was last found out about the scenario.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ScenarioStatus {
+    /// Generation of the spec that this status speaks about.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed_generation: Option<i64>,
+    /// `Ready`: the scenario loads without errors; else the message lists them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
+    pub conditions: Vec<Condition>,
+}

@@ -1,0 +1,94 @@
+//! `VisionProvider`: what looks at the screen.
+
+use super::SecretKeyRef;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use kube::{CustomResource, KubeSchema};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// How things are found on the screen and judged: text recognition, a vision model, or first one and then the other.
+#[derive(CustomResource, Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
+#[kube(
+    group = "mosdat.dev",
+    version = "v1alpha1",
+    kind = "VisionProvider",
+    plural = "visionproviders",
+    shortname = "vis",
+    category = "mosdat",
+    namespaced,
+    status = "VisionProviderStatus",
+    derive = "PartialEq",
+    doc = "How things are found on the screen and judged: text recognition, a vision model, or first one and then the other.",
+    printcolumn(name = "OCR", type_ = "boolean", json_path = ".spec.ocr"),
+    printcolumn(name = "Model", type_ = "string", json_path = ".spec.openai.locateModel"),
+    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
+)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[x_kube(
+    validation = Rule::new("self.ocr || has(self.openai)")
+        .message("enable ocr, or configure openai, or both (then quoted text is looked for by OCR first)")
+)]
+pub struct VisionProviderSpec {
+    /// Read text with the built-in recogniser, before any model is asked.
+    #[serde(default = "yes")]
+    pub ocr: bool,
+    /// A vision model behind an OpenAI-compatible chat completions API.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub openai: Option<OpenAiSpec>,
+}
+
+fn yes() -> bool {
+    true
+}
+
+/// A vision model behind an OpenAI-compatible API.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct OpenAiSpec {
+    /// Base URLs such as `http://gpu-box:8080/v1`, in the order of failing over.
+    #[schemars(length(min = 1, max = 8))]
+    pub base_urls: Vec<String>,
+    /// Model that answers where something is.
+    #[schemars(length(min = 1, max = 256))]
+    pub locate_model: String,
+    /// Model that answers whether something is true; without it the locating one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub judge_model: Option<String>,
+    /// What the locating model's numbers mean.
+    pub coordinates: CoordinateConvention,
+    /// The API key, where one is needed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub api_key_secret_ref: Option<SecretKeyRef>,
+    /// Seconds that one answer may take.
+    #[serde(default = "default_timeout")]
+    #[schemars(range(min = 1, max = 600))]
+    pub timeout_seconds: u32,
+}
+
+fn default_timeout() -> u32 {
+    90
+}
+
+/// What a model's coordinates mean.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum CoordinateConvention {
+    /// 0 to 1000 of the picture's width and height.
+    Normalised1000,
+    /// 0.0 to 1.0 of the picture's width and height.
+    Fraction,
+    /// Pixels of the picture as it was sent.
+    Pixels,
+}
+
+/// What was last seen of the provider.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct VisionProviderStatus {
+    /// Generation of the spec that this status speaks about.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed_generation: Option<i64>,
+    /// `Ready`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
+    pub conditions: Vec<Condition>,
+}

@@ -1,0 +1,219 @@
+//! `ProxmoxVM`: a virtual machine, cloned from a template.
+
+use super::{Holder, LocalRef};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+use kube::{CustomResource, KubeSchema};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// A virtual machine on a Proxmox VE cluster, cloned from a template, with a GPU where asked.
+#[derive(CustomResource, Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
+#[kube(
+    group = "mosdat.dev",
+    version = "v1alpha1",
+    kind = "ProxmoxVM",
+    plural = "proxmoxvms",
+    singular = "proxmoxvm",
+    shortname = "pvm",
+    category = "mosdat",
+    namespaced,
+    status = "ProxmoxVMStatus",
+    derive = "PartialEq",
+    doc = "A virtual machine on a Proxmox VE cluster, cloned from a template, with a GPU where asked.",
+    printcolumn(name = "Phase", type_ = "string", json_path = ".status.phase"),
+    printcolumn(name = "VMID", type_ = "integer", json_path = ".status.vmid"),
+    printcolumn(name = "Node", type_ = "string", json_path = ".status.node"),
+    printcolumn(name = "IP", type_ = "string", json_path = ".status.ip"),
+    printcolumn(name = "GPU", type_ = "string", json_path = ".status.gpu"),
+    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
+)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ProxmoxVMSpec {
+    /// The cluster that runs it.
+    #[x_kube(validation = Rule::new("self == oldSelf").message("clusterRef is immutable"))]
+    pub cluster_ref: LocalRef,
+    /// Where the VM comes from.
+    #[x_kube(validation = Rule::new("self == oldSelf").message("source is immutable"))]
+    pub source: VmSource,
+    /// What differs from the template's hardware.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hardware: Option<VmHardware>,
+    /// Pool from which the VM gets a device.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[x_kube(validation = Rule::new("self == oldSelf").message("gpuProfileRef is immutable"))]
+    pub gpu_profile_ref: Option<LocalRef>,
+    /// What becomes of the VM when this object is deleted.
+    #[serde(default)]
+    pub deletion_policy: DeletionPolicy,
+}
+
+/// Where a VM comes from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct VmSource {
+    /// Clone a template.
+    pub clone: CloneSource,
+}
+
+/// A template to clone.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[x_kube(validation = Rule::new("has(self.template) != has(self.vmid)").message("set exactly one of template, vmid"))]
+pub struct CloneSource {
+    /// Name of the template; must be unique in the cluster.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 253))]
+    pub template: Option<String>,
+    /// VMID of the template.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 100, max = 999999999))]
+    pub vmid: Option<u32>,
+    /// `Linked` shares the template's disk, `Full` copies it.
+    #[serde(default)]
+    pub mode: CloneMode,
+    /// Storage for a full clone's disks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub storage: Option<String>,
+    /// Node for the clone; without it the cluster's default, else the template's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub node: Option<String>,
+}
+
+/// How disks are cloned.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum CloneMode {
+    /// Share the template's disk and write only what differs.
+    #[default]
+    Linked,
+    /// Copy everything.
+    Full,
+}
+
+/// What differs from the template's hardware.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct VmHardware {
+    /// CPU cores.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 512))]
+    pub cores: Option<u32>,
+    /// Memory in MiB.
+    #[serde(default, skip_serializing_if = "Option::is_none", rename = "memoryMiB")]
+    #[schemars(range(min = 128, max = 4194304))]
+    pub memory_mib: Option<u32>,
+}
+
+/// What becomes of the VM when the object is deleted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum DeletionPolicy {
+    /// Stop and destroy it.
+    #[default]
+    Delete,
+    /// Stop it and leave it.
+    Stop,
+    /// Leave it as it is.
+    Retain,
+}
+
+/// What is known of the VM.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ProxmoxVMStatus {
+    /// Generation of the spec that this status speaks about.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed_generation: Option<i64>,
+    /// `Ready`, `Reconciling`, `Stalled`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
+    pub conditions: Vec<Condition>,
+    /// Summary of the conditions for people.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub phase: Option<VmPhase>,
+    /// VMID; planned before the clone is asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vmid: Option<u32>,
+    /// Node that has it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub node: Option<String>,
+    /// Address of the guest, as its agent reports it for the VM's own network card.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ip: Option<String>,
+    /// Name of the leased device.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gpu: Option<String>,
+    /// The write that is about to be made or being made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub intent: Option<VmIntent>,
+    /// Screen of the console.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub display: Option<VmDisplay>,
+    /// Who uses the VM now.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub holder: Option<Holder>,
+    /// When the VM was first `Ready`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ready_at: Option<Time>,
+    /// Consecutive failures of the present action; drives the back-off.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failures: Option<u32>,
+}
+
+/// Where a VM stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum VmPhase {
+    /// Waits for something: the cluster, a GPU.
+    Pending,
+    /// Being cloned.
+    Cloning,
+    /// Being configured.
+    Configuring,
+    /// Being started.
+    Starting,
+    /// Started; the guest does not answer yet.
+    Booting,
+    /// The guest and the console answer.
+    Ready,
+    /// Not running although it should be.
+    Stopped,
+    /// Being stopped or destroyed.
+    Deleting,
+    /// Cannot go on without help; the `Stalled` condition says why.
+    Failed,
+}
+
+/// A write to Proxmox, noted before it is made.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct VmIntent {
+    /// What is being done.
+    pub action: VmAction,
+    /// When it was decided.
+    pub at: Time,
+    /// The Proxmox task, once its UPID is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub upid: Option<String>,
+}
+
+/// Writes that are made to a VM.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum VmAction {
+    /// Clone the template to the planned VMID.
+    Clone,
+    /// Write name, tags, hardware and devices.
+    Configure,
+    /// Start the VM.
+    Start,
+    /// Stop the VM.
+    Stop,
+    /// Destroy the VM.
+    Destroy,
+}
+
+/// Screen of the console.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct VmDisplay {
+    /// Pixels from left to right.
+    pub width: u32,
+    /// Pixels from top to bottom.
+    pub height: u32,
+}
