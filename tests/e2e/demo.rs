@@ -1,7 +1,7 @@
 //! The quick start: a passing and a failing run, and what they leave behind.
 
 use crate::harness::*;
-use crate::kube;
+use crate::support;
 use std::time::Duration;
 
 #[test]
@@ -9,7 +9,7 @@ fn quick_start_passes_and_fails_as_it_should() {
     ensure_template();
     let dir = tempfile::tempdir().expect("temp dir");
     let up = Up::start(dir.path(), &[]);
-    let tool = kube::kubectl();
+    let tool = support::binaries().join("kubectl");
 
     let passing = up.run(&["examples/quickstart/scenario.yaml", "examples/quickstart/passing.yaml"]);
     assert_eq!(passing.status.code(), Some(0), "{}\n{}", text(&passing), log(&up.state));

@@ -7,6 +7,6 @@ mod bad_input;
 mod demo;
 mod harness;
 #[path = "../support/kube.rs"]
-mod kube;
+mod support;
 mod real_kube;
 mod recovery;

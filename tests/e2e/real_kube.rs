@@ -1,28 +1,24 @@
 //! The same runs against a real kube-apiserver, with a controller that has only its own rights.
 
 use crate::harness::*;
-use crate::kube::RealKube;
+use crate::support::RealKube;
 use std::io::{BufRead, BufReader};
 use std::process::Stdio;
 use std::time::Duration;
 
-#[test]
-fn the_controller_works_on_a_real_control_plane() {
+#[tokio::test(flavor = "multi_thread")]
+async fn the_controller_works_on_a_real_control_plane() {
     ensure_template();
-    let kube = RealKube::start();
-    let admin = kube.kubeconfig.clone();
+    let kube = RealKube::start().await;
+    let (admin, tool) = (kube.kubeconfig().to_path_buf(), kube.kubectl_path());
     let dir = tempfile::tempdir().expect("temp dir");
     let ok = |args: &[&str]| {
-        let out = kubectl(&kube.kubectl, &admin, args);
+        let out = kubectl(&tool, &admin, args);
         assert!(out.status.success(), "kubectl {args:?}: {}", text(&out));
         text(&out)
     };
-    ok(&["apply", "--server-side", "-f", root().join("crds").to_str().expect("path")]);
-    ok(&["wait", "--for=condition=Established", "crd", "--all", "--timeout=30s"]);
-    let rights = dir.path().join("rbac.yaml");
-    std::fs::write(&rights, command(MOSDAT).arg("rbac").output().expect("mosdat rbac").stdout).expect("write");
-    ok(&["apply", "-f", rights.to_str().expect("path")]);
-    let controller_config = kube.user("mosdat-controller", "mosdat-controller");
+    assert!(kube.apply_crds().await >= 6);
+    let controller_config = kube.controller_kubeconfig("mosdat-system", "mosdat-controller").await;
 
     // The lab on its own, as a Proxmox would be.
     let lab_state = dir.path().join("lab");
@@ -72,7 +68,7 @@ fn the_controller_works_on_a_real_control_plane() {
         ok(&["apply", "-f", "examples/quickstart/scenario.yaml"]);
         ok(&["apply", "-f", file]);
         let run = wait_for("the run to be done", Duration::from_secs(240), || {
-            let run = get(&kube.kubectl, &admin, "ftr", name)?;
+            let run = get(&tool, &admin, "ftr", name)?;
             (run["status"]["phase"] == "Done").then_some(run)
         });
         let log = std::fs::read_to_string(dir.path().join("controller.log")).unwrap_or_default();

@@ -1,7 +1,7 @@
 //! kill -9 in mid-run: the run is taken up, the interrupted attempt is an infrastructure error, nothing is left over.
 
 use crate::harness::*;
-use crate::kube;
+use crate::support;
 use std::time::Duration;
 
 #[test]
@@ -9,7 +9,7 @@ fn a_killed_up_takes_its_run_up_again_on_a_clean_vm() {
     ensure_template();
     let dir = tempfile::tempdir().expect("temp dir");
     let up = Up::start(dir.path(), &[]);
-    let tool = kube::kubectl();
+    let tool = support::binaries().join("kubectl");
     let mut follower = up.run_in_background(&["examples/quickstart/scenario.yaml", "examples/quickstart/passing.yaml"]);
     wait_for("the run to be running", Duration::from_secs(120), || {
         let run = get(&tool, &up.kubeconfig(), "ftr", "quickstart-passing")?;
