@@ -32,7 +32,7 @@ HELM_PARTS=("helm|helm.sh/helm/v4/cmd/helm|helm|$HELM_FLAGS|95")
 ensure_go() {
   local have
   # 1.21 is the first Go that fetches the newer toolchain a go.mod asks for.
-  have=$(command -v go >/dev/null && go env GOVERSION 2>/dev/null | sed 's/^go//' || true)
+  have=$(go env GOVERSION 2>/dev/null | sed 's/^go//' || true) # none at all: empty
   if [ -n "$have" ] && version_at_least "$have" 1.21; then return; fi
   say "Go 1.21 or later is needed (found: ${have:-none})"
   if ! apt_ensure_backports "builds the Kubernetes binaries" golang-go; then

@@ -12,6 +12,7 @@ export MOSDAT_CACHE
 if [ "${CI:-}" = true ] && [ -z "${CARGO_TARGET_DIR:-}" ]; then
   export CARGO_TARGET_DIR=$MOSDAT_CACHE/target
 fi
+# shellcheck disable=SC2034 # for the scripts that source this
 TARGET_DIR=${CARGO_TARGET_DIR:-target}
 
 # Where installers put things that a non-login shell may not have on its PATH.
@@ -89,10 +90,12 @@ apt_backports() {
   local suite mirror keyring file=/etc/apt/sources.list.d/mosdat-backports.sources
   suite=$(debian_codename)-backports
   [ "$suite" != -backports ] || die "cannot tell this Debian's code name from /etc/os-release"
-  if ! apt-get indextargets --format '$(SUITE)' 'Created-By: Packages' | grep -qx -e "$suite" -e "${suite%-backports}-backports"; then
+  # shellcheck disable=SC2016 # the $(...) are apt's own fields
+  if ! apt-get indextargets --format '$(CODENAME) $(RELEASE)' 'Created-By: Packages' | grep -qw -e "$suite"; then
     # The Debian archive, not its security archive and not a third party's.
-    mirror=$(apt-get indextargets --format '$(SITE)|$(REPO_URI)|$(SUITE)|$(RELEASE)' 'Created-By: Packages' |
-      awk -F'|' -v suite="${suite%-backports}" '($3 == suite || $4 == suite) && $2 ~ /\/debian\/?$/ {print $2; exit}')
+    # shellcheck disable=SC2016
+    mirror=$(apt-get indextargets --format '$(REPO_URI)|$(CODENAME)|$(RELEASE)' 'Created-By: Packages' |
+      awk -F'|' -v suite="${suite%-backports}" '($2 == suite || $3 == suite) && $1 ~ /\/debian\/?$/ {print $1; exit}')
     [ -n "$mirror" ] || die "no Debian archive for ${suite%-backports} among this machine's apt sources; add $suite by hand"
     keyring=/usr/share/keyrings/debian-archive-keyring.gpg
     say "adding $suite of this machine's own mirror as $file"

@@ -60,19 +60,29 @@ impl RealKube {
     /// The control plane that all tests of this binary share, started by the first one that asks.
     pub async fn shared() -> &'static RealKube {
         static SHARED: tokio::sync::OnceCell<RealKube> = tokio::sync::OnceCell::const_new();
-        static AT_EXIT: Mutex<Option<PathBuf>> = Mutex::new(None);
-        extern "C" fn remove_folder() {
-            // Statics are never dropped. The processes end with this one by their death signal.
-            if let Some(dir) = AT_EXIT.lock().ok().and_then(|mut dir| dir.take()) {
-                let _ = fs::remove_dir_all(dir);
+        static AT_EXIT: Mutex<Option<(PathBuf, Vec<i32>)>> = Mutex::new(None);
+        // Statics are never dropped. Should the process be killed before this runs, its children's death signal
+        // ends them and only the folder stays.
+        extern "C" fn end() {
+            let Some((dir, pids)) = AT_EXIT.lock().ok().and_then(|mut shared| shared.take()) else {
+                return;
+            };
+            for pid in pids {
+                // SAFETY: these are our own children, which nobody else waits for.
+                unsafe {
+                    libc::kill(pid, libc::SIGKILL);
+                    libc::waitpid(pid, std::ptr::null_mut(), 0);
+                }
             }
+            let _ = fs::remove_dir_all(dir);
         }
         SHARED
             .get_or_init(|| async {
                 let kube = RealKube::start().await;
-                *AT_EXIT.lock().unwrap() = Some(kube.dir.clone());
-                // SAFETY: the handler touches only its own static and the file system.
-                unsafe { libc::atexit(remove_folder) };
+                let pids = kube.children.iter().map(|(_, child)| child.id() as i32).collect();
+                *AT_EXIT.lock().unwrap() = Some((kube.dir.clone(), pids));
+                // SAFETY: the handler touches only its own static, its own children and the file system.
+                unsafe { libc::atexit(end) };
                 kube
             })
             .await
