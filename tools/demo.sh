@@ -29,7 +29,7 @@ stop() {
 trap stop EXIT
 trap 'stop; echo; echo "stopped"; exit 130' INT TERM
 
-up_is_ready() { [ -s "$STATE/kubeconfig" ] && [ -s "$STATE/page.url" ] && grep -q '^ready' "$UP_LOG"; }
+up_is_ready() { [ -s "$STATE/kubeconfig" ] && [ -s "$STATE/page.url" ] && grep -q "is ready" "$UP_LOG"; }
 
 tools/setup.sh demo
 

@@ -12,11 +12,7 @@ pub struct CrdsArgs {
 }
 
 #[derive(clap::Args)]
-pub struct RbacArgs {
-    /// Name of the ClusterRole.
-    #[arg(long, default_value = "mosdat-controller")]
-    name: String,
-}
+pub struct RbacArgs {}
 
 pub fn crds(args: CrdsArgs) -> anyhow::Result<u8> {
     let mut all = String::new();
@@ -38,8 +34,8 @@ pub fn crds(args: CrdsArgs) -> anyhow::Result<u8> {
     Ok(exit::PASSED)
 }
 
-pub fn rbac(args: RbacArgs) -> anyhow::Result<u8> {
-    print!("{}", yaml(&crate::controller::rbac::cluster_role(&args.name))?);
+pub fn rbac(_: RbacArgs) -> anyhow::Result<u8> {
+    print!("{}", yaml(&crate::controller::rbac::rules())?);
     Ok(exit::PASSED)
 }
 

@@ -65,7 +65,7 @@ enum Command {
     Lab(lab::Args),
     /// Print the custom resource definitions.
     Crds(crds::CrdsArgs),
-    /// Print the ClusterRole that the controller needs.
+    /// Print the RBAC rules that the controller needs.
     Rbac(crds::RbacArgs),
 }
 
