@@ -56,8 +56,15 @@ apt_lists_fresh() {
 
 apt_update() { as_root apt-get update -q >/dev/null || die "apt-get update failed; check this machine's package sources."; }
 
+# Never at the price of another package: then it fails, and the caller has another way or says so.
 apt_get() {
-  as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends -o Dpkg::Use-Pty=0 "$@"
+  as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends --no-remove -o Dpkg::Use-Pty=0 "$@"
+}
+
+# apt_candidate NAME: the version that apt would install, or nothing.
+apt_candidate() {
+  apt_lists_fresh || apt_update
+  apt-cache policy "$1" | awk '$1 == "Candidate:" && $2 != "(none)" {print $2}'
 }
 
 # apt_ensure WHY PACKAGE...: installs what is missing and says so in one line. Nothing missing: silent and fast.

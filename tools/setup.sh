@@ -20,7 +20,7 @@ setup_build() {
   have=$(rust_have)
 
   say "Rust $RUST_WANTED or later is needed (found: ${have:-none})"
-  if ! command -v rustup >/dev/null && apt-cache show rustup >/dev/null 2>&1; then
+  if ! command -v rustup >/dev/null && [ -n "$(apt_candidate rustup)" ]; then
     apt_ensure "brings Rust $RUST_WANTED" rustup || true
   fi
   if command -v rustup >/dev/null; then
@@ -31,7 +31,7 @@ setup_build() {
   else
     # A Debian that is new enough has it as a package.
     local candidate
-    candidate=$(apt-cache policy cargo 2>/dev/null | awk '/Candidate:/ {print $2}')
+    candidate=$(apt_candidate cargo)
     if [ -n "$candidate" ] && version_at_least "${candidate%%+*}" "$RUST_WANTED"; then
       apt_ensure "the Rust compiler" cargo rustc rustfmt rust-clippy
     fi
