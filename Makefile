@@ -22,7 +22,7 @@ kube: ## a real Kubernetes control plane for the tests (once per machine, about 
 	@tools/kube.sh && tools/kube.sh helm
 
 bench: ## measurements
-	@cargo bench --bench '*'
+	@tools/numbers.sh
 
 setup: ## installs what the demo and the tests need, if it is missing
 	@tools/setup.sh test
