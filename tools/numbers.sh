@@ -15,7 +15,7 @@ trap finish EXIT
 
 now() { date +%s.%N; }
 since() { echo "$(now) - $1" | bc; }
-kubectl=$(command -v "${MOSDAT_KUBECTL:-$CACHE/kube/v1.36.3/kubectl}" || command -v kubectl) || die "kubectl is missing: run 'make kube'"
+kubectl=$(command -v "${MOSDAT_KUBECTL:-$MOSDAT_CACHE/kube/v1.36.3/kubectl}" || command -v kubectl) || die "kubectl is missing: run 'make kube'"
 k() { "$kubectl" --kubeconfig "$state/kubeconfig" "$@"; }
 
 start=$(now)
