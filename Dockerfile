@@ -31,4 +31,4 @@ USER 65532:65532
 WORKDIR /var/lib/mosdat
 EXPOSE 8080
 ENTRYPOINT ["/usr/local/bin/mosdat"]
-CMD ["controller", "--listen=0.0.0.0:8080", "--state=/var/lib/mosdat"]
+CMD ["controller", "--listen=0.0.0.0:8080", "--artifacts=/var/lib/mosdat/artifacts"]

@@ -18,7 +18,7 @@ generate: ## crds/ and the chart's generated parts, from the Rust types
 lint: ## formatting, clippy, shellcheck
 	@tools/test.sh lint
 
-kube: ## a real Kubernetes control plane for the tests (once per machine, about 7 minutes)
+kube: ## a real Kubernetes control plane for the tests (once per machine, about 9 minutes)
 	@tools/kube.sh && tools/kube.sh helm
 
 bench: ## measurements

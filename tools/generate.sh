@@ -12,19 +12,8 @@ mkdir "$scratch/crds" "$scratch/generated"
 cargo build --quiet --bin mosdat
 mosdat=$TARGET_DIR/debug/mosdat
 
-# One file per kind, named by its plural.
-"$mosdat" crds >"$scratch/all.yaml"
-awk -v dir="$scratch/crds" '
-  function flush() {
-    if (name != "") { printf "%s", text > (dir "/" name ".yaml"); close(dir "/" name ".yaml") }
-    text = ""; name = ""
-  }
-  /^---/ { flush(); next }
-  { text = text $0 "\n" }
-  name == "" && /^  name: / { name = $2; sub(/\.mosdat\.dev$/, "", name) }
-  END { flush() }
-' "$scratch/all.yaml"
-[ -n "$(ls "$scratch/crds")" ] || die "'mosdat crds' printed no kind"
+"$mosdat" crds --output-dir "$scratch/crds" # one file per kind, named by its plural
+[ -n "$(ls "$scratch/crds")" ] || die "'mosdat crds' wrote no kind"
 "$mosdat" rbac >"$scratch/generated/rules.yaml"
 [ -s "$scratch/generated/rules.yaml" ] || die "'mosdat rbac' printed no rule"
 

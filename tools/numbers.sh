@@ -14,8 +14,8 @@ finish() {
 trap finish EXIT
 
 now() { date +%s.%N; }
-since() { echo "$(now) - $1" | bc; }
-kubectl=$(command -v "${MOSDAT_KUBECTL:-$MOSDAT_CACHE/kube/v1.36.3/kubectl}" || command -v kubectl) || die "kubectl is missing: run 'make kube'"
+since() { awk -v from="$1" -v to="$(now)" 'BEGIN {print to - from}'; }
+kubectl=$(command -v "$(tools/kube.sh path)/kubectl" || command -v kubectl) || die "kubectl is missing: run 'make kube'"
 k() { "$kubectl" --kubeconfig "$state/kubeconfig" "$@"; }
 
 start=$(now)

@@ -56,7 +56,7 @@ template() { "$TARGET_DIR/debug/mosdat" lab template build; }
 
 # Cheap and telling ones first; areas without a place in this list go before the end-to-end one.
 areas() {
-  local name known="layers api scenario controlplane proxmox kube results runner controller desktop vision guest lab server cli e2e"
+  local name known="layers docs api scenario controlplane parity kube proxmox results runner controller desktop vision guest lab server cli e2e"
   local -a found=()
   for name in tests/*.rs tests/*/main.rs; do
     [ -e "$name" ] || continue

@@ -127,7 +127,7 @@ async fn the_controllers_account_may_do_what_it_needs_and_no_more() {
         ("create", "proxmoxvms.mosdat.dev"),
         ("get", "secrets"),
         ("create", "events"),
-        ("update", "leases.coordination.k8s.io"),
+        ("patch", "functionaltestruns.mosdat.dev"),
     ] {
         assert!(may(verb, resource).await, "the controller may not {verb} {resource}");
     }
