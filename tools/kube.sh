@@ -43,14 +43,13 @@ ensure_go() {
   version_at_least "$have" 1.21 || die "go on the PATH is $have; 1.21 or later is needed"
 }
 
+# For a subshell of its own: it changes folder and does not return.
 build_one() { # folder package output flags
-  local scratch=$ROOT/.go-build
-  (
-    cd "tools/kube/$1"
-    # Reproducible (no paths), pinned (go.sum), and polite to whoever else uses the machine.
-    GOTOOLCHAIN=auto GOFLAGS='-mod=readonly -trimpath -buildvcs=false' CGO_ENABLED=0 GOCACHE=$scratch \
-      nice -n 10 go build -ldflags "$4" -o "$3" "$2"
-  )
+  cd "tools/kube/$1"
+  # Reproducible (no paths), pinned (go.sum), and polite to whoever else uses the machine.
+  export GOTOOLCHAIN=auto GOFLAGS='-mod=readonly -trimpath -buildvcs=false' CGO_ENABLED=0 GOCACHE=$ROOT/.go-build
+  # exec: so that it is go itself that an interrupt ends.
+  exec nice -n 10 go build -ldflags "$4" -o "$3" "$2"
 }
 
 build() { # destination part...
@@ -91,6 +90,8 @@ case "${1:-kube}" in
         [ -x "$KUBEBUILDER_ASSETS/$binary" ] || die "KUBEBUILDER_ASSETS is set, but $KUBEBUILDER_ASSETS/$binary is not there"
       done
       say "using KUBEBUILDER_ASSETS=$KUBEBUILDER_ASSETS"
+      # Assets made for controller tests leave this one out.
+      [ -x "$KUBEBUILDER_ASSETS/kube-controller-manager" ] || build "$DIR" "${KUBE_PARTS[2]}"
       exit
     fi
     build "$DIR" "${KUBE_PARTS[@]}"

@@ -51,7 +51,11 @@ pub fn read(paths: &[PathBuf]) -> Result<Vec<Document>, Vec<String>> {
     if problems.is_empty() && documents.is_empty() {
         problems.push("no document in the files given".into());
     }
-    if problems.is_empty() { Ok(documents) } else { Err(problems) }
+    if problems.is_empty() {
+        Ok(documents)
+    } else {
+        Err(problems)
+    }
 }
 
 fn files(paths: &[PathBuf], problems: &mut Vec<String>) -> Vec<PathBuf> {
@@ -84,7 +88,10 @@ fn split(text: &str) -> Vec<(usize, String)> {
     let mut out: Vec<(usize, String)> = Vec::new();
     let (mut start, mut body) = (0, String::new());
     let mut flush = |start: usize, body: &mut String| {
-        if body.lines().any(|l| !l.trim().is_empty() && !l.trim_start().starts_with('#')) {
+        if body
+            .lines()
+            .any(|l| !l.trim().is_empty() && !l.trim_start().starts_with('#'))
+        {
             out.push((start + 1, format!("{}{}", "\n".repeat(start), body)));
         }
         body.clear();
@@ -109,7 +116,10 @@ fn document(file: &Path, line: usize, text: &str) -> Result<Document, Vec<String
     if value.get("apiVersion").is_none() || value.get("kind").and_then(Value::as_str) == Some("Scenario") {
         let scenario = Scenario::from_str(&origin, text).map_err(|e| lines(&e))?;
         if value.get("apiVersion").is_none() {
-            return Ok(Document { place, body: Body::Scenario(Box::new(scenario.spec().clone())) });
+            return Ok(Document {
+                place,
+                body: Body::Scenario(Box::new(scenario.spec().clone())),
+            });
         }
     }
     let object: DynamicObject =
@@ -121,11 +131,14 @@ fn document(file: &Path, line: usize, text: &str) -> Result<Document, Vec<String
     if kind == "FunctionalTestRun"
         && let Some(inline) = value.pointer("/spec/scenario/inline")
     {
-        let spec: ScenarioSpec = serde_json::from_value(inline.clone())
-            .map_err(|e| vec![format!("{place}: spec.scenario.inline: {e}")])?;
+        let spec: ScenarioSpec =
+            serde_json::from_value(inline.clone()).map_err(|e| vec![format!("{place}: spec.scenario.inline: {e}")])?;
         Scenario::from_spec(&spec, &format!("{place}: spec.scenario.inline")).map_err(|e| lines(&e))?;
     }
-    Ok(Document { place, body: Body::Object(Box::new(object)) })
+    Ok(Document {
+        place,
+        body: Body::Object(Box::new(object)),
+    })
 }
 
 fn lines(e: &impl std::fmt::Display) -> Vec<String> {
@@ -141,8 +154,13 @@ fn located(origin: &str, e: &serde_saphyr::Error) -> String {
 
 /// A run of a stand-alone scenario on a clone of `template` on `cluster`.
 pub fn run_of(scenario: ScenarioSpec, cluster: &str, template: &str) -> anyhow::Result<DynamicObject> {
-    let mut slug: String =
-        scenario.name.to_lowercase().chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).take(38).collect();
+    let mut slug: String = scenario
+        .name
+        .to_lowercase()
+        .chars()
+        .map(|c| if c.is_ascii_alphanumeric() { c } else { '-' })
+        .take(38)
+        .collect();
     slug = slug.trim_matches('-').to_string();
     if slug.is_empty() {
         slug = "scenario".into();
@@ -169,7 +187,10 @@ pub fn run_of(scenario: ScenarioSpec, cluster: &str, template: &str) -> anyhow::
                     deletion_policy: Default::default(),
                 }),
             },
-            scenario: RunScenario { reference: None, inline: Some(scenario) },
+            scenario: RunScenario {
+                reference: None,
+                inline: Some(scenario),
+            },
             variables: Default::default(),
             secret_variables: Vec::new(),
             vision_ref: None,
@@ -185,7 +206,11 @@ pub fn run_of(scenario: ScenarioSpec, cluster: &str, template: &str) -> anyhow::
 /// Applies one object, server-side, refusing unknown fields. A run that is already done is made anew, so that
 /// running a file twice runs it twice. Answers the object as stored.
 pub async fn apply(client: &Client, namespace: &str, object: &DynamicObject) -> Result<DynamicObject, ApplyError> {
-    let types = object.types.clone().context("apiVersion or kind is missing").map_err(ApplyError::Other)?;
+    let types = object
+        .types
+        .clone()
+        .context("apiVersion or kind is missing")
+        .map_err(ApplyError::Other)?;
     let gvk = GroupVersionKind::try_from(&types).map_err(|e| ApplyError::Other(e.into()))?;
     let (resource, capabilities) = kube::discovery::pinned_kind(client, &gvk)
         .await
@@ -209,11 +234,15 @@ pub async fn apply(client: &Client, namespace: &str, object: &DynamicObject) -> 
         if done {
             let mut trial = object.clone();
             trial.metadata.name = Some(format!("{}-trial", &name[..name.len().min(40)]));
-            api.patch(&trial.name_any(), &params.clone().dry_run(), &Patch::Apply(&trial)).await.map_err(ApplyError::of)?;
+            api.patch(&trial.name_any(), &params.clone().dry_run(), &Patch::Apply(&trial))
+                .await
+                .map_err(ApplyError::of)?;
             replace_done(&api, &name).await.map_err(ApplyError::of)?;
         }
     }
-    api.patch(&name, &params, &Patch::Apply(object)).await.map_err(ApplyError::of)
+    api.patch(&name, &params, &Patch::Apply(object))
+        .await
+        .map_err(ApplyError::of)
 }
 
 async fn replace_done(api: &Api<DynamicObject>, name: &str) -> Result<(), kube::Error> {

@@ -75,7 +75,11 @@ fn changes(before: &FunctionalTestRunStatus, now: &FunctionalTestRunStatus) -> V
             _ => out.push(format!("{phase:?}")),
         }
     }
-    let known = if now.attempt == before.attempt { before.step_results.len() } else { 0 };
+    let known = if now.attempt == before.attempt {
+        before.step_results.len()
+    } else {
+        0
+    };
     out.extend(now.step_results.iter().skip(known).map(step_line));
     if now.phase == Some(RunPhase::Done) && before.phase != Some(RunPhase::Done) {
         let result = now.result.map_or("unknown", RunResult::as_str);
@@ -114,10 +118,14 @@ pub fn table(runs: &[FunctionalTestRun]) -> String {
             s.result.map_or("unknown", RunResult::as_str).to_string(),
             s.progress.unwrap_or_default(),
             s.duration_seconds.map(|d| d.to_string()).unwrap_or_default(),
-            s.artifacts.map(|a| format!("{}/{}", a.location, a.report)).unwrap_or_default(),
+            s.artifacts
+                .map(|a| format!("{}/{}", a.location, a.report))
+                .unwrap_or_default(),
         ]);
     }
-    let widths: Vec<usize> = (0..5).map(|c| rows.iter().map(|r| r[c].len()).max().unwrap_or(0)).collect();
+    let widths: Vec<usize> = (0..5)
+        .map(|c| rows.iter().map(|r| r[c].len()).max().unwrap_or(0))
+        .collect();
     let mut out = String::new();
     for row in rows {
         let cells: Vec<String> = row.iter().zip(&widths).map(|(c, w)| format!("{c:w$}")).collect();
@@ -129,7 +137,11 @@ pub fn table(runs: &[FunctionalTestRun]) -> String {
 
 /// The exit code for runs together: a failed product outweighs wrong input, and that outweighs the infrastructure.
 pub fn exit_code(results: impl IntoIterator<Item = Option<RunResult>>) -> u8 {
-    let rank = |code: u8| [exit::PASSED, exit::INFRASTRUCTURE, exit::INVALID, exit::FAILED].iter().position(|c| *c == code);
+    let rank = |code: u8| {
+        [exit::PASSED, exit::INFRASTRUCTURE, exit::INVALID, exit::FAILED]
+            .iter()
+            .position(|c| *c == code)
+    };
     results
         .into_iter()
         .map(|r| match r {
@@ -164,9 +176,21 @@ mod tests {
 
     #[test]
     fn a_change_is_told_once() {
-        let step = StepResult { id: "s01".into(), label: "x".into(), outcome: "passed".into(), duration_ms: 1500, message: None };
-        let a = FunctionalTestRunStatus { phase: Some(RunPhase::Running), ..Default::default() };
-        let b = FunctionalTestRunStatus { step_results: vec![step], ..a.clone() };
+        let step = StepResult {
+            id: "s01".into(),
+            label: "x".into(),
+            outcome: "passed".into(),
+            duration_ms: 1500,
+            message: None,
+        };
+        let a = FunctionalTestRunStatus {
+            phase: Some(RunPhase::Running),
+            ..Default::default()
+        };
+        let b = FunctionalTestRunStatus {
+            step_results: vec![step],
+            ..a.clone()
+        };
         assert_eq!(changes(&Default::default(), &a), ["Running"]);
         assert_eq!(changes(&a, &b), ["ok   s01 x (1.5 s)"]);
         assert!(changes(&b, &b).is_empty());

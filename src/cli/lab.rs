@@ -34,7 +34,9 @@ enum TemplateCommand {
 
 pub async fn run(args: Args) -> anyhow::Result<u8> {
     match args.command {
-        Command::Template { command: TemplateCommand::Build } => {
+        Command::Template {
+            command: TemplateCommand::Build,
+        } => {
             let start = std::time::Instant::now();
             let template = template::build(template::BuildOptions::default(), |p: template::Progress| {
                 println!("{:6.1}s  {p}", start.elapsed().as_secs_f64());

@@ -78,7 +78,9 @@ impl Local {
             let lab = lab::Lab::open(lab::Options::in_state(&state.join("lab")))?;
             template_ready = Some(lab.template_ready());
             let s = lab.serve().await?;
-            declare_lab(&client, &s).await.context("cannot declare the lab to the control plane")?;
+            declare_lab(&client, &s)
+                .await
+                .context("cannot declare the lab to the control plane")?;
             lab_serving = Some(s);
         }
 
@@ -112,7 +114,10 @@ impl Local {
     /// Stops the controller, then the lab with its machines, then the servers.
     pub async fn stop(self) {
         self.stop.cancel();
-        if tokio::time::timeout(std::time::Duration::from_secs(10), self.controller).await.is_err() {
+        if tokio::time::timeout(std::time::Duration::from_secs(10), self.controller)
+            .await
+            .is_err()
+        {
             tracing::warn!("the controller did not end within 10 s; going on");
         }
         if let Some(lab) = self.lab {
@@ -172,33 +177,49 @@ async fn declare_lab(client: &kube::Client, lab: &lab::Serving) -> anyhow::Resul
         ),
         ..Default::default()
     };
-    Api::<Secret>::namespaced(client.clone(), NAMESPACE).patch(&credentials, &params, &Patch::Apply(&secret)).await?;
+    Api::<Secret>::namespaced(client.clone(), NAMESPACE)
+        .patch(&credentials, &params, &Patch::Apply(&secret))
+        .await?;
     let cluster = ProxmoxCluster {
         metadata: named(LAB),
         spec: ProxmoxClusterSpec {
             endpoints: vec![lab.url.clone()],
             credentials_secret_ref: LocalRef { name: credentials },
-            tls: Some(ClusterTls { fingerprint: Some(lab.fingerprint.clone()), ..Default::default() }),
+            tls: Some(ClusterTls {
+                fingerprint: Some(lab.fingerprint.clone()),
+                ..Default::default()
+            }),
             vmid_range: VmidRange { start: 100, end: 999 },
             defaults: Some(ClusterDefaults::default()),
             limits: Default::default(),
         },
         status: None,
     };
-    Api::<ProxmoxCluster>::namespaced(client.clone(), NAMESPACE).patch(LAB, &params, &Patch::Apply(&cluster)).await?;
+    Api::<ProxmoxCluster>::namespaced(client.clone(), NAMESPACE)
+        .patch(LAB, &params, &Patch::Apply(&cluster))
+        .await?;
     let gpu = GpuProfile {
         metadata: named(LAB),
         spec: GpuProfileSpec {
             cluster_ref: LocalRef { name: LAB.into() },
-            devices: vec![GpuDevice { name: "card0".into(), mapping: lab::GPU_MAPPING.into() }],
+            devices: vec![GpuDevice {
+                name: "card0".into(),
+                mapping: lab::GPU_MAPPING.into(),
+            }],
             pcie: true,
         },
         status: None,
     };
-    Api::<GpuProfile>::namespaced(client.clone(), NAMESPACE).patch(LAB, &params, &Patch::Apply(&gpu)).await?;
+    Api::<GpuProfile>::namespaced(client.clone(), NAMESPACE)
+        .patch(LAB, &params, &Patch::Apply(&gpu))
+        .await?;
     Ok(())
 }
 
 fn named(name: &str) -> ObjectMeta {
-    ObjectMeta { name: Some(name.to_string()), namespace: Some(NAMESPACE.to_string()), ..Default::default() }
+    ObjectMeta {
+        name: Some(name.to_string()),
+        namespace: Some(NAMESPACE.to_string()),
+        ..Default::default()
+    }
 }

@@ -33,7 +33,13 @@ pub mod exit {
 #[command(name = "mosdat", version, about, disable_help_subcommand = true)]
 pub struct Cli {
     /// What is logged, in the form of `tracing` filters, such as `info,mosdat=debug`.
-    #[arg(long, global = true, env = "MOSDAT_LOG", default_value = "warn", value_name = "FILTER")]
+    #[arg(
+        long,
+        global = true,
+        env = "MOSDAT_LOG",
+        default_value = "warn",
+        value_name = "FILTER"
+    )]
     pub log: String,
     /// Form of the log.
     #[arg(long, global = true, env = "MOSDAT_LOG_FORMAT", default_value = "pretty")]
@@ -76,7 +82,9 @@ pub fn telemetry(args: &Cli) {
         eprintln!("mosdat: --log {}: {e}; using 'info'", args.log);
         EnvFilter::new("info")
     });
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr);
     // A second subscriber in one process (tests) is not an error worth stopping for.
     let _ = match args.log_format {
         LogFormat::Pretty => builder.compact().try_init(),

@@ -92,5 +92,7 @@ async fn apply_and_follow(
     if !done.is_empty() {
         print!("\n{}", follow::table(&done));
     }
-    Ok(follow::exit_code(done.iter().map(|r| r.status.as_ref().and_then(|s| s.result))))
+    Ok(follow::exit_code(
+        done.iter().map(|r| r.status.as_ref().and_then(|s| s.result)),
+    ))
 }

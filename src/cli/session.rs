@@ -25,7 +25,10 @@ impl ClusterArgs {
 
     /// A client of the named cluster, else of the one that the environment gives.
     pub async fn client(&self) -> anyhow::Result<kube::Client> {
-        let options = KubeConfigOptions { context: self.context.clone(), ..Default::default() };
+        let options = KubeConfigOptions {
+            context: self.context.clone(),
+            ..Default::default()
+        };
         let config = match &self.kubeconfig {
             Some(path) => {
                 let file = Kubeconfig::read_from(path)
@@ -33,7 +36,11 @@ impl ClusterArgs {
                 kube::Config::from_custom_kubeconfig(file, &options).await
             }
             None if self.context.is_some() => kube::Config::from_kubeconfig(&options).await,
-            None => return Ok(kube::Client::try_default().await.context("no usable kubeconfig; give --kubeconfig")?),
+            None => {
+                return Ok(kube::Client::try_default()
+                    .await
+                    .context("no usable kubeconfig; give --kubeconfig")?);
+            }
         }
         .context("the kubeconfig cannot be used")?;
         Ok(kube::Client::try_from(config)?)
@@ -54,15 +61,31 @@ impl Session {
     pub async fn open(cluster: &ClusterArgs, state: &Path) -> anyhow::Result<Session> {
         if cluster.named() {
             let client = cluster.client().await?;
-            client.apiserver_version().await.context("the cluster does not answer")?;
-            return Ok(Session { namespace: client.default_namespace().to_string(), client, local: None });
+            client
+                .apiserver_version()
+                .await
+                .context("the cluster does not answer")?;
+            return Ok(Session {
+                namespace: client.default_namespace().to_string(),
+                client,
+                local: None,
+            });
         }
         let kubeconfig = state.join("kubeconfig");
         if kubeconfig.exists() {
-            let found = ClusterArgs { context: None, kubeconfig: Some(kubeconfig) }.client().await?;
+            let found = ClusterArgs {
+                context: None,
+                kubeconfig: Some(kubeconfig),
+            }
+            .client()
+            .await?;
             let answer = tokio::time::timeout(Duration::from_secs(3), found.apiserver_version()).await;
             if matches!(answer, Ok(Ok(_))) {
-                return Ok(Session { namespace: found.default_namespace().to_string(), client: found, local: None });
+                return Ok(Session {
+                    namespace: found.default_namespace().to_string(),
+                    client: found,
+                    local: None,
+                });
             }
         }
         let local = local::Local::start(local::Options {

@@ -14,7 +14,10 @@ pub(super) async fn file(State(s): State<Arc<Shared>>, Path(path): Path<String>)
     };
     let full = s.artifacts.join(relative);
     // A link in the folder must not lead out of it.
-    let (Ok(root), Ok(full)) = (tokio::fs::canonicalize(&s.artifacts).await, tokio::fs::canonicalize(&full).await) else {
+    let (Ok(root), Ok(full)) = (
+        tokio::fs::canonicalize(&s.artifacts).await,
+        tokio::fs::canonicalize(&full).await,
+    ) else {
         return (StatusCode::NOT_FOUND, "no such artifact").into_response();
     };
     if !full.starts_with(&root) || !full.is_file() {
@@ -22,14 +25,20 @@ pub(super) async fn file(State(s): State<Arc<Shared>>, Path(path): Path<String>)
     }
     match tokio::fs::read(&full).await {
         Ok(bytes) => ([(header::CONTENT_TYPE, content_type(&path))], bytes).into_response(),
-        Err(e) => (StatusCode::INTERNAL_SERVER_ERROR, format!("cannot read the artifact: {e}")).into_response(),
+        Err(e) => (
+            StatusCode::INTERNAL_SERVER_ERROR,
+            format!("cannot read the artifact: {e}"),
+        )
+            .into_response(),
     }
 }
 
 /// The path as one that only goes down; `None` for anything else.
 fn inside(path: &str) -> Option<PathBuf> {
     let path = PathBuf::from(path);
-    path.components().all(|c| matches!(c, Component::Normal(_))).then_some(path)
+    path.components()
+        .all(|c| matches!(c, Component::Normal(_)))
+        .then_some(path)
 }
 
 fn content_type(path: &str) -> &'static str {

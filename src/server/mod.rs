@@ -74,7 +74,9 @@ struct Shared {
 /// Starts serving.
 pub async fn serve(options: Options) -> Result<Serving, Error> {
     let addr = options.addr;
-    let listener = tokio::net::TcpListener::bind(addr).await.map_err(|source| Error::Listen { addr, source })?;
+    let listener = tokio::net::TcpListener::bind(addr)
+        .await
+        .map_err(|source| Error::Listen { addr, source })?;
     let local_addr = listener.local_addr().map_err(|source| Error::Listen { addr, source })?;
     let shared = Arc::new(Shared {
         client: options.client,
@@ -94,7 +96,10 @@ pub async fn serve(options: Options) -> Result<Serving, Error> {
     let stop = CancellationToken::new();
     let ended = stop.clone();
     let task = tokio::spawn(async move {
-        if let Err(e) = axum::serve(listener, app).with_graceful_shutdown(ended.cancelled_owned()).await {
+        if let Err(e) = axum::serve(listener, app)
+            .with_graceful_shutdown(ended.cancelled_owned())
+            .await
+        {
             tracing::error!("the page ended: {e}");
         }
     });
@@ -104,23 +109,33 @@ pub async fn serve(options: Options) -> Result<Serving, Error> {
 async fn ready(State(s): State<Arc<Shared>>) -> Response {
     match s.client.apiserver_version().await {
         Ok(_) => "ok".into_response(),
-        Err(e) => (StatusCode::SERVICE_UNAVAILABLE, format!("the Kubernetes API does not answer: {e}")).into_response(),
+        Err(e) => (
+            StatusCode::SERVICE_UNAVAILABLE,
+            format!("the Kubernetes API does not answer: {e}"),
+        )
+            .into_response(),
     }
 }
 
 /// Refuses foreign host names on loopback, and forbids scripts and framing everywhere.
 async fn guard(State(s): State<Arc<Shared>>, request: Request, next: Next) -> Response {
-    let host = request.headers().get(header::HOST).and_then(|h| h.to_str().ok()).unwrap_or_default();
+    let host = request
+        .headers()
+        .get(header::HOST)
+        .and_then(|h| h.to_str().ok())
+        .unwrap_or_default();
     if s.loopback && !is_loopback_name(host) {
         return (StatusCode::FORBIDDEN, "this page answers only on localhost").into_response();
     }
     let mut response = next.run(request).await;
     let headers = response.headers_mut();
     // Evidence (reports) brings its own inline style and script; nothing may come from elsewhere.
-    const CSP: &str =
-        "default-src 'none'; img-src 'self' data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'; frame-ancestors 'none'";
+    const CSP: &str = "default-src 'none'; img-src 'self' data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'; frame-ancestors 'none'";
     headers.insert(header::CONTENT_SECURITY_POLICY, header::HeaderValue::from_static(CSP));
-    headers.insert(header::X_CONTENT_TYPE_OPTIONS, header::HeaderValue::from_static("nosniff"));
+    headers.insert(
+        header::X_CONTENT_TYPE_OPTIONS,
+        header::HeaderValue::from_static("nosniff"),
+    );
     response
 }
 
@@ -130,7 +145,10 @@ fn is_loopback_name(host: &str) -> bool {
         _ => host,
     };
     name == "localhost"
-        || name.trim_matches(['[', ']']).parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback())
+        || name
+            .trim_matches(['[', ']'])
+            .parse::<std::net::IpAddr>()
+            .is_ok_and(|ip| ip.is_loopback())
 }
 
 #[cfg(test)]
@@ -142,7 +160,13 @@ mod tests {
         for yes in ["localhost", "localhost:80", "127.0.0.1:9", "[::1]:8080", "127.9.9.9"] {
             assert!(is_loopback_name(yes), "{yes}");
         }
-        for no in ["", "evil.example", "evil.example:80", "10.0.0.1:80", "localhost.evil.example"] {
+        for no in [
+            "",
+            "evil.example",
+            "evil.example:80",
+            "10.0.0.1:80",
+            "localhost.evil.example",
+        ] {
             assert!(!is_loopback_name(no), "{no}");
         }
     }

@@ -28,7 +28,9 @@ pub(super) async fn runs(State(s): State<Arc<Shared>>) -> Response {
     if runs.is_empty() {
         body.push_str("<p class=\"soft\">No run yet. Start one with <code>mosdat run FILE</code> or <code>kubectl apply -f FILE</code>.</p>");
     } else {
-        body.push_str("<table><tr><th>Run</th><th>Phase</th><th>Result</th><th>Steps</th><th>Seconds</th><th>Created</th></tr>");
+        body.push_str(
+            "<table><tr><th>Run</th><th>Phase</th><th>Result</th><th>Steps</th><th>Seconds</th><th>Created</th></tr>",
+        );
         for r in &runs {
             let st = r.status.clone().unwrap_or_default();
             let (ns, name) = (r.namespace().unwrap_or_default(), r.name_any());
@@ -53,17 +55,27 @@ pub(super) async fn run(State(s): State<Arc<Shared>>, Path((namespace, name)): P
     if s.namespace.as_ref().is_some_and(|n| *n != namespace) {
         return (StatusCode::NOT_FOUND, "this page shows another namespace").into_response();
     }
-    let run = match Api::<FunctionalTestRun>::namespaced(s.client.clone(), &namespace).get_opt(&name).await {
+    let run = match Api::<FunctionalTestRun>::namespaced(s.client.clone(), &namespace)
+        .get_opt(&name)
+        .await
+    {
         Ok(Some(r)) => r,
         Ok(None) => return (StatusCode::NOT_FOUND, "no such run").into_response(),
         Err(e) => return unavailable(&e),
     };
     let st = run.status.clone().unwrap_or_default();
-    let mut body = format!("<h1>{} {}</h1>", esc(&name), st.result.map(|r| badge(r.as_str())).unwrap_or_default());
+    let mut body = format!(
+        "<h1>{} {}</h1>",
+        esc(&name),
+        st.result.map(|r| badge(r.as_str())).unwrap_or_default()
+    );
     facts(&mut body, &st);
     steps(&mut body, &st);
     // The folder may be another machine's; then there is only what the status says.
-    let folder = st.artifacts.as_ref().and_then(|a| FsPath::new(&a.location).strip_prefix(&s.artifacts).ok());
+    let folder = st
+        .artifacts
+        .as_ref()
+        .and_then(|a| FsPath::new(&a.location).strip_prefix(&s.artifacts).ok());
     if let (Some(folder), Some(a)) = (folder, &st.artifacts) {
         let base = format!("/artifacts/{}", folder.display());
         body.push_str("<h2>Evidence</h2><p>");
@@ -113,7 +125,11 @@ fn steps(body: &mut String, st: &FunctionalTestRunStatus) {
         return;
     }
     let progress = st.progress.as_deref().unwrap_or("");
-    let _ = write!(body, "<h2>Steps {}</h2><table><tr><th>Step</th><th>Outcome</th><th>Seconds</th></tr>", esc(progress));
+    let _ = write!(
+        body,
+        "<h2>Steps {}</h2><table><tr><th>Step</th><th>Outcome</th><th>Seconds</th></tr>",
+        esc(progress)
+    );
     for step in &st.step_results {
         let why = match &step.message {
             Some(m) if step.outcome != RunResult::Passed.as_str() => format!("<pre class=\"soft\">{}</pre>", esc(m)),

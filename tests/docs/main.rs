@@ -42,14 +42,19 @@ async fn apply(client: &Client, object: &DynamicObject) -> Result<(), kube::Erro
     let api: Api<DynamicObject> = Api::namespaced_with(client.clone(), "default", &resource);
     let mut params = PatchParams::apply("docs").force();
     params.field_validation = Some(kube::api::ValidationDirective::Strict);
-    api.patch(&object.name_any(), &params, &Patch::Apply(object)).await.map(|_| ())
+    api.patch(&object.name_any(), &params, &Patch::Apply(object))
+        .await
+        .map(|_| ())
 }
 
 #[tokio::test]
 async fn every_manifest_in_the_manual_is_accepted() {
     let dir = tempfile::tempdir().expect("temp dir");
-    let plane = ControlPlane::open(Options { state_file: dir.path().join("state.redb"), crds: mosdat::api::crds() })
-        .expect("control plane");
+    let plane = ControlPlane::open(Options {
+        state_file: dir.path().join("state.redb"),
+        crds: mosdat::api::crds(),
+    })
+    .expect("control plane");
     let client = plane.client("default");
     let (mut kinds, mut problems) = (std::collections::BTreeSet::new(), Vec::new());
     for page in pages() {
@@ -81,6 +86,10 @@ async fn every_manifest_in_the_manual_is_accepted() {
     }
     assert!(problems.is_empty(), "{}", problems.join("\n"));
     for crd in mosdat::api::crds() {
-        assert!(kinds.contains(&crd.spec.names.kind), "the manual has no example of {}", crd.spec.names.kind);
+        assert!(
+            kinds.contains(&crd.spec.names.kind),
+            "the manual has no example of {}",
+            crd.spec.names.kind
+        );
     }
 }

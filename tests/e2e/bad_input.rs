@@ -6,7 +6,11 @@ fn validate(name: &str, text: &str) -> (Option<i32>, String) {
     let dir = tempfile::tempdir().expect("temp dir");
     let file = dir.path().join(name);
     std::fs::write(&file, text).expect("write");
-    let out = command(MOSDAT).arg("validate").arg(&file).output().expect("mosdat validate");
+    let out = command(MOSDAT)
+        .arg("validate")
+        .arg(&file)
+        .output()
+        .expect("mosdat validate");
     (out.status.code(), crate::harness::text(&out))
 }
 
@@ -30,14 +34,20 @@ fn broken_yaml_and_missing_files_are_named() {
     let (code, out) = validate("broken.yaml", "name: [\n");
     assert_eq!(code, Some(3), "{out}");
     assert!(out.contains("broken.yaml:"), "{out}");
-    let out = command(MOSDAT).args(["validate", "/nonexistent/x.yaml"]).output().expect("run");
+    let out = command(MOSDAT)
+        .args(["validate", "/nonexistent/x.yaml"])
+        .output()
+        .expect("run");
     assert_eq!(out.status.code(), Some(3));
     assert!(text(&out).contains("/nonexistent/x.yaml"));
 }
 
 #[test]
 fn the_examples_are_valid() {
-    let out = command(MOSDAT).args(["validate", "examples/quickstart"]).output().expect("run");
+    let out = command(MOSDAT)
+        .args(["validate", "examples/quickstart"])
+        .output()
+        .expect("run");
     assert_eq!(out.status.code(), Some(0), "{}", text(&out));
 }
 
@@ -58,7 +68,11 @@ fn a_manifest_that_breaks_the_schema_is_refused_with_the_fields_path() {
 fn a_second_up_on_the_same_state_says_so() {
     let dir = tempfile::tempdir().expect("temp dir");
     let up = Up::start(dir.path(), &["--no-lab"]);
-    let out = command(MOSDAT).args(["up", "--no-lab", "--state"]).arg(dir.path()).output().expect("run");
+    let out = command(MOSDAT)
+        .args(["up", "--no-lab", "--state"])
+        .arg(dir.path())
+        .output()
+        .expect("run");
     assert_eq!(out.status.code(), Some(2), "{}", text(&out));
     assert_eq!(text(&out).trim().lines().count(), 1, "one clear line: {}", text(&out));
     up.stop();

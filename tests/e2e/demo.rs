@@ -30,15 +30,27 @@ fn quick_start_passes_and_fails_as_it_should() {
     assert_eq!(failing.status.code(), Some(1), "{}\n{}", text(&failing), log(&up.state));
     let run = get(&tool, &up.kubeconfig(), "ftr", "quickstart-failing").expect("the run");
     assert_eq!(run["status"]["result"], "failed");
-    assert!(run["status"]["failure"]["step"].is_string(), "{}", run["status"]["failure"]);
-    assert!(run["status"]["failure"]["class"].is_null(), "a product failure has no infrastructure class");
+    assert!(
+        run["status"]["failure"]["step"].is_string(),
+        "{}",
+        run["status"]["failure"]
+    );
+    assert!(
+        run["status"]["failure"]["class"].is_null(),
+        "a product failure has no infrastructure class"
+    );
 
     // The page shows both.
     let page = std::fs::read_to_string(up.state.join("page.url")).expect("page.url");
     let html = http_get(page.trim());
-    assert!(html.contains("quickstart-passing") && html.contains("quickstart-failing"), "{html}");
+    assert!(
+        html.contains("quickstart-passing") && html.contains("quickstart-failing"),
+        "{html}"
+    );
 
-    wait_for("the machines to be gone", Duration::from_secs(30), || machines(&up.state).is_empty().then_some(()));
+    wait_for("the machines to be gone", Duration::from_secs(30), || {
+        machines(&up.state).is_empty().then_some(())
+    });
     let vms = kubectl(&tool, &up.kubeconfig(), &["get", "pvm", "-o", "name"]);
     assert_eq!(text(&vms).trim(), "", "no VM object is left");
     let state = up.state.clone();

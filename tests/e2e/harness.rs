@@ -30,7 +30,10 @@ pub fn command(program: impl AsRef<std::ffi::OsStr>) -> Command {
 
 /// Builds the template unless it is there, saying so: the first time takes minutes.
 pub fn ensure_template() {
-    let status = command(MOSDAT).args(["lab", "template", "build"]).status().expect("run mosdat");
+    let status = command(MOSDAT)
+        .args(["lab", "template", "build"])
+        .status()
+        .expect("run mosdat");
     assert!(status.success(), "the template could not be built");
 }
 
@@ -49,7 +52,13 @@ impl Up {
             .args(more)
             .env("MOSDAT_LOG", "info")
             .stdout(Stdio::piped())
-            .stderr(std::fs::OpenOptions::new().create(true).append(true).open(state.join("up.log")).expect("log"))
+            .stderr(
+                std::fs::OpenOptions::new()
+                    .create(true)
+                    .append(true)
+                    .open(state.join("up.log"))
+                    .expect("log"),
+            )
             .spawn()
             .expect("start mosdat up");
         let mut out = BufReader::new(child.stdout.take().expect("stdout"));
@@ -63,7 +72,10 @@ impl Up {
         }
         // Keep the pipe drained and open.
         std::thread::spawn(move || std::io::copy(&mut out, &mut std::io::sink()));
-        Up { child, state: state.to_path_buf() }
+        Up {
+            child,
+            state: state.to_path_buf(),
+        }
     }
 
     pub fn pid(&self) -> u32 {
@@ -76,7 +88,13 @@ impl Up {
 
     /// `mosdat run FILES` against this instance.
     pub fn run(&self, files: &[&str]) -> Output {
-        command(MOSDAT).arg("run").args(files).arg("--state").arg(&self.state).output().expect("mosdat run")
+        command(MOSDAT)
+            .arg("run")
+            .args(files)
+            .arg("--state")
+            .arg(&self.state)
+            .output()
+            .expect("mosdat run")
     }
 
     /// `mosdat run FILES`, going on in the background.
@@ -101,7 +119,9 @@ impl Up {
     pub fn stop(mut self) {
         // SAFETY: the child has not been waited for, so its pid is still its own.
         unsafe { libc::kill(self.child.id() as i32, libc::SIGINT) };
-        wait_for("mosdat up to end", Duration::from_secs(30), || self.child.try_wait().expect("wait").map(|_| ()));
+        wait_for("mosdat up to end", Duration::from_secs(30), || {
+            self.child.try_wait().expect("wait").map(|_| ())
+        });
     }
 }
 
@@ -132,13 +152,20 @@ pub fn wait_for<T>(what: &str, limit: Duration, mut f: impl FnMut() -> Option<T>
 
 /// kubectl with a kubeconfig; `None` for standard output when it fails.
 pub fn kubectl(kubectl: &Path, kubeconfig: &Path, args: &[&str]) -> Output {
-    command(kubectl).arg("--kubeconfig").arg(kubeconfig).args(args).output().expect("kubectl")
+    command(kubectl)
+        .arg("--kubeconfig")
+        .arg(kubeconfig)
+        .args(args)
+        .output()
+        .expect("kubectl")
 }
 
 /// An object as JSON through kubectl.
 pub fn get(tool: &Path, kubeconfig: &Path, kind: &str, name: &str) -> Option<Value> {
     let out = kubectl(tool, kubeconfig, &["get", kind, name, "-o", "json"]);
-    out.status.success().then(|| serde_json::from_slice(&out.stdout).expect("kubectl prints JSON"))
+    out.status
+        .success()
+        .then(|| serde_json::from_slice(&out.stdout).expect("kubectl prints JSON"))
 }
 
 /// QEMU processes that use the state folder.
@@ -146,8 +173,12 @@ pub fn machines(state: &Path) -> Vec<u32> {
     let needle = state.to_string_lossy().into_owned();
     let mut found = Vec::new();
     for entry in std::fs::read_dir("/proc").expect("/proc").flatten() {
-        let Ok(pid) = entry.file_name().to_string_lossy().parse::<u32>() else { continue };
-        let Ok(line) = std::fs::read(entry.path().join("cmdline")) else { continue };
+        let Ok(pid) = entry.file_name().to_string_lossy().parse::<u32>() else {
+            continue;
+        };
+        let Ok(line) = std::fs::read(entry.path().join("cmdline")) else {
+            continue;
+        };
         let line = String::from_utf8_lossy(&line);
         if line.starts_with("qemu-system") && line.contains(&needle) {
             found.push(pid);
@@ -157,5 +188,9 @@ pub fn machines(state: &Path) -> Vec<u32> {
 }
 
 pub fn text(o: &Output) -> String {
-    format!("{}{}", String::from_utf8_lossy(&o.stdout), String::from_utf8_lossy(&o.stderr))
+    format!(
+        "{}{}",
+        String::from_utf8_lossy(&o.stdout),
+        String::from_utf8_lossy(&o.stderr)
+    )
 }

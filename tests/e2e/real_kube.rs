@@ -78,7 +78,9 @@ async fn the_controller_works_on_a_real_control_plane() {
     wait_for("VM objects to be gone", Duration::from_secs(60), || {
         ok(&["get", "pvm", "-o", "name"]).trim().is_empty().then_some(())
     });
-    wait_for("machines to be gone", Duration::from_secs(30), || machines(&lab_state).is_empty().then_some(()));
+    wait_for("machines to be gone", Duration::from_secs(30), || {
+        machines(&lab_state).is_empty().then_some(())
+    });
     for child in [&mut controller, &mut lab] {
         let _ = child.kill();
         let _ = child.wait();

@@ -19,7 +19,9 @@ fn a_killed_up_takes_its_run_up_again_on_a_clean_vm() {
     up.kill9();
     let _ = follower.kill();
     let _ = follower.wait();
-    wait_for("QEMU to die with mosdat", Duration::from_secs(15), || machines(&state).is_empty().then_some(()));
+    wait_for("QEMU to die with mosdat", Duration::from_secs(15), || {
+        machines(&state).is_empty().then_some(())
+    });
 
     let up = Up::start(&state, &[]);
     let run = wait_for("the run to be done", Duration::from_secs(240), || {
@@ -31,8 +33,13 @@ fn a_killed_up_takes_its_run_up_again_on_a_clean_vm() {
     assert_eq!(attempts.len(), 1, "{}", run["status"]);
     assert_eq!(attempts[0]["failure"]["class"], "Controller", "{}", run["status"]);
     wait_for("VM objects to be gone", Duration::from_secs(60), || {
-        (text(&kubectl(&tool, &up.kubeconfig(), &["get", "pvm", "-o", "name"])).trim().is_empty()).then_some(())
+        (text(&kubectl(&tool, &up.kubeconfig(), &["get", "pvm", "-o", "name"]))
+            .trim()
+            .is_empty())
+        .then_some(())
     });
-    wait_for("machines to be gone", Duration::from_secs(30), || machines(&state).is_empty().then_some(()));
+    wait_for("machines to be gone", Duration::from_secs(30), || {
+        machines(&state).is_empty().then_some(())
+    });
     up.stop();
 }

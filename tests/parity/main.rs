@@ -41,11 +41,18 @@ impl Server {
             .build()
             .expect("client");
         let token = user.token.expect("token").expose_secret().to_string();
-        Server { http, base: cluster.server.expect("server").trim_end_matches('/').to_string(), token }
+        Server {
+            http,
+            base: cluster.server.expect("server").trim_end_matches('/').to_string(),
+            token,
+        }
     }
 
     async fn send(&self, method: Method, path: &str, content: &str, body: Option<&Value>) -> Answer {
-        let mut r = self.http.request(method, format!("{}{path}", self.base)).bearer_auth(&self.token);
+        let mut r = self
+            .http
+            .request(method, format!("{}{path}", self.base))
+            .bearer_auth(&self.token);
         if let Some(b) = body {
             r = r.header("content-type", content).body(b.to_string());
         }
@@ -69,17 +76,22 @@ impl Server {
         self.send(Method::DELETE, path, "", None).await
     }
     async fn merge(&self, path: &str, body: Value) -> Answer {
-        self.send(Method::PATCH, path, "application/merge-patch+json", Some(&body)).await
+        self.send(Method::PATCH, path, "application/merge-patch+json", Some(&body))
+            .await
     }
     async fn apply(&self, path: &str, manager: &str, force: bool, body: Value) -> Answer {
         let path = format!("{path}?fieldManager={manager}&force={force}&fieldValidation=Strict");
-        self.send(Method::PATCH, &path, "application/apply-patch+yaml", Some(&body)).await
+        self.send(Method::PATCH, &path, "application/apply-patch+yaml", Some(&body))
+            .await
     }
 
     /// Watches from a version until `count` events came, and answers their types, names and whether they carry data.
     async fn watch(&self, path: &str, from: &str, count: usize) -> Value {
         use futures::StreamExt;
-        let url = format!("{}{path}?watch=true&resourceVersion={from}&timeoutSeconds=30", self.base);
+        let url = format!(
+            "{}{path}?watch=true&resourceVersion={from}&timeoutSeconds=30",
+            self.base
+        );
         let r = self.http.get(url).bearer_auth(&self.token).send().await.expect("watch");
         let code = r.status().as_u16();
         let (mut stream, mut buffer, mut events) = (r.bytes_stream(), Vec::new(), Vec::new());
@@ -90,7 +102,11 @@ impl Server {
             while let Some(end) = buffer.iter().position(|b| *b == b'\n') {
                 let line: Vec<u8> = buffer.drain(..=end).collect();
                 let event: Value = serde_json::from_slice(&line).expect("a JSON line");
-                events.push(json!([event["type"], event["object"]["metadata"]["name"], event["object"]["data"]]));
+                events.push(json!([
+                    event["type"],
+                    event["object"]["metadata"]["name"],
+                    event["object"]["data"]
+                ]));
             }
         }
         json!([code, events])
@@ -124,11 +140,21 @@ fn config_map(name: &str, value: &str) -> Value {
 
 /// Takes out what a server makes up by itself.
 fn plain(v: &Value) -> Value {
-    const OWN: [&str; 6] = ["uid", "resourceVersion", "creationTimestamp", "deletionTimestamp", "time", "selfLink"];
+    const OWN: [&str; 6] = [
+        "uid",
+        "resourceVersion",
+        "creationTimestamp",
+        "deletionTimestamp",
+        "time",
+        "selfLink",
+    ];
     match v {
-        Value::Object(m) => {
-            Value::Object(m.iter().filter(|(k, _)| !OWN.contains(&k.as_str())).map(|(k, v)| (k.clone(), plain(v))).collect())
-        }
+        Value::Object(m) => Value::Object(
+            m.iter()
+                .filter(|(k, _)| !OWN.contains(&k.as_str()))
+                .map(|(k, v)| (k.clone(), plain(v)))
+                .collect(),
+        ),
         Value::Array(a) => Value::Array(a.iter().map(plain).collect()),
         v => v.clone(),
     }
@@ -144,7 +170,10 @@ async fn script(s: &Server) -> Vec<(&'static str, Value)> {
     note("create again: AlreadyExists", &s.post(RUNS, run("one")).await);
     note("get", &s.get(&one).await);
     note("get what is not there", &s.get(&format!("{RUNS}/none")).await);
-    note("get an unknown kind", &s.get("/apis/mosdat.dev/v1alpha1/namespaces/default/nonsense").await);
+    note(
+        "get an unknown kind",
+        &s.get("/apis/mosdat.dev/v1alpha1/namespaces/default/nonsense").await,
+    );
 
     let mut bad = run("bad");
     bad["spec"]["timeoutSeconds"] = json!("soon");
@@ -157,24 +186,47 @@ async fn script(s: &Server) -> Vec<(&'static str, Value)> {
     note("a missing field", &s.post(RUNS, bad).await);
     let mut bad = run("bad");
     bad["spec"]["timeoutSecond"] = json!(5);
-    note("an unknown field, strictly", &s.post(&format!("{RUNS}?fieldValidation=Strict"), bad.clone()).await);
-    note("an unknown field, ignored and pruned", &s.post(&format!("{RUNS}?fieldValidation=Ignore&dryRun=All"), bad).await);
+    note(
+        "an unknown field, strictly",
+        &s.post(&format!("{RUNS}?fieldValidation=Strict"), bad.clone()).await,
+    );
+    note(
+        "an unknown field, ignored and pruned",
+        &s.post(&format!("{RUNS}?fieldValidation=Ignore&dryRun=All"), bad).await,
+    );
     let mut bad = run("bad");
     bad["spec"]["vm"] = json!({});
     note("a CEL rule", &s.post(RUNS, bad).await);
     note("a bad name", &s.post(RUNS, run("Bad_Name")).await);
-    note("a transition rule", &s.merge(&one, json!({"spec": {"vm": {"ref": {"name": "other"}}}})).await);
+    note(
+        "a transition rule",
+        &s.merge(&one, json!({"spec": {"vm": {"ref": {"name": "other"}}}})).await,
+    );
 
     let stored = s.get(&one).await.body;
-    note("a mutable field; generation moves", &s.merge(&one, json!({"spec": {"cancel": true}})).await);
+    note(
+        "a mutable field; generation moves",
+        &s.merge(&one, json!({"spec": {"cancel": true}})).await,
+    );
     let mut stale = stored.clone();
     stale["spec"]["timeoutSeconds"] = json!(60);
     note("a stale update: Conflict", &s.put(&one, stale).await);
     let mut with_status = s.get(&one).await.body;
     with_status["status"] = json!({"phase": "Running"});
     note("an update does not touch status", &s.put(&one, with_status).await);
-    note("a status patch does not touch spec", &s.merge(&format!("{one}/status"), json!({"status": {"phase": "Running"}, "spec": {"cancel": false}})).await);
-    note("a status with a bad value", &s.merge(&format!("{one}/status"), json!({"status": {"phase": "Sleeping"}})).await);
+    note(
+        "a status patch does not touch spec",
+        &s.merge(
+            &format!("{one}/status"),
+            json!({"status": {"phase": "Running"}, "spec": {"cancel": false}}),
+        )
+        .await,
+    );
+    note(
+        "a status with a bad value",
+        &s.merge(&format!("{one}/status"), json!({"status": {"phase": "Sleeping"}}))
+            .await,
+    );
 
     let two = format!("{VMS}/two");
     let hardware = |cores: u32| {
@@ -185,26 +237,73 @@ async fn script(s: &Server) -> Vec<(&'static str, Value)> {
     note("apply by a", &s.apply(&two, "a", false, hardware(2)).await);
     note("apply by b: conflict", &s.apply(&two, "b", false, hardware(4)).await);
     note("apply by b, forced", &s.apply(&two, "b", true, hardware(4)).await);
-    note("a no longer names what b took", &s.apply(&two, "a", false, vm("two")).await);
+    note(
+        "a no longer names what b took",
+        &s.apply(&two, "a", false, vm("two")).await,
+    );
     note("b lets go of it too", &s.apply(&two, "b", false, vm("two")).await);
     note("apply of an unknown field", &s.apply(&two, "a", false, json!({"apiVersion": "mosdat.dev/v1alpha1", "kind": "ProxmoxVM", "metadata": {"name": "two"}, "spec": {"cluster": 1}})).await);
-    note("json patch", &s.send(Method::PATCH, &two, "application/json-patch+json", Some(&json!([{"op": "add", "path": "/metadata/labels", "value": {"x": "y"}}]))).await);
-    note("json patch whose test fails", &s.send(Method::PATCH, &two, "application/json-patch+json", Some(&json!([{"op": "test", "path": "/spec/clusterRef/name", "value": "no"}]))).await);
+    note(
+        "json patch",
+        &s.send(
+            Method::PATCH,
+            &two,
+            "application/json-patch+json",
+            Some(&json!([{"op": "add", "path": "/metadata/labels", "value": {"x": "y"}}])),
+        )
+        .await,
+    );
+    note(
+        "json patch whose test fails",
+        &s.send(
+            Method::PATCH,
+            &two,
+            "application/json-patch+json",
+            Some(&json!([{"op": "test", "path": "/spec/clusterRef/name", "value": "no"}])),
+        )
+        .await,
+    );
     note("select by label", &s.get(&format!("{VMS}?labelSelector=x%3Dy")).await);
-    note("select by another label", &s.get(&format!("{VMS}?labelSelector=x%21%3Dy")).await);
-    note("select by name", &s.get(&format!("{VMS}?fieldSelector=metadata.name%3Dtwo")).await);
-    note("select by an unsupported field", &s.get(&format!("{VMS}?fieldSelector=spec.nonsense%3Dtwo")).await);
+    note(
+        "select by another label",
+        &s.get(&format!("{VMS}?labelSelector=x%21%3Dy")).await,
+    );
+    note(
+        "select by name",
+        &s.get(&format!("{VMS}?fieldSelector=metadata.name%3Dtwo")).await,
+    );
+    note(
+        "select by an unsupported field",
+        &s.get(&format!("{VMS}?fieldSelector=spec.nonsense%3Dtwo")).await,
+    );
 
     // Finalizer: deletion waits for it.
-    note("a finalizer", &s.merge(&one, json!({"metadata": {"finalizers": ["mosdat.dev/cleanup"]}})).await);
+    note(
+        "a finalizer",
+        &s.merge(&one, json!({"metadata": {"finalizers": ["mosdat.dev/cleanup"]}}))
+            .await,
+    );
     note("delete: still there", &s.delete(&one).await);
-    note("a finalizer cannot be added now", &s.merge(&one, json!({"metadata": {"finalizers": ["mosdat.dev/cleanup", "mosdat.dev/more"]}})).await);
-    note("the finalizer goes", &s.merge(&one, json!({"metadata": {"finalizers": []}})).await);
+    note(
+        "a finalizer cannot be added now",
+        &s.merge(
+            &one,
+            json!({"metadata": {"finalizers": ["mosdat.dev/cleanup", "mosdat.dev/more"]}}),
+        )
+        .await,
+    );
+    note(
+        "the finalizer goes",
+        &s.merge(&one, json!({"metadata": {"finalizers": []}})).await,
+    );
     note("gone", &s.get(&one).await);
 
     // Watch from a version, on a kind of the core group.
     let first = s.post(CONFIGMAPS, config_map("first", "1")).await;
-    let from = first.body["metadata"]["resourceVersion"].as_str().expect("version").to_string();
+    let from = first.body["metadata"]["resourceVersion"]
+        .as_str()
+        .expect("version")
+        .to_string();
     s.put(&format!("{CONFIGMAPS}/first"), config_map("first", "2")).await;
     s.post(CONFIGMAPS, config_map("second", "1")).await;
     s.delete(&format!("{CONFIGMAPS}/first")).await;
@@ -238,15 +337,24 @@ async fn both_control_planes_answer_alike() {
     let real = real_kube::RealKube::start().await;
     real.apply_crds().await;
     let dir = tempfile::tempdir().expect("temp dir");
-    let plane = ControlPlane::open(Options { state_file: dir.path().join("state.redb"), crds: mosdat::api::crds() })
-        .expect("control plane");
+    let plane = ControlPlane::open(Options {
+        state_file: dir.path().join("state.redb"),
+        crds: mosdat::api::crds(),
+    })
+    .expect("control plane");
     let token = secrecy::SecretString::from("parity-test-token".to_string());
     let serving = plane
-        .serve(ServeOptions { addr: ([127, 0, 0, 1], 0).into(), token: token.clone(), tls_dir: dir.path().join("tls") })
+        .serve(ServeOptions {
+            addr: ([127, 0, 0, 1], 0).into(),
+            token: token.clone(),
+            tls_dir: dir.path().join("tls"),
+        })
         .await
         .expect("serve");
     let config = dir.path().join("kubeconfig");
-    plane.write_kubeconfig(&config, &serving, &token, "default").expect("kubeconfig");
+    plane
+        .write_kubeconfig(&config, &serving, &token, "default")
+        .expect("kubeconfig");
 
     let (ours, theirs) = (Server::of(&config), Server::of(real.kubeconfig()));
     let (ours, theirs) = tokio::join!(script(&ours), script(&theirs));

@@ -339,7 +339,12 @@ impl RealKube {
         let log = self.dir.join(format!("{name}.log"));
         let out = File::create(&log).map_err(|error| format!("{}: {error}", log.display()))?;
         let copy = out.try_clone().map_err(|error| format!("{}: {error}", log.display()))?;
-        let mut command = Command::new(self.bin.join(name));
+        let program = if name == "kube-controller-manager" {
+            controller_manager()
+        } else {
+            self.bin.join(name)
+        };
+        let mut command = Command::new(program);
         command
             .args(arguments)
             .current_dir(&self.dir)
@@ -404,21 +409,39 @@ pub async fn client_for(kubeconfig: &Path) -> kube::Client {
     kube::Client::try_from(config).expect("client")
 }
 
-/// The folder with the Kubernetes binaries: `KUBEBUILDER_ASSETS`, or where `make kube` put them.
+/// The folder with kube-apiserver, etcd and kubectl: `KUBEBUILDER_ASSETS`, or where `make kube` put them.
 pub fn binaries() -> PathBuf {
-    let dir = match std::env::var_os("KUBEBUILDER_ASSETS") {
-        Some(dir) => PathBuf::from(dir),
-        None => cache().join("kube").join(version_in_script("KUBE_VERSION=")),
-    };
-    for name in ["etcd", "kube-apiserver", "kube-controller-manager", "kubectl"] {
-        let path = dir.join(name);
-        assert!(
-            path.is_file(),
-            "{} is missing: run `make kube` (once per machine, about 5 minutes)",
-            path.display()
-        );
-    }
+    let dir = std::env::var_os("KUBEBUILDER_ASSETS")
+        .map(PathBuf::from)
+        .unwrap_or_else(built);
+    ["etcd", "kube-apiserver", "kubectl"]
+        .iter()
+        .for_each(|name| present(&dir.join(name)));
     dir
+}
+
+/// kube-controller-manager, which `KUBEBUILDER_ASSETS` made for controller tests leave out.
+fn controller_manager() -> PathBuf {
+    let path = binaries().join("kube-controller-manager");
+    let path = if path.is_file() {
+        path
+    } else {
+        built().join("kube-controller-manager")
+    };
+    present(&path);
+    path
+}
+
+fn built() -> PathBuf {
+    cache().join("kube").join(version_in_script("KUBE_VERSION="))
+}
+
+fn present(path: &Path) {
+    assert!(
+        path.is_file(),
+        "{} is missing: run `make kube` (once per machine, minutes)",
+        path.display()
+    );
 }
 
 /// The helm that `make kube` built.
@@ -427,11 +450,7 @@ pub fn helm() -> PathBuf {
         .join("helm")
         .join(version_in_script("HELM_VERSION="))
         .join("helm");
-    assert!(
-        path.is_file(),
-        "{} is missing: run `make kube` (once per machine)",
-        path.display()
-    );
+    present(&path);
     path
 }
 
