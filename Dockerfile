@@ -10,11 +10,11 @@ ARG BUILD_BASE=rust:1.95-bookworm
 
 FROM ${BUILD_BASE} AS build
 WORKDIR /src
-RUN apt-get update -q && apt-get install -y -q --no-install-recommends python3 python3-venv ca-certificates \
+RUN apt-get update -q && apt-get install -y -q --no-install-recommends python3 python3-pip ca-certificates \
     && rm -rf /var/lib/apt/lists/*
 # The models change seldom, so their layer comes before the sources.
-COPY tools/lib.sh tools/fetch-models.sh tools/
-RUN XDG_CACHE_HOME=/cache tools/fetch-models.sh
+COPY tools/fetch-models.sh tools/
+RUN tools/fetch-models.sh /models
 COPY Cargo.toml Cargo.lock ./
 COPY src src
 RUN cargo build --release --locked --bin mosdat && cp target/release/mosdat /mosdat && rm -rf target
@@ -24,9 +24,8 @@ RUN apt-get update -q && apt-get install -y -q --no-install-recommends ca-certif
     && rm -rf /var/lib/apt/lists/* \
     && mkdir -p /var/lib/mosdat && chown 65532:65532 /var/lib/mosdat
 COPY --from=build /mosdat /usr/local/bin/mosdat
-COPY --from=build /cache /usr/local/share/mosdat-cache
-# Where the program looks for its models; read-only in use.
-ENV XDG_CACHE_HOME=/usr/local/share/mosdat-cache HOME=/var/lib/mosdat
+COPY --from=build /models /usr/local/share/mosdat/models
+ENV MOSDAT_MODELS=/usr/local/share/mosdat/models HOME=/var/lib/mosdat
 USER 65532:65532
 WORKDIR /var/lib/mosdat
 EXPOSE 8080

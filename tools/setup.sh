@@ -55,13 +55,17 @@ setup_lab() {
   apt_ensure "builds the lab's desktop template" mmdebstrap cpio busybox-static kmod xz-utils
 }
 
-setup_models() { tools/fetch-models.sh; }
+setup_models() {
+  if ! python3 -c 'import importlib.util, sys; sys.exit(not importlib.util.find_spec("pip"))' 2>/dev/null; then
+    apt_ensure "fetches the OCR models" python3 python3-pip
+  fi
+  tools/fetch-models.sh
+}
 
 setup_python() {
   local want stamp=.venv/.requirements
   want=$(sha256sum <tests/requirements.txt)
   if [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$want" ] && [ -x .venv/bin/python ]; then return; fi
-  command -v python3 >/dev/null || apt_ensure "drives the lab in tests" python3
   python3 -c 'import ensurepip, venv' 2>/dev/null || apt_ensure "Python environment of the tests" python3-venv
   say "installing the tests' Python packages into .venv"
   rm -rf .venv
