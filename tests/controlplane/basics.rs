@@ -172,12 +172,11 @@ async fn tables_and_partial_objects() {
 #[tokio::test]
 async fn discovery_in_both_forms() {
     let p = plane();
-    let found = kube::discovery::pinned_group(&p.client, "test.mosdat.dev").await;
-    let _ = found.map(|g| {
-        let (ar, caps) = g.recommended_kind("Widget").unwrap();
-        assert_eq!(ar.plural, widgets_resource().plural);
-        assert!(caps.supports_operation("patch"));
-    });
+    let version = kube::core::GroupVersion::gv("test.mosdat.dev", "v1alpha1");
+    let group = kube::discovery::pinned_group(&p.client, &version).await.unwrap();
+    let (ar, caps) = group.recommended_kind("Widget").unwrap();
+    assert_eq!(ar.plural, widgets_resource().plural);
+    assert!(caps.supports_operation("patch"));
     let discovery = kube::Discovery::new(p.client.clone()).run_aggregated().await.unwrap();
     assert!(discovery.groups().any(|g| g.name() == "test.mosdat.dev"));
     let discovery = kube::Discovery::new(p.client.clone()).run().await.unwrap();
