@@ -23,8 +23,9 @@ const MODIFIERS: &[(&str, u32)] = &[
 ];
 
 pub(super) const SHIFT: u32 = 0xffe1;
-/// Characters that a US keyboard produces with Shift, besides the capital letters.
+/// Characters that a US keyboard produces with Shift, besides the capital letters, and what the same keys give without.
 const SHIFTED: &str = "~!@#$%^&*()_+{}|:\"<>?";
+const UNSHIFTED: &str = "`1234567890-=[]\\;',./";
 
 /// Modifiers and a key to press together, such as `ctrl+shift+t`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -115,7 +116,20 @@ pub fn parse_chord(text: &str) -> Result<Chord, KeyError> {
         }
         _ => return Err(unknown(key, &text)),
     }
+    if let [.., last] = &mut keysyms[..]
+        && modifiers.split('+').any(|m| m.trim() == "shift")
+    {
+        *last = shifted(*last);
+    }
     Ok(Chord { keysyms, text })
+}
+
+/// What the key gives while Shift is down. A server that is told of the unshifted keysym then (Xvnc) would lift Shift to
+/// produce exactly that.
+fn shifted(keysym: u32) -> u32 {
+    let Some(c) = char::from_u32(keysym).filter(char::is_ascii) else { return keysym };
+    let symbol = UNSHIFTED.find(c).and_then(|i| SHIFTED.get(i..=i)?.chars().next());
+    symbol.unwrap_or(c.to_ascii_uppercase()).into()
 }
 
 /// The keysym of a character and whether a US keyboard needs Shift for it. Latin-1 characters are their own keysym;
@@ -161,7 +175,12 @@ mod tests {
 
     #[test]
     fn chords() {
-        assert_eq!(keysyms("ctrl+shift+t"), [0xffe3, SHIFT, 0x74]);
+        assert_eq!(keysyms("ctrl+shift+t"), [0xffe3, SHIFT, 0x54]);
+        assert_eq!(keysyms("shift+1"), [SHIFT, 0x21]);
+        assert_eq!(keysyms("shift+f1"), [SHIFT, 0xffbe]);
+        assert_eq!(keysyms("shift+enter"), [SHIFT, 0xff0d]);
+        assert_eq!(keysyms("ctrl+shift"), [0xffe3, SHIFT]);
+        assert_eq!(UNSHIFTED.len(), SHIFTED.len());
         assert_eq!(keysyms("Ctrl + S"), [0xffe3, 0x73]);
         assert_eq!(keysyms("F5"), [0xffc2]);
         assert_eq!(keysyms("super"), [0xffeb]);

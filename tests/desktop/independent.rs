@@ -13,6 +13,7 @@ async fn theirs(x: &Xserver, encoding: VncEncoding, width: u32, height: u32) -> 
     let client = VncConnector::new(x.stream().await)
         .set_auth_method(async { Ok(String::new()) })
         .add_encoding(encoding)
+        .add_encoding(VncEncoding::CursorPseudo)
         .allow_shared(true)
         .set_pixel_format(PixelFormat::bgra())
         .build()

@@ -24,7 +24,7 @@ impl Xserver {
         let mut server = Process::start(
             Command::new("Xvnc")
                 .args(["-displayfd", "1", "-geometry", geometry, "-depth", "24", "-SecurityTypes", "None"])
-                .args(["-AlwaysShared", "-nolisten", "tcp", "-ac", "-rfbport", "-1", "-rfbunixpath"])
+                .args(["-AlwaysShared", "-nolisten", "tcp", "-ac", "-noreset", "-rfbport", "-1", "-rfbunixpath"])
                 .arg(dir.path().join("rfb"))
                 .stdout(Stdio::piped())
                 .stderr(log),
