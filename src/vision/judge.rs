@@ -13,38 +13,126 @@ use super::{Judgement, Line, Verdict};
 /// A text this similar to the wanted one may be the wanted one misread.
 const NEAR_MISS: f64 = 0.7;
 
+/// A word read with less certainty than this proves nothing.
+const UNSURE: f32 = 0.6;
+
 /// Words that may stand around the quoted texts of a question that only asks whether they are shown. Anything else is
 /// outside what OCR decides: a list of what is understood cannot be fooled by a wording nobody thought of.
 const UNDERSTOOD: &[&str] = &[
-    "a", "all", "an", "and", "appears", "appear", "are", "as", "at", "both", "button", "can", "contain", "contains",
-    "containing", "caption", "desktop", "dialog", "display", "displayed", "displays", "does", "entry", "field", "has",
-    "have", "heading", "in", "is", "it", "item", "label", "labelled", "labeled", "line", "link", "menu", "message",
-    "named", "now", "of", "on", "page", "popup", "present", "read", "reads", "saying", "says", "say", "screen", "see",
-    "shown", "shows", "show", "showing", "some", "status", "bar", "text", "that", "the", "there", "this", "title",
-    "titled", "to", "visible", "window", "with", "word", "words", "written", "you", "be", "exists", "tab", "box",
+    "a",
+    "all",
+    "an",
+    "and",
+    "appears",
+    "appear",
+    "are",
+    "as",
+    "at",
+    "both",
+    "button",
+    "can",
+    "contain",
+    "contains",
+    "containing",
+    "caption",
+    "desktop",
+    "dialog",
+    "display",
+    "displayed",
+    "displays",
+    "does",
+    "entry",
+    "field",
+    "has",
+    "have",
+    "heading",
+    "in",
+    "is",
+    "it",
+    "item",
+    "label",
+    "labelled",
+    "labeled",
+    "line",
+    "link",
+    "menu",
+    "message",
+    "named",
+    "now",
+    "of",
+    "on",
+    "page",
+    "popup",
+    "present",
+    "read",
+    "reads",
+    "saying",
+    "says",
+    "say",
+    "screen",
+    "see",
+    "shown",
+    "shows",
+    "show",
+    "showing",
+    "some",
+    "status",
+    "bar",
+    "text",
+    "that",
+    "the",
+    "there",
+    "this",
+    "title",
+    "titled",
+    "to",
+    "visible",
+    "window",
+    "with",
+    "word",
+    "words",
+    "written",
+    "you",
+    "be",
+    "exists",
+    "tab",
+    "box",
 ];
 
 /// The texts that must be shown, or the judgement for a question that OCR cannot decide.
 pub(super) fn plan(question: &str) -> Result<Vec<String>, Judgement> {
     let texts = quoted(question);
     if texts.is_empty() {
-        return Err(cannot_tell("OCR decides only whether quoted text is shown, and the question quotes none".into()));
+        return Err(cannot_tell(
+            "OCR decides only whether quoted text is shown, and the question quotes none".into(),
+        ));
     }
     let mut rest = question.to_string();
     for text in &texts {
         rest = rest.replacen(text.as_str(), " ", 1);
     }
     let is_word = |c: char| c.is_alphanumeric() || matches!(c, '\'' | '’' | '-');
-    for word in rest.split(|c: char| !is_word(c)).map(|w| w.trim_matches(['\'', '’', '-'])).filter(|w| !w.is_empty()) {
+    for word in rest
+        .split(|c: char| !is_word(c))
+        .map(|w| w.trim_matches(['\'', '’', '-']))
+        .filter(|w| !w.is_empty())
+    {
         if !UNDERSTOOD.contains(&word.to_lowercase().as_str()) {
-            return Err(cannot_tell(format!("OCR decides only whether quoted text is shown; '{word}' asks for more")));
+            return Err(cannot_tell(format!(
+                "OCR decides only whether quoted text is shown; '{word}' asks for more"
+            )));
         }
     }
     Ok(texts)
 }
 
 fn cannot_tell(reason: String) -> Judgement {
-    Judgement { verdict: Verdict::CannotTell, reason, evidence: vec![], rung: "ocr" }
+    Judgement {
+        verdict: Verdict::CannotTell,
+        reason,
+        evidence: vec![],
+        rung: "ocr",
+    }
 }
 
 /// True if every text is shown, false if one plainly is not, "cannot tell" if one may have been misread.
@@ -57,6 +145,9 @@ pub(super) fn judge(lines: &[Line], texts: &[String]) -> Judgement {
             Some(m) if m.fit == Fit::Substring => {
                 doubt.get_or_insert(format!("'{text}' stands only inside '{}'", m.matched));
             }
+            Some(m) if m.confidence < UNSURE => {
+                doubt.get_or_insert(format!("'{text}' was read, but with little certainty"));
+            }
             Some(m) => evidence.push(hit(m)),
             None => match nearest(lines, text).first() {
                 Some((similar, score)) if *score >= NEAR_MISS => {
@@ -64,17 +155,30 @@ pub(super) fn judge(lines: &[Line], texts: &[String]) -> Judgement {
                 }
                 _ => {
                     let reason = format!("'{text}' is not on the screen{}", seen(lines, text));
-                    return Judgement { verdict: Verdict::False, reason, evidence, rung: "ocr" };
+                    return Judgement {
+                        verdict: Verdict::False,
+                        reason,
+                        evidence,
+                        rung: "ocr",
+                    };
                 }
             },
         }
     }
     if let Some(reason) = doubt {
-        return Judgement { evidence, ..cannot_tell(reason) };
+        return Judgement {
+            evidence,
+            ..cannot_tell(reason)
+        };
     }
     let shown = texts.iter().map(|t| format!("'{t}'")).collect::<Vec<_>>().join(", ");
     let reason = format!("{shown} {} on the screen", if texts.len() == 1 { "is" } else { "are" });
-    Judgement { verdict: Verdict::True, reason, evidence, rung: "ocr" }
+    Judgement {
+        verdict: Verdict::True,
+        reason,
+        evidence,
+        rung: "ocr",
+    }
 }
 
 #[cfg(test)]
@@ -83,7 +187,11 @@ mod tests {
     use super::*;
 
     fn ask(question: &str) -> Verdict {
-        let lines = [line("Settings saved", 0, 0), line("Book", 0, 40), line("Connection established", 0, 80)];
+        let lines = [
+            line("Settings saved", 0, 0),
+            line("Book", 0, 40),
+            line("Connection established", 0, 80),
+        ];
         plan(question).map_or_else(|j| j.verdict, |texts| judge(&lines, &texts).verdict)
     }
 

@@ -7,7 +7,13 @@ use crate::desktop::Rect;
 /// A target that no backend could look for is an error of the caller.
 pub(super) fn check(target: &Target) -> Result<(), Error> {
     let blank = |t: &Option<String>| t.as_deref().is_some_and(|t| t.trim().is_empty());
-    let relations = [&target.near, &target.left_of, &target.right_of, &target.above, &target.below];
+    let relations = [
+        &target.near,
+        &target.left_of,
+        &target.right_of,
+        &target.above,
+        &target.below,
+    ];
     if relations.iter().any(|r| blank(r)) || blank(&target.text) || blank(&target.describe) {
         return Err(Error::Target("one of its texts is empty".into()));
     }
@@ -24,11 +30,15 @@ pub(super) fn check(target: &Target) -> Result<(), Error> {
 /// `nth` choose among what is left; if several remain, the answer is [`Located::Ambiguous`].
 pub(super) fn locate(lines: &[Line], target: &Target) -> Located {
     let Some(text) = &target.text else {
-        return Located::NotFound { reason: "OCR finds quoted text only, and the target has none".into() };
+        return Located::NotFound {
+            reason: "OCR finds quoted text only, and the target has none".into(),
+        };
     };
     let mut found = find(lines, text, target.exact);
     if found.is_empty() {
-        return Located::NotFound { reason: format!("the text '{text}' is not on the screen{}", seen(lines, text)) };
+        return Located::NotFound {
+            reason: format!("the text '{text}' is not on the screen{}", seen(lines, text)),
+        };
     }
     for (name, anchor, relation) in relations(target) {
         let anchors = find(lines, anchor, false);
@@ -36,20 +46,24 @@ pub(super) fn locate(lines: &[Line], target: &Target) -> Located {
         let anchors: Vec<&Match> = anchors.iter().filter(|a| Some(a.fit) == best).collect();
         if anchors.is_empty() {
             let seen = seen(lines, anchor);
-            return Located::NotFound { reason: format!("'{anchor}', which {name} refers to, is not on the screen{seen}") };
+            return Located::NotFound {
+                reason: format!("'{anchor}', which {name} refers to, is not on the screen{seen}"),
+            };
         }
         found = related(found, &anchors, relation);
         if found.is_empty() {
-            return Located::NotFound { reason: format!("'{text}' is on the screen, but not {name} '{anchor}'") };
+            return Located::NotFound {
+                reason: format!("'{text}' is on the screen, but not {name} '{anchor}'"),
+            };
         }
     }
     let best = found.iter().map(|m| m.fit).max();
     found.retain(|m| Some(m.fit) == best);
     let mut hits: Vec<Hit> = found.into_iter().map(hit).collect();
     match target.nth {
-        Some(n) if n as usize > hits.len() => {
-            Located::NotFound { reason: format!("'{text}' is {} times on the screen, number {n} was wanted", hits.len()) }
-        }
+        Some(n) if n as usize > hits.len() => Located::NotFound {
+            reason: format!("'{text}' is {} times on the screen, number {n} was wanted", hits.len()),
+        },
         Some(n) => Located::Found(hits.swap_remove(n.saturating_sub(1) as usize)),
         None if hits.len() == 1 => Located::Found(hits.swap_remove(0)),
         None => Located::Ambiguous { hits },
@@ -57,7 +71,13 @@ pub(super) fn locate(lines: &[Line], target: &Target) -> Located {
 }
 
 pub(super) fn hit(m: Match) -> Hit {
-    Hit { rect: m.rect, point: m.point, confidence: m.confidence.clamp(0.0, 1.0), rung: "ocr", matched: m.matched }
+    Hit {
+        rect: m.rect,
+        point: m.point,
+        confidence: m.confidence.clamp(0.0, 1.0),
+        rung: "ocr",
+        matched: m.matched,
+    }
 }
 
 /// "; similar texts are ..." or nothing.
@@ -66,7 +86,13 @@ pub(super) fn seen(lines: &[Line], text: &str) -> String {
     match (near.is_empty(), lines.is_empty()) {
         (_, true) => "; no text at all was read".into(),
         (true, _) => String::new(),
-        _ => format!("; similar: {}", near.iter().map(|(t, _)| format!("'{t}'")).collect::<Vec<_>>().join(", ")),
+        _ => format!(
+            "; similar: {}",
+            near.iter()
+                .map(|(t, _)| format!("'{t}'"))
+                .collect::<Vec<_>>()
+                .join(", ")
+        ),
     }
 }
 
@@ -87,7 +113,9 @@ fn relations(target: &Target) -> Vec<(&'static str, &str, Relation)> {
         ("below", &target.below, Relation::Below),
         ("near", &target.near, Relation::Near),
     ];
-    all.into_iter().filter_map(|(name, anchor, r)| Some((name, anchor.as_deref()?, r))).collect()
+    all.into_iter()
+        .filter_map(|(name, anchor, r)| Some((name, anchor.as_deref()?, r)))
+        .collect()
 }
 
 /// Keeps the matches that stand in the relation to an anchor; for each anchor only the nearest of the best fit.
@@ -101,7 +129,12 @@ fn related(found: Vec<Match>, anchors: &[&Match], relation: Relation) -> Vec<Mat
         });
         keep.extend(candidates.min().map(|(_, _, i)| i));
     }
-    found.into_iter().enumerate().filter(|(i, _)| keep.contains(i)).map(|(_, m)| m).collect()
+    found
+        .into_iter()
+        .enumerate()
+        .filter(|(i, _)| keep.contains(i))
+        .map(|(_, m)| m)
+        .collect()
 }
 
 /// How far apart, in pixels, if the relation holds. Beside means on a common row, above and below in a common column.
@@ -111,8 +144,12 @@ fn distance(r: &Rect, anchor: &Rect, relation: Relation) -> Option<u32> {
     match relation {
         Relation::LeftOf => (row && r.right() <= anchor.x).then(|| anchor.x - r.right()),
         Relation::RightOf => (row && r.x >= anchor.right()).then(|| r.x - anchor.right()),
-        Relation::Above => (column && r.bottom() <= anchor.y + anchor.height / 3).then(|| anchor.y.abs_diff(r.bottom())),
-        Relation::Below => (column && r.y + anchor.height / 3 >= anchor.bottom()).then(|| r.y.abs_diff(anchor.bottom())),
+        Relation::Above => {
+            (column && r.bottom() <= anchor.y + anchor.height / 3).then(|| anchor.y.abs_diff(r.bottom()))
+        }
+        Relation::Below => {
+            (column && r.y + anchor.height / 3 >= anchor.bottom()).then(|| r.y.abs_diff(anchor.bottom()))
+        }
         Relation::Near => {
             let gap = |a: u32, a_end: u32, b: u32, b_end: u32| b.saturating_sub(a_end).max(a.saturating_sub(b_end));
             let dx = gap(r.x, r.right(), anchor.x, anchor.right());
@@ -135,7 +172,10 @@ mod tests {
     use super::*;
 
     fn target(text: &str) -> Target {
-        Target { text: Some(text.into()), ..Target::default() }
+        Target {
+            text: Some(text.into()),
+            ..Target::default()
+        }
     }
 
     #[track_caller]
@@ -173,11 +213,61 @@ mod tests {
             Located::Ambiguous { hits } => assert_eq!(hits.len(), 2),
             other => panic!("{other:?}"),
         }
-        assert_eq!(found(&form, &Target { nth: Some(2), ..target("Edit") }).y, 40);
-        assert_eq!(found(&form, &Target { right_of: Some("Password".into()), ..target("Edit") }).y, 40);
-        assert_eq!(found(&form, &Target { near: Some("Save".into()), ..target("Edit") }).y, 40);
-        assert_eq!(found(&form, &Target { left_of: Some("Edit".into()), ..target("Password") }).y, 40);
-        assert_eq!(found(&form, &Target { above: Some("Save as".into()), ..target("Save") }).y, 100);
+        assert_eq!(
+            found(
+                &form,
+                &Target {
+                    nth: Some(2),
+                    ..target("Edit")
+                }
+            )
+            .y,
+            40
+        );
+        assert_eq!(
+            found(
+                &form,
+                &Target {
+                    right_of: Some("Password".into()),
+                    ..target("Edit")
+                }
+            )
+            .y,
+            40
+        );
+        assert_eq!(
+            found(
+                &form,
+                &Target {
+                    near: Some("Save".into()),
+                    ..target("Edit")
+                }
+            )
+            .y,
+            40
+        );
+        assert_eq!(
+            found(
+                &form,
+                &Target {
+                    left_of: Some("Edit".into()),
+                    ..target("Password")
+                }
+            )
+            .y,
+            40
+        );
+        assert_eq!(
+            found(
+                &form,
+                &Target {
+                    above: Some("Save as".into()),
+                    ..target("Save")
+                }
+            )
+            .y,
+            100
+        );
     }
 
     #[test]
@@ -187,16 +277,47 @@ mod tests {
             other => panic!("{other:?}"),
         };
         assert!(reason(&target("Passwort")).contains("similar: 'Password'"));
-        assert!(reason(&Target { nth: Some(3), ..target("Edit") }).contains("2 times"));
-        assert!(reason(&Target { below: Some("Save".into()), ..target("Edit") }).contains("not below 'Save'"));
-        assert!(reason(&Target { near: Some("nothing".into()), ..target("Edit") }).contains("'nothing', which near"));
-        assert!(reason(&Target { describe: Some("an icon".into()), ..Target::default() }).contains("quoted text only"));
+        assert!(
+            reason(&Target {
+                nth: Some(3),
+                ..target("Edit")
+            })
+            .contains("2 times")
+        );
+        assert!(
+            reason(&Target {
+                below: Some("Save".into()),
+                ..target("Edit")
+            })
+            .contains("not below 'Save'")
+        );
+        assert!(
+            reason(&Target {
+                near: Some("nothing".into()),
+                ..target("Edit")
+            })
+            .contains("'nothing', which near")
+        );
+        assert!(
+            reason(&Target {
+                describe: Some("an icon".into()),
+                ..Target::default()
+            })
+            .contains("quoted text only")
+        );
         assert!(matches!(locate(&[], &target("x")), Located::NotFound { reason } if reason.contains("no text at all")));
     }
 
     #[test]
     fn senseless_targets_are_refused() {
-        for bad in [Target::default(), target(" "), Target { nth: Some(0), ..target("a") }] {
+        for bad in [
+            Target::default(),
+            target(" "),
+            Target {
+                nth: Some(0),
+                ..target("a")
+            },
+        ] {
             assert!(check(&bad).is_err());
         }
     }

@@ -34,7 +34,10 @@ pub fn default_dir() -> PathBuf {
     let set = |name: &str| std::env::var_os(name).filter(|v| !v.is_empty()).map(PathBuf::from);
     set("MOSDAT_MODELS").unwrap_or_else(|| {
         let cache = set("XDG_CACHE_HOME").or_else(|| set("HOME").map(|home| home.join(".cache")));
-        cache.unwrap_or_else(|| PathBuf::from(".cache")).join("mosdat").join("models")
+        cache
+            .unwrap_or_else(|| PathBuf::from(".cache"))
+            .join("mosdat")
+            .join("models")
     })
 }
 
@@ -43,7 +46,9 @@ pub fn default_dir() -> PathBuf {
 /// # Errors
 /// [`Error::ModelMissing`], [`Error::ModelHash`] or [`Error::Ocr`], each saying what to do.
 pub fn verify(dir: &Path) -> Result<(), Error> {
-    [DETECTION, RECOGNITION].iter().try_for_each(|model| read(dir, model).map(drop))
+    [DETECTION, RECOGNITION]
+        .iter()
+        .try_for_each(|model| read(dir, model).map(drop))
 }
 
 /// The content of a model file, checked: what is hashed is what is used.
@@ -52,11 +57,20 @@ pub(super) fn read(dir: &Path, model: &ModelFile) -> Result<Vec<u8>, Error> {
     let bytes = match std::fs::read(&path) {
         Ok(bytes) => bytes,
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Err(Error::ModelMissing { path }),
-        Err(e) => return Err(Error::Ocr { doing: format!("reading {}", path.display()), reason: e.to_string() }),
+        Err(e) => {
+            return Err(Error::Ocr {
+                doing: format!("reading {}", path.display()),
+                reason: e.to_string(),
+            });
+        }
     };
     let found = hex::encode(Sha256::digest(&bytes));
     if found != model.sha256 {
-        return Err(Error::ModelHash { path, expected: model.sha256, found });
+        return Err(Error::ModelHash {
+            path,
+            expected: model.sha256,
+            found,
+        });
     }
     Ok(bytes)
 }
@@ -79,7 +93,11 @@ mod tests {
     fn the_script_pins_the_same_files() {
         let script = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/tools/fetch-models.sh")).unwrap();
         for model in [DETECTION, RECOGNITION] {
-            assert!(script.contains(model.name) && script.contains(model.sha256), "{}", model.name);
+            assert!(
+                script.contains(model.name) && script.contains(model.sha256),
+                "{}",
+                model.name
+            );
         }
     }
 }

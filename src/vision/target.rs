@@ -7,7 +7,11 @@ use super::Target;
 pub fn parse_target(short: &str) -> Target {
     let short = short.trim();
     let text = quoted(short).into_iter().next();
-    Target { text, describe: Some(short.to_string()), ..Target::default() }
+    Target {
+        text,
+        describe: Some(short.to_string()),
+        ..Target::default()
+    }
 }
 
 /// All texts in quotes, in order. A quote opens at the start or after anything but a letter or digit, and closes before
@@ -22,7 +26,8 @@ pub(super) fn quoted(text: &str) -> Vec<String> {
             i += 1;
             continue;
         };
-        let end = (i + 1..chars.len()).find(|j| chars[*j] == close && !(close == '\'' || close == '’') || chars[*j] == close && !word(j + 1));
+        let end = (i + 1..chars.len())
+            .find(|j| chars[*j] == close && !(close == '\'' || close == '’') || chars[*j] == close && !word(j + 1));
         match end {
             Some(end) => {
                 let inner: String = chars[i + 1..end].iter().collect();
@@ -60,6 +65,9 @@ mod tests {
         assert_eq!(text("the user's picture"), None);
         assert_eq!(text("''"), None);
         assert_eq!(quoted("'Saved' and “Done” are shown"), ["Saved", "Done"]);
-        assert_eq!(parse_target(" the 'Save' button ").describe.as_deref(), Some("the 'Save' button"));
+        assert_eq!(
+            parse_target(" the 'Save' button ").describe.as_deref(),
+            Some("the 'Save' button")
+        );
     }
 }

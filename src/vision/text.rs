@@ -56,7 +56,10 @@ pub(super) fn find(lines: &[Line], wanted: &str, exact: bool) -> Vec<Match> {
         return direct;
     }
     // A text with wide gaps may have been read as several lines beside each other.
-    rows(lines).iter().flat_map(|words| in_words(words, &wanted, exact)).collect()
+    rows(lines)
+        .iter()
+        .flat_map(|words| in_words(words, &wanted, exact))
+        .collect()
 }
 
 /// The words of lines that stand close beside each other on one row, joined.
@@ -86,7 +89,12 @@ fn in_words(words: &[Word], wanted: &str, exact: bool) -> Vec<Match> {
     for (w, word) in words.iter().enumerate() {
         let normal: Vec<char> = normalise_word(&word.text, exact).chars().collect();
         let share = 1.0 / normal.len().max(1) as f32;
-        letters.extend(normal.iter().enumerate().map(|(i, c)| (*c, w, i as f32 * share, (i + 1) as f32 * share)));
+        letters.extend(
+            normal
+                .iter()
+                .enumerate()
+                .map(|(i, c)| (*c, w, i as f32 * share, (i + 1) as f32 * share)),
+        );
     }
     let needle: Vec<char> = wanted.chars().filter(|c| *c != ' ').collect();
     let ends: Vec<usize> = spaces(wanted);
@@ -100,7 +108,8 @@ fn in_words(words: &[Word], wanted: &str, exact: bool) -> Vec<Match> {
         }
         let after = letters.get(at + needle.len());
         let starts_word = slice[0].2 == 0.0;
-        let ends_word = after.is_none_or(|l| l.2 == 0.0 || only_dots(&letters[at + needle.len()..], slice[slice.len() - 1].1));
+        let ends_word =
+            after.is_none_or(|l| l.2 == 0.0 || only_dots(&letters[at + needle.len()..], slice[slice.len() - 1].1));
         // A space that is wanted must not fall into the middle of a read word, nor the other way round, unless the
         // whole line agrees without spaces.
         let spaced = ends.iter().all(|i| letters[at + i].2 == 0.0)
@@ -146,24 +155,48 @@ fn rest_is_dots(rest: &[(char, usize, f32, f32)]) -> bool {
 
 /// True if the word goes on only with punctuation that belongs to the sentence, not to the word.
 fn only_dots(rest: &[(char, usize, f32, f32)], word: usize) -> bool {
-    rest.iter().take_while(|l| l.1 == word).all(|l| matches!(l.0, '.' | ',' | ':' | ';' | '!' | '?' | ')' | '\'' | '"'))
+    rest.iter()
+        .take_while(|l| l.1 == word)
+        .all(|l| matches!(l.0, '.' | ',' | ':' | ';' | '!' | '?' | ')' | '\'' | '"'))
 }
 
 fn place(words: &[Word], slice: &[(char, usize, f32, f32)], fit: Fit) -> Match {
     let (first, last) = (slice[0], slice[slice.len() - 1]);
     let x_of = |w: usize, part: f32| words[w].rect.x + (words[w].rect.width as f32 * part) as u32;
-    let (left, right) = (x_of(first.1, first.2), x_of(last.1, last.3).max(x_of(first.1, first.2) + 1));
+    let (left, right) = (
+        x_of(first.1, first.2),
+        x_of(last.1, last.3).max(x_of(first.1, first.2) + 1),
+    );
     let parts = &words[first.1..=last.1];
-    let around = parts.iter().map(|w| w.rect).reduce(|a, b| a.union(&b)).unwrap_or_default();
+    let around = parts
+        .iter()
+        .map(|w| w.rect)
+        .reduce(|a, b| a.union(&b))
+        .unwrap_or_default();
     let rect = Rect::new(left, around.y, right - left, around.height);
     // A click belongs on a letter: the middle may be the gap between two words.
     let middle = rect.center();
     let on_word = parts.iter().map(|w| w.rect).find(|r| r.contains(middle));
-    let nearest = || parts.iter().filter_map(|w| w.rect.intersection(&rect)).max_by_key(|r| r.width);
-    let point = if on_word.is_some() { middle } else { nearest().map_or(middle, |r| r.center()) };
+    let nearest = || {
+        parts
+            .iter()
+            .filter_map(|w| w.rect.intersection(&rect))
+            .max_by_key(|r| r.width)
+    };
+    let point = if on_word.is_some() {
+        middle
+    } else {
+        nearest().map_or(middle, |r| r.center())
+    };
     let confidence = parts.iter().map(|w| w.confidence).fold(1.0, f32::min);
     let matched = parts.iter().map(|w| w.text.as_str()).collect::<Vec<_>>().join(" ");
-    Match { fit, rect, point, confidence, matched }
+    Match {
+        fit,
+        rect,
+        point,
+        confidence,
+        matched,
+    }
 }
 
 /// The read lines most similar to the text, best first, at most three.
@@ -171,11 +204,18 @@ pub(super) fn nearest(lines: &[Line], wanted: &str) -> Vec<(String, f64)> {
     let wanted = normalise(wanted, false);
     let score = |text: &str| {
         let text = normalise(text, false);
-        if text.is_empty() { 0.0 } else { strsim::normalized_damerau_levenshtein(&wanted, &text) }
+        if text.is_empty() {
+            0.0
+        } else {
+            strsim::normalized_damerau_levenshtein(&wanted, &text)
+        }
     };
     let single = lines.iter().flat_map(|l| l.words.iter().map(|w| w.text.clone()));
     let candidates = lines.iter().map(|l| l.text.clone()).chain(single);
-    let mut scored: Vec<(String, f64)> = candidates.map(|t| (t.clone(), score(&t))).filter(|(_, s)| *s > 0.4).collect();
+    let mut scored: Vec<(String, f64)> = candidates
+        .map(|t| (t.clone(), score(&t)))
+        .filter(|(_, s)| *s > 0.4)
+        .collect();
     scored.sort_by(|a, b| b.1.total_cmp(&a.1));
     scored.dedup_by(|a, b| a.0 == b.0);
     scored.truncate(3);
@@ -189,11 +229,19 @@ pub(super) fn line(text: &str, x: u32, y: u32) -> Line {
     let mut at = x;
     for word in text.split(' ') {
         let width = word.chars().count() as u32 * 10;
-        words.push(Word { text: word.into(), rect: Rect::new(at, y, width, 20), confidence: 0.9 });
+        words.push(Word {
+            text: word.into(),
+            rect: Rect::new(at, y, width, 20),
+            confidence: 0.9,
+        });
         at += width + 10;
     }
     let rect = words.iter().map(|w| w.rect).reduce(|a, b| a.union(&b)).unwrap();
-    Line { text: text.into(), rect, words }
+    Line {
+        text: text.into(),
+        rect,
+        words,
+    }
 }
 
 #[cfg(test)]
@@ -206,13 +254,21 @@ mod tests {
 
     #[test]
     fn whole_lines_words_and_parts() {
-        let lines = [line("Save", 0, 0), line("Save all files", 0, 40), line("Unsaved", 0, 80), line("Save…", 0, 120)];
+        let lines = [
+            line("Save", 0, 0),
+            line("Save all files", 0, 40),
+            line("Unsaved", 0, 80),
+            line("Save…", 0, 120),
+        ];
         assert_eq!(
             fits(&lines, "save", false),
             [(Fit::Line, 0), (Fit::Words, 0), (Fit::Substring, 20), (Fit::Line, 0)]
         );
         assert_eq!(fits(&lines, "save", true), []);
-        assert_eq!(fits(&lines, "Save", true), [(Fit::Line, 0), (Fit::Words, 0), (Fit::Line, 0)]);
+        assert_eq!(
+            fits(&lines, "Save", true),
+            [(Fit::Line, 0), (Fit::Words, 0), (Fit::Line, 0)]
+        );
         assert_eq!(fits(&lines, "all  FILES", false), [(Fit::Words, 50)]);
         assert_eq!(fits(&lines, "l f", false), [(Fit::Substring, 70)]);
         assert_eq!(fits(&lines, "", false), []);

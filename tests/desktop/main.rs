@@ -7,6 +7,7 @@ mod bad_server;
 mod independent;
 mod processes;
 mod qemu;
+mod reading;
 mod real_input;
 mod real_pixels;
 mod xserver;

@@ -14,7 +14,11 @@ pub(super) struct Cache<T> {
 impl<T: Clone> Cache<T> {
     /// Keeps between `limit` and twice `limit` entries.
     pub(super) fn new(limit: usize) -> Cache<T> {
-        Cache { young: HashMap::new(), old: HashMap::new(), limit }
+        Cache {
+            young: HashMap::new(),
+            old: HashMap::new(),
+            limit,
+        }
     }
 
     pub(super) fn get(&mut self, key: &str) -> Option<T> {

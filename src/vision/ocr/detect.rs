@@ -29,8 +29,13 @@ pub(super) struct Detector {
 
 impl Detector {
     pub(super) fn load(model: Vec<u8>, threads: usize) -> Result<Detector, Error> {
-        let model = ModelOptions::with_all_ops().load(model).map_err(|e| failed("loading the detection model", e))?;
-        Ok(Detector { model, threads: Arc::new(ThreadPool::with_num_threads(threads)) })
+        let model = ModelOptions::with_all_ops()
+            .load(model)
+            .map_err(|e| failed("loading the detection model", e))?;
+        Ok(Detector {
+            model,
+            threads: Arc::new(ThreadPool::with_num_threads(threads)),
+        })
     }
 
     /// The rectangles of all lines of an RGB picture, in no order.
@@ -39,16 +44,27 @@ impl Detector {
         if width < SMALLEST || height < SMALLEST {
             return Ok(vec![]);
         }
-        let (w, h) = (width.next_multiple_of(STEP) as usize, height.next_multiple_of(STEP) as usize);
+        let (w, h) = (
+            width.next_multiple_of(STEP) as usize,
+            height.next_multiple_of(STEP) as usize,
+        );
         let options = RunOptions::default().with_thread_pool(Some(self.threads.clone()));
         let output = self.model.run_one(tensor(image, w, h).view().into(), Some(options));
         let output = output.map_err(|e| failed("finding text lines", e))?;
-        let output: Tensor<f32> = output.try_into().map_err(|_| failed("finding text lines", "not a float tensor"))?;
+        let output: Tensor<f32> = output
+            .try_into()
+            .map_err(|_| failed("finding text lines", "not a float tensor"))?;
         let map = output.to_vec();
         if map.len() != w * h {
-            return Err(failed("finding text lines", format!("{} values for {w}x{h} pixels", map.len())));
+            return Err(failed(
+                "finding text lines",
+                format!("{} values for {w}x{h} pixels", map.len()),
+            ));
         }
-        Ok(patches(&map, w, h).iter().filter_map(|p| p.line(width, height)).collect())
+        Ok(patches(&map, w, h)
+            .iter()
+            .filter_map(|p| p.line(width, height))
+            .collect())
     }
 }
 
@@ -106,7 +122,14 @@ fn patches(map: &[f32], w: usize, h: usize) -> Vec<Patch> {
     let mut found = Vec::new();
     let mut stack = Vec::new();
     while let Some(start) = next_true(&todo, found.last().map_or(0, |(s, _)| *s)) {
-        let mut patch = Patch { left: w, top: h, right: 0, bottom: 0, count: 0, sum: 0.0 };
+        let mut patch = Patch {
+            left: w,
+            top: h,
+            right: 0,
+            bottom: 0,
+            count: 0,
+            sum: 0.0,
+        };
         todo[start] = false;
         stack.push(start);
         while let Some(i) = stack.pop() {
@@ -143,19 +166,40 @@ mod tests {
     #[test]
     fn patches_are_connected_also_diagonally() {
         let rows = ["..##....", "....#...", "......##", "#.......", "#......."];
-        let map: Vec<f32> = rows.iter().flat_map(|r| r.bytes()).map(|b| if b == b'#' { 0.9 } else { 0.1 }).collect();
+        let map: Vec<f32> = rows
+            .iter()
+            .flat_map(|r| r.bytes())
+            .map(|b| if b == b'#' { 0.9 } else { 0.1 })
+            .collect();
         let got = patches(&map, 8, 5);
-        let bounds: Vec<_> = got.iter().map(|p| (p.left, p.top, p.right, p.bottom, p.count)).collect();
+        let bounds: Vec<_> = got
+            .iter()
+            .map(|p| (p.left, p.top, p.right, p.bottom, p.count))
+            .collect();
         assert_eq!(bounds, [(2, 0, 4, 1, 3), (6, 2, 7, 2, 2), (0, 3, 0, 4, 2)]);
     }
 
     #[test]
     fn lines_grow_and_stay_inside() {
-        let patch = Patch { left: 10, top: 2, right: 109, bottom: 11, count: 1000, sum: 900.0 };
+        let patch = Patch {
+            left: 10,
+            top: 2,
+            right: 109,
+            bottom: 11,
+            count: 1000,
+            sum: 900.0,
+        };
         let line = patch.line(112, 50).unwrap();
         assert_eq!((line.x, line.y, line.right(), line.bottom()), (2, 0, 112, 20));
         assert_eq!(Patch { sum: 300.0, ..patch }.line(112, 50), None);
-        let padding = Patch { left: 120, top: 60, right: 126, bottom: 63, count: 28, sum: 28.0 };
+        let padding = Patch {
+            left: 120,
+            top: 60,
+            right: 126,
+            bottom: 63,
+            count: 28,
+            sum: 28.0,
+        };
         assert_eq!(padding.line(112, 50), None);
     }
 

@@ -16,7 +16,7 @@ use rayon::prelude::*;
 
 use self::cache::Cache;
 use self::detect::Detector;
-use self::recognise::{Recogniser, Reading};
+use self::recognise::{Reading, Recogniser};
 use super::{Error, Judgement, Located, Target, Vision, judge, locate, models};
 use crate::desktop::{Frame, Rect};
 
@@ -65,7 +65,9 @@ impl Ocr {
     /// # Errors
     /// [`Error`] naming the file and the command that fetches it.
     pub fn load(model_dir: &Path) -> Result<Ocr, Error> {
-        let pool = rayon::ThreadPoolBuilder::new().num_threads(THREADS).thread_name(|i| format!("ocr-{i}"));
+        let pool = rayon::ThreadPoolBuilder::new()
+            .num_threads(THREADS)
+            .thread_name(|i| format!("ocr-{i}"));
         let pool = pool.build().map_err(|e| failed("starting threads", e))?;
         let inner = Inner {
             detector: Detector::load(models::read(model_dir, &models::DETECTION)?, THREADS)?,
@@ -87,7 +89,9 @@ impl Ocr {
             None => Ok(self.inner.read_whole(frame.image().clone(), &frame.digest())?.to_vec()),
             Some(region) => {
                 let whole = Rect::new(0, 0, frame.width(), frame.height());
-                let Some(r) = region.intersection(&whole) else { return Ok(vec![]) };
+                let Some(r) = region.intersection(&whole) else {
+                    return Ok(vec![]);
+                };
                 let part = DynamicImage::ImageRgba8(frame.image().clone()).crop_imm(r.x, r.y, r.width, r.height);
                 let mut lines = self.inner.read(part)?;
                 for line in &mut lines {
@@ -112,7 +116,10 @@ fn shift(rect: &mut Rect, by: &Rect) {
 }
 
 fn failed(doing: &str, e: impl std::fmt::Display) -> Error {
-    Error::Ocr { doing: doing.into(), reason: e.to_string() }
+    Error::Ocr {
+        doing: doing.into(),
+        reason: e.to_string(),
+    }
 }
 
 impl Inner {
@@ -121,7 +128,10 @@ impl Inner {
             return Ok(lines);
         }
         let lines = Arc::new(self.read(DynamicImage::ImageRgba8(image))?);
-        self.frames.lock().unwrap_or_else(PoisonError::into_inner).put(digest.into(), lines.clone());
+        self.frames
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .put(digest.into(), lines.clone());
         Ok(lines)
     }
 
@@ -137,7 +147,10 @@ impl Inner {
                 Some(reading) => reading,
                 None => {
                     let reading = self.recogniser.read(&crop)?;
-                    self.lines.lock().unwrap_or_else(PoisonError::into_inner).put(key, reading.clone());
+                    self.lines
+                        .lock()
+                        .unwrap_or_else(PoisonError::into_inner)
+                        .put(key, reading.clone());
                     reading
                 }
             };

@@ -7,8 +7,8 @@ use image::DynamicImage;
 use image::imageops::FilterType;
 use rten::ctc::CtcDecoder;
 use rten::{Model, ModelOptions, RunOptions, ThreadPool};
-use rten_tensor::{NdTensor, Tensor};
 use rten_tensor::prelude::*;
+use rten_tensor::{NdTensor, Tensor};
 
 use super::super::Error;
 use super::detect::tensor;
@@ -45,17 +45,28 @@ struct ReadWord {
 
 impl Recogniser {
     pub(super) fn load(model: Vec<u8>) -> Result<Recogniser, Error> {
-        let model = ModelOptions::with_all_ops().load(model).map_err(|e| failed("loading the reading model", e))?;
+        let model = ModelOptions::with_all_ops()
+            .load(model)
+            .map_err(|e| failed("loading the reading model", e))?;
         let list = model.metadata().get("character");
         let list = list.ok_or_else(|| failed("loading the reading model", "it has no list of characters"))?;
         let listed = list.split('\n').map(str::to_string);
-        let characters = std::iter::once(String::new()).chain(listed).chain([" ".to_string()]).collect();
-        Ok(Recogniser { model, characters, one_thread: Arc::new(ThreadPool::with_num_threads(1)) })
+        let characters = std::iter::once(String::new())
+            .chain(listed)
+            .chain([" ".to_string()])
+            .collect();
+        Ok(Recogniser {
+            model,
+            characters,
+            one_thread: Arc::new(ThreadPool::with_num_threads(1)),
+        })
     }
 
     /// Reads one line from an RGB picture of it.
     pub(super) fn read(&self, line: &DynamicImage) -> Result<Reading, Error> {
-        let scaled = (line.width() * HEIGHT).div_ceil(line.height().max(1)).clamp(1, MAX_WIDTH);
+        let scaled = (line.width() * HEIGHT)
+            .div_ceil(line.height().max(1))
+            .clamp(1, MAX_WIDTH);
         let width = scaled.max(16).next_multiple_of(STEP);
         let picture = line.resize_exact(scaled, HEIGHT, FilterType::Triangle);
         // One thread for each line: lines run beside each other.
@@ -63,9 +74,14 @@ impl Recogniser {
         let input = tensor(&picture, width as usize, HEIGHT as usize);
         let output = self.model.run_one(input.view().into(), Some(options));
         let output = output.map_err(|e| failed("reading a text line", e))?;
-        let output: Tensor<f32> = output.try_into().map_err(|_| failed("reading a text line", "not a float tensor"))?;
+        let output: Tensor<f32> = output
+            .try_into()
+            .map_err(|_| failed("reading a text line", "not a float tensor"))?;
         let &[1, steps, classes] = output.shape() else {
-            return Err(failed("reading a text line", format!("output has shape {:?}", output.shape())));
+            return Err(failed(
+                "reading a text line",
+                format!("output has shape {:?}", output.shape()),
+            ));
         };
         if classes != self.characters.len() {
             let reason = format!("{classes} classes for {} characters", self.characters.len());
@@ -91,7 +107,9 @@ impl Recogniser {
             .collect();
         // The padding right of the picture takes part of the steps.
         let step = width as f32 / scaled as f32 / steps.max(1) as f32;
-        Ok(Reading { words: decode(&best, &self.characters, step) })
+        Ok(Reading {
+            words: decode(&best, &self.characters, step),
+        })
     }
 }
 
@@ -117,8 +135,16 @@ fn decode(peaks: &[Peak], characters: &[String], step: f32) -> Vec<ReadWord> {
             continue;
         }
         // A peak stands near the middle of its character: half a step more on each side.
-        let (from, to) = ((peak.at as f32 - 0.5).max(0.0) * step, ((peak.at as f32 + 1.5) * step).min(1.0));
-        let empty = ReadWord { text: String::new(), from, to, confidence: 0.0 };
+        let (from, to) = (
+            (peak.at as f32 - 0.5).max(0.0) * step,
+            ((peak.at as f32 + 1.5) * step).min(1.0),
+        );
+        let empty = ReadWord {
+            text: String::new(),
+            from,
+            to,
+            confidence: 0.0,
+        };
         let (w, n) = word.get_or_insert((empty, 0));
         w.text.push_str(character);
         w.to = to;
@@ -137,7 +163,11 @@ impl Reading {
             let right = at.x + ((w.to * at.width as f32).ceil() as u32).min(at.width);
             Rect::new(x, at.y, right.saturating_sub(x).max(1), at.height)
         };
-        let word = |w: &ReadWord| Word { text: w.text.clone(), rect: place(w), confidence: w.confidence };
+        let word = |w: &ReadWord| Word {
+            text: w.text.clone(),
+            rect: place(w),
+            confidence: w.confidence,
+        };
         let words: Vec<Word> = self.words.iter().map(word).collect();
         let rect = words.iter().map(|w| w.rect).reduce(|a, b| a.union(&b))?;
         let text = words.iter().map(|w| w.text.as_str()).collect::<Vec<_>>().join(" ");
@@ -153,7 +183,11 @@ mod tests {
     fn words_end_at_spaces_and_know_their_places() {
         let characters: Vec<String> = ["", "a", "b", " "].map(String::from).into();
         let peaks = [(1, 1), (1, 4), (3, 5), (2, 7)];
-        let peaks = peaks.map(|(class, at)| Peak { class, at, probability: 0.8 });
+        let peaks = peaks.map(|(class, at)| Peak {
+            class,
+            at,
+            probability: 0.8,
+        });
         let words = decode(&peaks, &characters, 0.1);
         let texts: Vec<&str> = words.iter().map(|w| w.text.as_str()).collect();
         assert_eq!(texts, ["aa", "b"]);
