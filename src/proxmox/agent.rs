@@ -92,9 +92,8 @@ impl Client {
         Ok(self.post::<Pid>(&path, form).await?.pid)
     }
 
-    /// State of a command. The first answer after its end removes it: one reader per process id.
-    ///
-    /// Not retried when the connection dies, for the same reason; the error is [`ErrorKind::Transport`].
+    /// State of a command. The first answer after its end removes it: one reader per process id. When that answer
+    /// is lost on the way, so is the result, and asking again is [`ErrorKind::NotFound`].
     pub async fn agent_exec_status(&self, node: &str, vmid: u32, pid: u64) -> Result<AgentExecStatus, Error> {
         let v: Value = self
             .get(
@@ -120,7 +119,10 @@ impl Client {
     pub async fn agent_file_write(&self, node: &str, vmid: u32, file: &str, content: &[u8]) -> Result<(), Error> {
         let path = vm_path(node, vmid, "/agent/file-write");
         if content.len() > MAX_WRITE {
-            let m = format!("{} bytes for {file}, the agent takes {MAX_WRITE} at once", content.len());
+            let m = format!(
+                "{} bytes for {file}, the agent takes {MAX_WRITE} at once",
+                content.len()
+            );
             return Err(self.error(0, "POST", &path, ErrorKind::Parameter, m));
         }
         let form = vec![
@@ -195,7 +197,10 @@ mod tests {
     fn statuses() {
         assert!(!exec_status(&json!({"exited": 0})).exited);
         let s = exec_status(&json!({"exited": 1, "exitcode": 3, "out-data": "x", "out-truncated": "1"}));
-        assert_eq!((s.exited, s.exitcode, s.out_data.as_str(), s.out_truncated), (true, Some(3), "x", true));
+        assert_eq!(
+            (s.exited, s.exitcode, s.out_data.as_str(), s.out_truncated),
+            (true, Some(3), "x", true)
+        );
     }
 
     #[test]

@@ -59,7 +59,9 @@ pub(super) struct Inner {
 
 impl std::fmt::Debug for Client {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Client").field("endpoints", &self.inner.endpoints).finish()
+        f.debug_struct("Client")
+            .field("endpoints", &self.inner.endpoints)
+            .finish()
     }
 }
 
@@ -121,9 +123,15 @@ impl Client {
     pub(super) async fn task(&self, method: Method, path: &str, params: Params<'_>) -> Result<Upid, Error> {
         let name = method_name(&method);
         let (v, at) = self.call(method, path, params).await?;
-        v.as_str()
-            .and_then(Upid::parse)
-            .ok_or_else(|| self.error(at, name, path, ErrorKind::Other, format!("expected a task's UPID, got {v}")))
+        v.as_str().and_then(Upid::parse).ok_or_else(|| {
+            self.error(
+                at,
+                name,
+                path,
+                ErrorKind::Other,
+                format!("expected a task's UPID, got {v}"),
+            )
+        })
     }
 
     pub(super) fn error(
@@ -236,7 +244,10 @@ impl Client {
         let mut fields = BTreeMap::new();
         if let Some(errors) = parsed.as_ref().and_then(|p| p.get("errors")).and_then(Value::as_object) {
             for (k, v) in errors {
-                fields.insert(k.clone(), v.as_str().map_or_else(|| v.to_string(), |s| s.trim().to_string()));
+                fields.insert(
+                    k.clone(),
+                    v.as_str().map_or_else(|| v.to_string(), |s| s.trim().to_string()),
+                );
             }
         }
         let mut e = self.error(at, name, path, classify(Some(status), path, &message, &fields), message);
@@ -306,7 +317,11 @@ mod tests {
 
     #[test]
     fn everything_but_unreserved_is_encoded() {
-        let p = [("tags", "a;b".to_string()), ("size", "+1G".to_string()), ("x", "ä=&".to_string())];
+        let p = [
+            ("tags", "a;b".to_string()),
+            ("size", "+1G".to_string()),
+            ("x", "ä=&".to_string()),
+        ];
         assert_eq!(encode(&p), "tags=a%3Bb&size=%2B1G&x=%C3%A4%3D%26");
     }
 }

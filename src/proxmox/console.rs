@@ -52,7 +52,13 @@ impl Client {
             .await
             .map_err(|_| {
                 let path = vm_path(node, vmid, "/vncwebsocket");
-                self.error(at, "GET", &path, ErrorKind::Transport, "the websocket did not open in time")
+                self.error(
+                    at,
+                    "GET",
+                    &path,
+                    ErrorKind::Transport,
+                    "the websocket did not open in time",
+                )
             })??;
         Ok(VncConnection {
             stream,

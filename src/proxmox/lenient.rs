@@ -53,7 +53,10 @@ pub fn de_tags<'de, D: Deserializer<'de>>(d: D) -> Result<Vec<String>, D::Error>
 
 /// Splits a list of tags.
 pub fn tags(s: &str) -> Vec<String> {
-    s.split([';', ',', ' ']).filter(|t| !t.is_empty()).map(str::to_string).collect()
+    s.split([';', ',', ' '])
+        .filter(|t| !t.is_empty())
+        .map(str::to_string)
+        .collect()
 }
 
 #[cfg(test)]

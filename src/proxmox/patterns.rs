@@ -75,7 +75,13 @@ mod tests {
     /// Texts as observed (or as the sources of Proxmox have them), one per row of behaviour.
     const ROWS: &[(Option<u16>, &str, &str, &[(&str, &str)], ErrorKind)] = &[
         (Some(401), "/version", "", &[], Auth),
-        (Some(403), "/nodes/a/qemu/1/config", "Permission check failed (/vms/1, VM.Audit)", &[], Permission),
+        (
+            Some(403),
+            "/nodes/a/qemu/1/config",
+            "Permission check failed (/vms/1, VM.Audit)",
+            &[],
+            Permission,
+        ),
         (
             Some(500),
             "/nodes/a/qemu/1/config",
@@ -127,7 +133,13 @@ mod tests {
             Busy,
         ),
         (None, "", "cluster not ready - no quorum?", &[], Busy),
-        (Some(500), "", "checksum mismatch (file change by other user?)", &[], Busy),
+        (
+            Some(500),
+            "",
+            "checksum mismatch (file change by other user?)",
+            &[],
+            Busy,
+        ),
         (Some(500), "", "VM 101 is running - destroy failed", &[], Busy),
         (
             None,
@@ -152,8 +164,20 @@ mod tests {
             &[],
             AgentNotRunning,
         ),
-        (Some(500), "/nodes/a/qemu/1/agent/ping", "VM 100 is not running", &[], NotRunning),
-        (Some(596), "/nodes/a/qemu/1/agent/exec", "Broken pipe", &[], CommandNotRun),
+        (
+            Some(500),
+            "/nodes/a/qemu/1/agent/ping",
+            "VM 100 is not running",
+            &[],
+            NotRunning,
+        ),
+        (
+            Some(596),
+            "/nodes/a/qemu/1/agent/exec",
+            "Broken pipe",
+            &[],
+            CommandNotRun,
+        ),
         (Some(596), "/nodes/a/qemu/1/config", "Broken pipe", &[], Transport),
         (
             Some(500),
@@ -204,7 +228,11 @@ mod tests {
     fn every_row() {
         for (status, path, message, fields, kind) in ROWS {
             let fields = fields.iter().map(|(k, v)| (k.to_string(), v.to_string())).collect();
-            assert_eq!(classify(*status, path, message, &fields), *kind, "{status:?} {path} {message}");
+            assert_eq!(
+                classify(*status, path, message, &fields),
+                *kind,
+                "{status:?} {path} {message}"
+            );
         }
     }
 }

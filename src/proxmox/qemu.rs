@@ -132,12 +132,14 @@ impl Client {
 
     /// Starts the VM.
     pub async fn start(&self, node: &str, vmid: u32) -> Result<Upid, Error> {
-        self.task(Method::POST, &vm_path(node, vmid, "/status/start"), vec![]).await
+        self.task(Method::POST, &vm_path(node, vmid, "/status/start"), vec![])
+            .await
     }
 
     /// Pulls the plug.
     pub async fn stop(&self, node: &str, vmid: u32) -> Result<Upid, Error> {
-        self.task(Method::POST, &vm_path(node, vmid, "/status/stop"), vec![]).await
+        self.task(Method::POST, &vm_path(node, vmid, "/status/stop"), vec![])
+            .await
     }
 
     /// Asks the guest to shut down; after `timeout` seconds the plug is pulled.
@@ -149,7 +151,10 @@ impl Client {
 
     /// Destroys a stopped VM with its disks and its entries in jobs and pools.
     pub async fn delete(&self, node: &str, vmid: u32) -> Result<Upid, Error> {
-        let query = vec![("purge", "1".to_string()), ("destroy-unreferenced-disks", "1".to_string())];
+        let query = vec![
+            ("purge", "1".to_string()),
+            ("destroy-unreferenced-disks", "1".to_string()),
+        ];
         self.task(Method::DELETE, &vm_path(node, vmid, ""), query).await
     }
 }
