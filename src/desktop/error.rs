@@ -77,6 +77,9 @@ impl Error {
         if e.kind() == std::io::ErrorKind::UnexpectedEof {
             return Error::Eof { doing };
         }
-        Error::Io { doing, source: Arc::new(e) }
+        Error::Io {
+            doing,
+            source: Arc::new(e),
+        }
     }
 }

@@ -25,14 +25,15 @@ pub struct Frame {
 }
 
 impl Frame {
-    pub(super) fn new(
-        image: RgbaImage,
-        seq: u64,
-        requested_at: Instant,
-        received_at: Instant,
-        stalled: bool,
-    ) -> Frame {
-        Frame { image, seq, requested_at, received_at, stalled, digest: OnceLock::new() }
+    pub(super) fn new(image: RgbaImage, seq: u64, requested_at: Instant, received_at: Instant, stalled: bool) -> Frame {
+        Frame {
+            image,
+            seq,
+            requested_at,
+            received_at,
+            stalled,
+            digest: OnceLock::new(),
+        }
     }
 
     /// A frame from a picture, for tools and tests that have no session.
@@ -66,7 +67,11 @@ impl Frame {
         let mut out = Vec::new();
         PngEncoder::new_with_quality(&mut out, CompressionType::Fast, FilterType::Adaptive)
             .write_image(&rgb, width, height, ExtendedColorType::Rgb8)
-            .map_err(|e| Error::Png { width, height, reason: e.to_string() })?;
+            .map_err(|e| Error::Png {
+                width,
+                height,
+                reason: e.to_string(),
+            })?;
         Ok(out)
     }
 
@@ -98,7 +103,11 @@ impl Frame {
             return None;
         }
         let mut found: Option<Rect> = None;
-        let rows = self.image.as_raw().chunks_exact(stride).zip(other.image.as_raw().chunks_exact(stride));
+        let rows = self
+            .image
+            .as_raw()
+            .chunks_exact(stride)
+            .zip(other.image.as_raw().chunks_exact(stride));
         for (y, (a, b)) in rows.enumerate() {
             if a == b {
                 continue;

@@ -53,7 +53,10 @@ impl Point {
 
     /// The nearest point inside a screen of this size.
     pub fn clamped(self, (width, height): (u32, u32)) -> Point {
-        Point { x: self.x.min(width.saturating_sub(1)), y: self.y.min(height.saturating_sub(1)) }
+        Point {
+            x: self.x.min(width.saturating_sub(1)),
+            y: self.y.min(height.saturating_sub(1)),
+        }
     }
 }
 
@@ -65,7 +68,10 @@ impl Rect {
 
     /// The middle, rounded down.
     pub fn center(&self) -> Point {
-        Point { x: self.x + self.width / 2, y: self.y + self.height / 2 }
+        Point {
+            x: self.x + self.width / 2,
+            y: self.y + self.height / 2,
+        }
     }
 
     /// The exclusive right edge.
@@ -86,13 +92,23 @@ impl Rect {
     /// The smallest rectangle that holds both.
     pub fn union(&self, other: &Rect) -> Rect {
         let (x, y) = (self.x.min(other.x), self.y.min(other.y));
-        Rect { x, y, width: self.right().max(other.right()) - x, height: self.bottom().max(other.bottom()) - y }
+        Rect {
+            x,
+            y,
+            width: self.right().max(other.right()) - x,
+            height: self.bottom().max(other.bottom()) - y,
+        }
     }
 
     /// The common part, if there is one.
     pub fn intersection(&self, other: &Rect) -> Option<Rect> {
         let (x, y) = (self.x.max(other.x), self.y.max(other.y));
         let (r, b) = (self.right().min(other.right()), self.bottom().min(other.bottom()));
-        (r > x && b > y).then(|| Rect { x, y, width: r - x, height: b - y })
+        (r > x && b > y).then(|| Rect {
+            x,
+            y,
+            width: r - x,
+            height: b - y,
+        })
     }
 }

@@ -4,22 +4,72 @@ use std::fmt;
 
 /// Keysyms of the names an author may write. Lower case. Further names for the same key stand on later lines.
 const NAMES: &[(&str, u32)] = &[
-    ("enter", 0xff0d), ("return", 0xff0d), ("tab", 0xff09), ("escape", 0xff1b), ("esc", 0xff1b),
-    ("backspace", 0xff08), ("delete", 0xffff), ("del", 0xffff), ("insert", 0xff63), ("home", 0xff50),
-    ("end", 0xff57), ("pageup", 0xff55), ("pgup", 0xff55), ("pagedown", 0xff56), ("pgdn", 0xff56),
-    ("left", 0xff51), ("up", 0xff52), ("right", 0xff53), ("down", 0xff54), ("space", 0x20),
-    ("menu", 0xff67), ("print", 0xff61), ("pause", 0xff13), ("capslock", 0xffe5), ("numlock", 0xff7f),
-    ("scrolllock", 0xff14), ("f1", 0xffbe), ("f2", 0xffbf), ("f3", 0xffc0), ("f4", 0xffc1), ("f5", 0xffc2),
-    ("f6", 0xffc3), ("f7", 0xffc4), ("f8", 0xffc5), ("f9", 0xffc6), ("f10", 0xffc7), ("f11", 0xffc8),
-    ("f12", 0xffc9), ("plus", 0x2b), ("minus", 0x2d), ("comma", 0x2c), ("period", 0x2e), ("dot", 0x2e),
-    ("slash", 0x2f), ("backslash", 0x5c), ("semicolon", 0x3b), ("colon", 0x3a), ("apostrophe", 0x27),
-    ("quote", 0x22), ("grave", 0x60), ("equal", 0x3d), ("bracketleft", 0x5b), ("bracketright", 0x5d),
-    ("asterisk", 0x2a), ("underscore", 0x5f),
+    ("enter", 0xff0d),
+    ("return", 0xff0d),
+    ("tab", 0xff09),
+    ("escape", 0xff1b),
+    ("esc", 0xff1b),
+    ("backspace", 0xff08),
+    ("delete", 0xffff),
+    ("del", 0xffff),
+    ("insert", 0xff63),
+    ("home", 0xff50),
+    ("end", 0xff57),
+    ("pageup", 0xff55),
+    ("pgup", 0xff55),
+    ("pagedown", 0xff56),
+    ("pgdn", 0xff56),
+    ("left", 0xff51),
+    ("up", 0xff52),
+    ("right", 0xff53),
+    ("down", 0xff54),
+    ("space", 0x20),
+    ("menu", 0xff67),
+    ("print", 0xff61),
+    ("pause", 0xff13),
+    ("capslock", 0xffe5),
+    ("numlock", 0xff7f),
+    ("scrolllock", 0xff14),
+    ("f1", 0xffbe),
+    ("f2", 0xffbf),
+    ("f3", 0xffc0),
+    ("f4", 0xffc1),
+    ("f5", 0xffc2),
+    ("f6", 0xffc3),
+    ("f7", 0xffc4),
+    ("f8", 0xffc5),
+    ("f9", 0xffc6),
+    ("f10", 0xffc7),
+    ("f11", 0xffc8),
+    ("f12", 0xffc9),
+    ("plus", 0x2b),
+    ("minus", 0x2d),
+    ("comma", 0x2c),
+    ("period", 0x2e),
+    ("dot", 0x2e),
+    ("slash", 0x2f),
+    ("backslash", 0x5c),
+    ("semicolon", 0x3b),
+    ("colon", 0x3a),
+    ("apostrophe", 0x27),
+    ("quote", 0x22),
+    ("grave", 0x60),
+    ("equal", 0x3d),
+    ("bracketleft", 0x5b),
+    ("bracketright", 0x5d),
+    ("asterisk", 0x2a),
+    ("underscore", 0x5f),
 ];
 
 const MODIFIERS: &[(&str, u32)] = &[
-    ("ctrl", 0xffe3), ("control", 0xffe3), ("shift", SHIFT), ("alt", 0xffe9), ("altgr", 0xfe03),
-    ("meta", 0xffe7), ("super", 0xffeb), ("win", 0xffeb),
+    ("ctrl", 0xffe3),
+    ("control", 0xffe3),
+    ("shift", SHIFT),
+    ("alt", 0xffe9),
+    ("altgr", 0xfe03),
+    ("meta", 0xffe7),
+    ("super", 0xffeb),
+    ("win", 0xffeb),
 ];
 
 pub(super) const SHIFT: u32 = 0xffe1;
@@ -56,8 +106,10 @@ pub enum KeyError {
         nearest: Option<&'static str>,
     },
     /// Something before the last `+` that is not a modifier.
-    #[error("'{name}' in '{chord}' is not a modifier; only ctrl, shift, alt, altgr, meta and super can come before '+' \
-             (the plus key itself is called 'plus')")]
+    #[error(
+        "'{name}' in '{chord}' is not a modifier; only ctrl, shift, alt, altgr, meta and super can come before '+' \
+             (the plus key itself is called 'plus')"
+    )]
     NotModifier {
         /// The part.
         name: String,
@@ -88,19 +140,30 @@ pub fn parse_chord(text: &str) -> Result<Chord, KeyError> {
         return Err(KeyError::Empty);
     }
     let mut keysyms = Vec::new();
-    let mut press = |k: u32| if !keysyms.contains(&k) { keysyms.push(k) };
+    let mut press = |k: u32| {
+        if !keysyms.contains(&k) {
+            keysyms.push(k)
+        }
+    };
     for name in modifiers.split('+').map(str::trim).filter(|_| !modifiers.is_empty()) {
         match find(MODIFIERS, name) {
             Some(k) => press(k),
             None if find(NAMES, name).is_some() || name.chars().count() == 1 => {
-                return Err(KeyError::NotModifier { name: name.into(), chord: text.clone() });
+                return Err(KeyError::NotModifier {
+                    name: name.into(),
+                    chord: text.clone(),
+                });
             }
             None => return Err(unknown(name, &text)),
         }
     }
     let key = key.trim();
     let mut characters = key.chars();
-    match (find(NAMES, key).or_else(|| find(MODIFIERS, key)), characters.next(), characters.next()) {
+    match (
+        find(NAMES, key).or_else(|| find(MODIFIERS, key)),
+        characters.next(),
+        characters.next(),
+    ) {
         (Some(k), ..) => {
             if char::from_u32(k).is_some_and(needs_shift) {
                 press(SHIFT);
@@ -127,7 +190,9 @@ pub fn parse_chord(text: &str) -> Result<Chord, KeyError> {
 /// What the key gives while Shift is down. A server that is told of the unshifted keysym then (Xvnc) would lift Shift to
 /// produce exactly that.
 fn shifted(keysym: u32) -> u32 {
-    let Some(c) = char::from_u32(keysym).filter(char::is_ascii) else { return keysym };
+    let Some(c) = char::from_u32(keysym).filter(char::is_ascii) else {
+        return keysym;
+    };
     let symbol = UNSHIFTED.find(c).and_then(|i| SHIFTED.get(i..=i)?.chars().next());
     symbol.unwrap_or(c.to_ascii_uppercase()).into()
 }
@@ -162,7 +227,11 @@ fn unknown(name: &str, chord: &str) -> KeyError {
         .filter(|(_, s)| *s > 0.75)
         .max_by(|a, b| a.1.total_cmp(&b.1))
         .map(|(known, _)| known);
-    KeyError::Unknown { name: name.into(), chord: chord.into(), nearest }
+    KeyError::Unknown {
+        name: name.into(),
+        chord: chord.into(),
+        nearest,
+    }
 }
 
 #[cfg(test)]
@@ -204,7 +273,12 @@ mod tests {
         assert_eq!(nearest("ctrl+"), None);
         assert!(matches!(parse_chord(" "), Err(KeyError::Empty)));
         assert!(matches!(parse_chord("enter+s"), Err(KeyError::NotModifier { .. })));
-        assert!(parse_chord("entr").unwrap_err().to_string().contains("did you mean 'enter'"));
+        assert!(
+            parse_chord("entr")
+                .unwrap_err()
+                .to_string()
+                .contains("did you mean 'enter'")
+        );
     }
 
     #[test]

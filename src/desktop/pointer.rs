@@ -29,7 +29,9 @@ impl Motion {
         (1..=count)
             .map(|i| Step {
                 wait: if count == 1 { Duration::ZERO } else { TICK },
-                input: Input::Pointer { at: Point::new(between(from.x, to.x, i), between(from.y, to.y, i)) },
+                input: Input::Pointer {
+                    at: Point::new(between(from.x, to.x, i), between(from.y, to.y, i)),
+                },
             })
             .collect()
     }
@@ -42,7 +44,11 @@ mod tests {
     #[test]
     fn a_path_ends_where_it_should() {
         let (a, b) = (Point::new(1000, 3), Point::new(7, 700));
-        for motion in [Motion::Instant, Motion::Linear(Duration::from_millis(150)), Motion::Linear(Duration::ZERO)] {
+        for motion in [
+            Motion::Instant,
+            Motion::Linear(Duration::from_millis(150)),
+            Motion::Linear(Duration::ZERO),
+        ] {
             let path = motion.path(a, b);
             assert!(path.last().unwrap().input == Input::Pointer { at: b });
         }

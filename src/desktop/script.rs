@@ -31,7 +31,10 @@ const BETWEEN_CLICKS: Duration = Duration::from_millis(80);
 const AROUND_SHIFT: Duration = Duration::from_millis(4);
 
 fn key(wait: Duration, down: bool, keysym: u32) -> Step {
-    Step { wait, input: Input::Key { down, keysym } }
+    Step {
+        wait,
+        input: Input::Key { down, keysym },
+    }
 }
 
 /// A text, one character after the other, at most `rate` characters a second.
@@ -73,8 +76,14 @@ pub(super) fn click(button: Button, count: u32, dwell: Duration) -> Vec<Step> {
         .flat_map(|i| {
             let wait = if i == 0 { dwell } else { BETWEEN_CLICKS };
             [
-                Step { wait, input: Input::Button { down: true, button } },
-                Step { wait: BUTTON_HELD, input: Input::Button { down: false, button } },
+                Step {
+                    wait,
+                    input: Input::Button { down: true, button },
+                },
+                Step {
+                    wait: BUTTON_HELD,
+                    input: Input::Button { down: false, button },
+                },
             ]
         })
         .collect()
@@ -84,7 +93,12 @@ pub(super) fn click(button: Button, count: u32, dwell: Duration) -> Vec<Step> {
 pub(super) fn scroll(notches: i32) -> Vec<Step> {
     let mask = if notches < 0 { 8 } else { 16 };
     (0..notches.unsigned_abs())
-        .flat_map(|_| [mask, 0].map(|mask| Step { wait: Duration::from_millis(15), input: Input::Wheel { mask } }))
+        .flat_map(|_| {
+            [mask, 0].map(|mask| Step {
+                wait: Duration::from_millis(15),
+                input: Input::Wheel { mask },
+            })
+        })
         .collect()
 }
 
@@ -96,7 +110,10 @@ mod tests {
     fn text_keeps_its_rate_and_balances_keys() {
         let steps = text("aB!\n", 30).unwrap();
         let total: Duration = steps.iter().map(|s| s.wait).sum();
-        assert!(total >= Duration::from_secs(3) / 30 && total < Duration::from_secs(4) / 30, "{total:?}");
+        assert!(
+            total >= Duration::from_secs(3) / 30 && total < Duration::from_secs(4) / 30,
+            "{total:?}"
+        );
         let mut down = Vec::new();
         for s in &steps {
             match s.input {

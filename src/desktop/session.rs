@@ -103,14 +103,21 @@ impl Desktop {
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let late = |_| Error::Timeout { what: "the VNC handshake", after: options.connect_timeout };
-        let init =
-            tokio::time::timeout(options.connect_timeout, handshake(&mut stream, &auth)).await.map_err(late)??;
+        let late = |_| Error::Timeout {
+            what: "the VNC handshake",
+            after: options.connect_timeout,
+        };
+        let init = tokio::time::timeout(options.connect_timeout, handshake(&mut stream, &auth))
+            .await
+            .map_err(late)??;
         let decoder = Decoder::new(init.width, init.height)?;
         let size = (init.width, init.height);
         // The first pointer event puts the pointer here; a corner could trigger the desktop's hot corners.
         let position = Point::new(size.0 / 2, size.1 / 2);
-        let shared = Arc::new(Shared { state: Mutex::new(State { size, position }), ended: OnceLock::new() });
+        let shared = Arc::new(Shared {
+            state: Mutex::new(State { size, position }),
+            ended: OnceLock::new(),
+        });
         let mut encodings = vec![encoding::COPY_RECT, encoding::RAW];
         if options.compressed {
             encodings.insert(0, encoding::ZRLE);
@@ -119,7 +126,12 @@ impl Desktop {
         let (commands, receiver) = mpsc::channel(64);
         let task = Task::new(stream, decoder, shared.clone(), receiver, options.timeout, &encodings);
         tokio::spawn(task.run());
-        Ok(Desktop { commands, shared, options: Arc::new(options), name: init.name.into() })
+        Ok(Desktop {
+            commands,
+            shared,
+            options: Arc::new(options),
+            name: init.name.into(),
+        })
     }
 
     /// The screen's width and height in pixels; changes when the guest changes its resolution.

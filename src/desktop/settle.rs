@@ -36,9 +36,16 @@ impl Desktop {
         loop {
             let still = changed_at.elapsed() >= quiet;
             if still || start.elapsed() >= max {
-                return Ok(Settled { frame, still, waited: start.elapsed(), moving });
+                return Ok(Settled {
+                    frame,
+                    still,
+                    waited: start.elapsed(),
+                    moving,
+                });
             }
-            let left = quiet.saturating_sub(changed_at.elapsed()).min(max.saturating_sub(start.elapsed()));
+            let left = quiet
+                .saturating_sub(changed_at.elapsed())
+                .min(max.saturating_sub(start.elapsed()));
             tokio::time::sleep(left.min(POLL)).await;
             let next = self.capture().await?;
             if let Some(change) = next.difference(&frame) {

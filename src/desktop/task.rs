@@ -26,9 +26,18 @@ use super::{Error, Frame, Rect};
 
 /// What a handle asks for.
 pub(super) enum Command {
-    Input { script: Vec<Step>, done: oneshot::Sender<Result<(), Error>> },
-    Capture { deadline: Instant, limit: Duration, done: oneshot::Sender<Result<Arc<Frame>, Error>> },
-    Close { done: oneshot::Sender<()> },
+    Input {
+        script: Vec<Step>,
+        done: oneshot::Sender<Result<(), Error>>,
+    },
+    Capture {
+        deadline: Instant,
+        limit: Duration,
+        done: oneshot::Sender<Result<Arc<Frame>, Error>>,
+    },
+    Close {
+        done: oneshot::Sender<()>,
+    },
 }
 
 struct Waiter {
@@ -121,7 +130,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Task<S> {
     /// Runs until the handles are gone, one of them closes the session, or the link fails.
     pub(super) async fn run(mut self) {
         let (ended, closing) = match self.serve().await {
-            Ok(closing) => (Error::Closed { reason: "it was closed".into() }, closing),
+            Ok(closing) => (
+                Error::Closed {
+                    reason: "it was closed".into(),
+                },
+                closing,
+            ),
             Err(error) => {
                 tracing::debug!(%error, "VNC session ended");
                 (error, None)
@@ -234,7 +248,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Task<S> {
 
     fn pointer(&mut self, wheel: u8) {
         let at = self.shared.get().position;
-        self.outgoing.extend_from_slice(&message::pointer_event(self.buttons | wheel, at.x, at.y));
+        self.outgoing
+            .extend_from_slice(&message::pointer_event(self.buttons | wheel, at.x, at.y));
     }
 
     fn release_all(&mut self) {
@@ -261,7 +276,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Task<S> {
         self.coverage.clear();
         self.request();
         let waiters = std::mem::take(&mut self.waiting);
-        self.outstanding = Some(Outstanding { requested_at: Instant::now(), waiters, grace: None });
+        self.outstanding = Some(Outstanding {
+            requested_at: Instant::now(),
+            waiters,
+            grace: None,
+        });
         Ok(())
     }
 
@@ -269,7 +288,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Task<S> {
         // QEMU refreshes an idle console less and less often; any input event puts it back to 30 ms.
         self.pointer(0);
         let (width, height) = self.decoder.canvas().size();
-        self.outgoing.extend_from_slice(&message::update_request(false, &Rect::new(0, 0, width, height)));
+        self.outgoing
+            .extend_from_slice(&message::update_request(false, &Rect::new(0, 0, width, height)));
     }
 
     /// Decodes what can be read without waiting.
@@ -283,7 +303,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Task<S> {
             });
             match ready.await {
                 None => return Ok(()),
-                Some(Ok(0)) => return Err(Error::Eof { doing: "the session was in use" }),
+                Some(Ok(0)) => {
+                    return Err(Error::Eof {
+                        doing: "the session was in use",
+                    });
+                }
                 Some(Ok(_)) => self.take_events()?,
                 Some(Err(e)) => return Err(Error::io("reading from the VNC server", e)),
             }
@@ -324,7 +348,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Task<S> {
     /// Gives the complete frame to those who waited for it.
     fn answer(&mut self) {
         self.counting = false;
-        let Some(Outstanding { requested_at, waiters, .. }) = self.outstanding.take() else { return };
+        let Some(Outstanding {
+            requested_at, waiters, ..
+        }) = self.outstanding.take()
+        else {
+            return;
+        };
         if waiters.is_empty() {
             return;
         }
@@ -343,10 +372,18 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Task<S> {
         let waiters = self.outstanding.as_mut().map(|o| &mut o.waiters);
         for list in waiters.into_iter().chain([&mut self.waiting]) {
             for late in list.extract_if(.., |w| w.deadline <= now) {
-                let _ = late.done.send(Err(Error::Timeout { what: "a full picture of the screen", after: late.limit }));
+                let _ = late.done.send(Err(Error::Timeout {
+                    what: "a full picture of the screen",
+                    after: late.limit,
+                }));
             }
         }
-        if self.outstanding.as_ref().and_then(|o| o.grace).is_some_and(|grace| grace <= now) {
+        if self
+            .outstanding
+            .as_ref()
+            .and_then(|o| o.grace)
+            .is_some_and(|grace| grace <= now)
+        {
             if self.coverage.is_full() && !self.decoder.in_update() {
                 self.answer();
             } else {
@@ -359,14 +396,21 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Task<S> {
         if self.outgoing.is_empty() {
             self.blocked_since = None;
         } else if now - *self.blocked_since.get_or_insert(now) > self.timeout {
-            return Err(Error::Timeout { what: "handing bytes to the VNC server", after: self.timeout });
+            return Err(Error::Timeout {
+                what: "handing bytes to the VNC server",
+                after: self.timeout,
+            });
         }
         Ok(())
     }
 
     fn next_deadline(&self) -> Instant {
         let outstanding = self.outstanding.iter();
-        let waiters = outstanding.clone().flat_map(|o| &o.waiters).chain(&self.waiting).map(|w| w.deadline);
+        let waiters = outstanding
+            .clone()
+            .flat_map(|o| &o.waiters)
+            .chain(&self.waiting)
+            .map(|w| w.deadline);
         waiters
             .chain(outstanding.filter_map(|o| o.grace))
             .chain(self.playing.iter().map(|p| p.due))
@@ -377,7 +421,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Task<S> {
 }
 
 /// Hands over some bytes, or flushes when all are handed over. Dropping the future half-way loses and repeats nothing.
-async fn send<W: AsyncWrite + Unpin>(writer: &mut W, bytes: &mut BytesMut, unflushed: &mut bool) -> std::io::Result<()> {
+async fn send<W: AsyncWrite + Unpin>(
+    writer: &mut W,
+    bytes: &mut BytesMut,
+    unflushed: &mut bool,
+) -> std::io::Result<()> {
     if bytes.is_empty() {
         writer.flush().await?;
         *unflushed = false;

@@ -59,12 +59,19 @@ impl Server {
                 let mut b = [0; 7];
                 self.stream.read_exact(&mut b).await.ok()?;
                 self.inputs += b[0];
-                Said::Key { down: b[0] != 0, keysym: u32::from_be_bytes([b[3], b[4], b[5], b[6]]) }
+                Said::Key {
+                    down: b[0] != 0,
+                    keysym: u32::from_be_bytes([b[3], b[4], b[5], b[6]]),
+                }
             }
             5 => {
                 let mut b = [0; 5];
                 self.stream.read_exact(&mut b).await.ok()?;
-                Said::Pointer { mask: b[0], x: u16::from_be_bytes([b[1], b[2]]), y: u16::from_be_bytes([b[3], b[4]]) }
+                Said::Pointer {
+                    mask: b[0],
+                    x: u16::from_be_bytes([b[1], b[2]]),
+                    y: u16::from_be_bytes([b[3], b[4]]),
+                }
             }
             other => panic!("message {other}"),
         })
@@ -87,14 +94,21 @@ impl Server {
 }
 
 fn raw(y0: u16, y1: u16, value: u8) -> Vec<u8> {
-    let mut b: Vec<u8> = [0, y0, W, y1 - y0, 0, 0].iter().flat_map(|v: &u16| v.to_be_bytes()).collect();
+    let mut b: Vec<u8> = [0, y0, W, y1 - y0, 0, 0]
+        .iter()
+        .flat_map(|v: &u16| v.to_be_bytes())
+        .collect();
     b.extend(vec![value; usize::from(W) * usize::from(y1 - y0) * 4]);
     b
 }
 
 fn quick() -> Options {
     let short = Duration::from_millis(700);
-    Options { connect_timeout: short, timeout: short, ..Options::default() }
+    Options {
+        connect_timeout: short,
+        timeout: short,
+        ..Options::default()
+    }
 }
 
 /// A desktop on a server that runs `script`.
@@ -223,8 +237,14 @@ async fn lies_and_silence_end_in_typed_errors() {
         (update([0, 0, W + 1, 1], 0), "reaches outside"),
         (update([0, 0, 60000, 60000], -223), "outside what is accepted"),
         (update([0, 0, W, H], 7), "not asked for"),
-        ([update([0, 0, W, H], 16), vec![0xff; 4]].concat(), "longer than the accepted"),
-        ([update([0, 0, W, H], 16), vec![0, 0, 0, 5, 1, 2, 3, 4, 5]].concat(), "damaged"),
+        (
+            [update([0, 0, W, H], 16), vec![0xff; 4]].concat(),
+            "longer than the accepted",
+        ),
+        (
+            [update([0, 0, W, H], 16), vec![0, 0, 0, 5, 1, 2, 3, 4, 5]].concat(),
+            "damaged",
+        ),
         (vec![99], "unknown message"),
         // Half a rectangle, then the stream ends.
         ([update([0, 0, W, H], 0), vec![1; 77]].concat(), "closed the connection"),
@@ -238,7 +258,10 @@ async fn lies_and_silence_end_in_typed_errors() {
         let error = d.capture().await.unwrap_err().to_string();
         assert!(error.contains(want), "{error:?} should say {want:?}");
         let after = d.key("a").await.unwrap_err();
-        assert!(matches!(&after, Error::Closed { reason } if reason.contains(want)), "{after:?}");
+        assert!(
+            matches!(&after, Error::Closed { reason } if reason.contains(want)),
+            "{after:?}"
+        );
     }
     // Half an answer and then nothing: a deadline, not a hang.
     let d = desktop(move |mut s| async move {
@@ -252,7 +275,10 @@ async fn lies_and_silence_end_in_typed_errors() {
     assert!(start.elapsed() < Duration::from_secs(3));
     // A server that says nothing at all.
     let (ours, _theirs) = tokio::io::duplex(64);
-    assert!(matches!(Desktop::open_with(ours, Auth::None, quick()).await.err(), Some(Error::Timeout { .. })));
+    assert!(matches!(
+        Desktop::open_with(ours, Auth::None, quick()).await.err(),
+        Some(Error::Timeout { .. })
+    ));
     // A server that does not read: input fails in time.
     let d = desktop(move |s| async move {
         sleep(Duration::from_secs(60)).await;
@@ -313,7 +339,9 @@ async fn pointer_events_carry_buttons_and_stay_on_screen() {
     while let Some(s) = told.recv().await {
         said.push(s);
     }
-    let [.., moved, down, up] = &said[..] else { panic!("{said:?}") };
+    let [.., moved, down, up] = &said[..] else {
+        panic!("{said:?}")
+    };
     assert_eq!(*moved, Said::Pointer { mask: 0, x: 39, y: 12 });
     assert_eq!(*down, Said::Pointer { mask: 4, x: 39, y: 12 });
     assert_eq!(*up, Said::Pointer { mask: 0, x: 39, y: 12 });

@@ -23,7 +23,10 @@ async fn theirs(x: &Xserver, encoding: VncEncoding, width: u32, height: u32) -> 
         .unwrap()
         .finish()
         .unwrap();
-    let (mut picture, mut painted) = (vec![0; (width * height * 3) as usize], vec![false; (width * height) as usize]);
+    let (mut picture, mut painted) = (
+        vec![0; (width * height * 3) as usize],
+        vec![false; (width * height) as usize],
+    );
     let deadline = tokio::time::Instant::now() + Duration::from_secs(20);
     while painted.contains(&false) {
         assert!(tokio::time::Instant::now() < deadline, "vnc-rs gave no full picture");
@@ -47,14 +50,34 @@ async fn theirs(x: &Xserver, encoding: VncEncoding, width: u32, height: u32) -> 
 #[tokio::test(flavor = "multi_thread")]
 async fn two_decoders_agree() {
     let mut x = Xserver::start("1024x768").await;
-    x.run("xterm", &["-geometry", "100x30+20+30", "-T", "agree", "-e", "sh", "-c", "env; ls /etc; cat"]);
+    x.run(
+        "xterm",
+        &[
+            "-geometry",
+            "100x30+20+30",
+            "-T",
+            "agree",
+            "-e",
+            "sh",
+            "-c",
+            "env; ls /etc; cat",
+        ],
+    );
     x.window("agree").await;
     let d = x.desktop().await;
     d.move_to(Point::new(1000, 740)).await.unwrap();
-    let frame = d.settle(Duration::from_millis(400), Duration::from_secs(10)).await.unwrap().frame;
+    let frame = d
+        .settle(Duration::from_millis(400), Duration::from_secs(10))
+        .await
+        .unwrap()
+        .frame;
     for encoding in [VncEncoding::Raw, VncEncoding::Zrle] {
         let picture = theirs(&x, encoding, 1024, 768).await;
-        let differing = picture.chunks(3).zip(rgb(&frame).chunks(3)).filter(|(a, b)| a != b).count();
+        let differing = picture
+            .chunks(3)
+            .zip(rgb(&frame).chunks(3))
+            .filter(|(a, b)| a != b)
+            .count();
         assert_eq!(differing, 0, "pixels that differ with {encoding:?}");
     }
 }

@@ -28,7 +28,10 @@ pub async fn wait_for<T>(what: &str, seconds: u64, mut probe: impl FnMut() -> Op
         if let Some(found) = probe() {
             return found;
         }
-        assert!(start.elapsed() < Duration::from_secs(seconds), "{what}: not within {seconds} s");
+        assert!(
+            start.elapsed() < Duration::from_secs(seconds),
+            "{what}: not within {seconds} s"
+        );
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }
@@ -44,5 +47,8 @@ pub async fn wait_for_text(file: &Path, text: &str, seconds: u64) -> String {
         }
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
-    panic!("{} does not hold {text:?} after {seconds} s; it holds {last:?}", file.display());
+    panic!(
+        "{} does not hold {text:?} after {seconds} s; it holds {last:?}",
+        file.display()
+    );
 }

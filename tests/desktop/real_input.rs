@@ -7,12 +7,25 @@ use crate::xserver::Xserver;
 
 async fn typed(text: &str) -> String {
     let mut x = Xserver::start("800x600").await;
-    x.run("xterm", &["-u8", "-T", "typing", "-e", "sh", "-c", "stty -echo; echo ready > ready; cat > typed"]);
+    x.run(
+        "xterm",
+        &[
+            "-u8",
+            "-T",
+            "typing",
+            "-e",
+            "sh",
+            "-c",
+            "stty -echo; echo ready > ready; cat > typed",
+        ],
+    );
     x.window("typing").await;
     wait_for_text(&x.dir.path().join("ready"), "ready", 10).await;
     let d = x.desktop().await;
     let (left, top, width, height) = x.window("typing").await;
-    d.click(Point::new(left + width / 2, top + height / 2), Button::Left, 1).await.unwrap();
+    d.click(Point::new(left + width / 2, top + height / 2), Button::Left, 1)
+        .await
+        .unwrap();
     d.type_text(text).await.unwrap();
     d.type_text("\nend\n").await.unwrap();
     let got = wait_for_text(&x.dir.path().join("typed"), "end\n", 20).await;
@@ -34,7 +47,10 @@ async fn unicode_arrives() {
 #[tokio::test(flavor = "multi_thread")]
 async fn clicks_wheel_and_chords_are_seen_by_xev() {
     let mut x = Xserver::start("800x600").await;
-    x.run("stdbuf", &["-oL", "xev", "-geometry", "300x200+100+100", "-name", "events"]);
+    x.run(
+        "stdbuf",
+        &["-oL", "xev", "-geometry", "300x200+100+100", "-name", "events"],
+    );
     let (left, top, ..) = x.window("events").await;
     let log = x.dir.path().join("stdbuf");
     let d = x.desktop().await;
@@ -55,21 +71,34 @@ async fn clicks_wheel_and_chords_are_seen_by_xev() {
     let text = wait_for_text(&log, "Super_L", 10).await;
     let events: Vec<&str> = text.split("\n\n").collect();
     let count = |kind: &str, what: &str| events.iter().filter(|e| e.contains(kind) && e.contains(what)).count();
-    assert_eq!(count("ButtonPress event", "button 1,"), 4, "one click, two of a double click, one drag");
+    assert_eq!(
+        count("ButtonPress event", "button 1,"),
+        4,
+        "one click, two of a double click, one drag"
+    );
     assert_eq!(count("ButtonRelease event", "button 1,"), 4);
     assert_eq!(count("ButtonPress event", "button 4,"), 1);
     assert_eq!(count("ButtonPress event", "button 5,"), 2);
-    let press = events.iter().find(|e| e.contains("ButtonPress") && e.contains("button 3,")).unwrap();
+    let press = events
+        .iter()
+        .find(|e| e.contains("ButtonPress") && e.contains("button 3,"))
+        .unwrap();
     assert!(press.contains(&format!("root:({},{})", at.x, at.y)), "{press}");
     assert!(count("MotionNotify event", "") > 5, "the pointer travels");
     // Control is 0x4, Shift 0x1: both are down when T comes.
-    let t = events.iter().find(|e| e.contains("KeyPress") && e.contains("(keysym 0x54, T)")).expect("T");
+    let t = events
+        .iter()
+        .find(|e| e.contains("KeyPress") && e.contains("(keysym 0x54, T)"))
+        .expect("T");
     assert!(t.contains("state 0x5,"), "{t}");
     assert_eq!(count("KeyPress event", "(keysym 0xffc2, F5)"), 1);
     assert_eq!(count("KeyPress event", "(keysym 0x2b, plus)"), 1);
     for name in ["Control_L", "Shift_L", "Super_L"] {
         let (down, up) = (count("KeyPress event", name), count("KeyRelease event", name));
-        assert!(down >= 1 && (name == "Super_L" || down == up), "{name}: {down} down, {up} up");
+        assert!(
+            down >= 1 && (name == "Super_L" || down == up),
+            "{name}: {down} down, {up} up"
+        );
     }
 }
 
@@ -78,7 +107,16 @@ async fn unknown_keys_are_refused_before_anything_is_sent() {
     let x = Xserver::start("320x240").await;
     let d = x.desktop().await;
     let error = d.key("ctrl+entr").await.unwrap_err().to_string();
-    assert!(error.contains("unknown key 'entr'") && error.contains("'enter'"), "{error}");
-    assert!(d.type_text("bell \u{7}").await.unwrap_err().to_string().contains("U+0007"));
+    assert!(
+        error.contains("unknown key 'entr'") && error.contains("'enter'"),
+        "{error}"
+    );
+    assert!(
+        d.type_text("bell \u{7}")
+            .await
+            .unwrap_err()
+            .to_string()
+            .contains("U+0007")
+    );
     d.capture().await.unwrap();
 }

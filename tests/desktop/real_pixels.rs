@@ -7,27 +7,56 @@ use mosdat::desktop::{Frame, Options, Point};
 use crate::xserver::Xserver;
 
 pub fn rgb(frame: &Frame) -> Vec<u8> {
-    frame.image().as_raw().chunks_exact(4).flat_map(|p| [p[0], p[1], p[2]]).collect()
+    frame
+        .image()
+        .as_raw()
+        .chunks_exact(4)
+        .flat_map(|p| [p[0], p[1], p[2]])
+        .collect()
 }
 
 #[track_caller]
 pub fn assert_same(frame: &Frame, x: &Xserver) {
     let (width, height, truth) = x.truth();
     assert_eq!((frame.width(), frame.height()), (width, height));
-    let differing = rgb(frame).chunks(3).zip(truth.chunks(3)).filter(|(a, b)| a != b).count();
+    let differing = rgb(frame)
+        .chunks(3)
+        .zip(truth.chunks(3))
+        .filter(|(a, b)| a != b)
+        .count();
     assert_eq!(differing, 0, "pixels that differ from xwd's view");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn frames_equal_the_servers_own_view() {
     let mut x = Xserver::start("1280x800").await;
-    x.run("xterm", &["-geometry", "80x20+40+60", "-T", "terminal", "-e", "sh", "-c", "ls -l /usr/bin | head -18; cat"]);
+    x.run(
+        "xterm",
+        &[
+            "-geometry",
+            "80x20+40+60",
+            "-T",
+            "terminal",
+            "-e",
+            "sh",
+            "-c",
+            "ls -l /usr/bin | head -18; cat",
+        ],
+    );
     x.window("terminal").await;
     for compressed in [true, false] {
-        let d = x.desktop_with(Options { compressed, ..Options::default() }).await;
+        let d = x
+            .desktop_with(Options {
+                compressed,
+                ..Options::default()
+            })
+            .await;
         assert_eq!(d.size(), (1280, 800));
         d.move_to(Point::new(700, 700)).await.unwrap();
-        let settled = d.settle(Duration::from_millis(400), Duration::from_secs(10)).await.unwrap();
+        let settled = d
+            .settle(Duration::from_millis(400), Duration::from_secs(10))
+            .await
+            .unwrap();
         assert!(settled.still, "the picture keeps moving at {:?}", settled.moving);
         assert_same(&settled.frame, &x);
         let mut times = Vec::new();
@@ -39,7 +68,10 @@ async fn frames_equal_the_servers_own_view() {
             assert_same(&frame, &x);
         }
         times.sort();
-        println!("capture Xvnc 1280x800 compressed={compressed}: median {:?}, min {:?}", times[4], times[0]);
+        println!(
+            "capture Xvnc 1280x800 compressed={compressed}: median {:?}, min {:?}",
+            times[4], times[0]
+        );
         d.close().await;
     }
 }

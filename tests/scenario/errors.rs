@@ -189,7 +189,7 @@ fn the_outermost_object_and_inputs() {
     let table = [
         (
             "nmae: t\nsteps: [{note: x}]",
-            "             login.yaml:1:1: unknown key of a scenario 'nmae'; did you mean 'name'? Valid keys: name, description, platforms, \
+            "login.yaml:1:1: unknown key of a scenario 'nmae'; did you mean 'name'? Valid keys: name, description, platforms, \
              inputs, setup, steps, cleanup\nlogin.yaml:1:1: a scenario needs 'name'",
         ),
         ("name: t", "login.yaml:1:1: a scenario needs 'steps'"),

@@ -187,7 +187,10 @@ mod tests {
         c.copy(0, 0, &Rect::new(0, 1, 4, 3)).unwrap();
         let rows: Vec<u8> = (0..4).map(|y| c.row_mut(0, y, 1)[0]).collect();
         assert_eq!(rows, [0, 0, 1, 2]);
-        assert!(matches!(c.copy(1, 0, &Rect::new(0, 0, 4, 1)), Err(ProtocolError::Outside { .. })));
+        assert!(matches!(
+            c.copy(1, 0, &Rect::new(0, 0, 4, 1)),
+            Err(ProtocolError::Outside { .. })
+        ));
         for (w, h) in [(0, 5), (5, 0), (20_000, 1), (16_384, 16_384)] {
             assert!(matches!(Canvas::new(w, h), Err(ProtocolError::Size { .. })), "{w}x{h}");
         }

@@ -40,13 +40,31 @@ pub struct Decoder {
 enum State {
     Message,
     RectHeader,
-    Raw { rect: Rect, row: u32 },
-    CopyRect { rect: Rect },
-    ZrleLength { rect: Rect },
-    ZrleData { rect: Rect, length: usize },
-    Screens { reason: u32, status: u32, width: u32, height: u32 },
+    Raw {
+        rect: Rect,
+        row: u32,
+    },
+    CopyRect {
+        rect: Rect,
+    },
+    ZrleLength {
+        rect: Rect,
+    },
+    ZrleData {
+        rect: Rect,
+        length: usize,
+    },
+    Screens {
+        reason: u32,
+        status: u32,
+        width: u32,
+        height: u32,
+    },
     /// Bytes without interest; `rect` when they end a rectangle.
-    Skip { bytes: u64, rect: bool },
+    Skip {
+        bytes: u64,
+        rect: bool,
+    },
     TextLength,
 }
 
@@ -77,7 +95,10 @@ impl Decoder {
 
     /// True while a FramebufferUpdate has begun and not ended.
     pub fn in_update(&self) -> bool {
-        !matches!(self.state, State::Message | State::TextLength | State::Skip { rect: false, .. })
+        !matches!(
+            self.state,
+            State::Message | State::TextLength | State::Skip { rect: false, .. }
+        )
     }
 
     /// The next event, or `None` if more bytes are needed.
@@ -94,7 +115,12 @@ impl Decoder {
                 State::CopyRect { rect } => self.copy_rect(rect)?,
                 State::ZrleLength { rect } => self.zrle_length(rect)?,
                 State::ZrleData { rect, length } => self.zrle_data(rect, length)?,
-                State::Screens { reason, status, width, height } => self.screens(reason, status, width, height)?,
+                State::Screens {
+                    reason,
+                    status,
+                    width,
+                    height,
+                } => self.screens(reason, status, width, height)?,
                 State::Skip { bytes, rect } => self.skip(bytes, rect),
                 State::TextLength => self.text_length()?,
             };
@@ -107,10 +133,14 @@ impl Decoder {
     }
 
     fn message(&mut self) -> Result<Step, ProtocolError> {
-        let Some(&kind) = self.buffer.first() else { return Ok(Step::NeedMore) };
+        let Some(&kind) = self.buffer.first() else {
+            return Ok(Step::NeedMore);
+        };
         match kind {
             0 => {
-                let Some(head) = self.take::<4>() else { return Ok(Step::NeedMore) };
+                let Some(head) = self.take::<4>() else {
+                    return Ok(Step::NeedMore);
+                };
                 let count = u16::from_be_bytes([head[2], head[3]]);
                 // 65535 stands for "unknown, LastRect will tell".
                 self.left = (count != u16::MAX).then_some(count);
@@ -118,7 +148,9 @@ impl Decoder {
                 Ok(Step::Emit(Event::UpdateBegin))
             }
             1 => {
-                let Some(head) = self.take::<6>() else { return Ok(Step::NeedMore) };
+                let Some(head) = self.take::<6>() else {
+                    return Ok(Step::NeedMore);
+                };
                 let bytes = u64::from(u16::from_be_bytes([head[4], head[5]])) * 6;
                 self.state = State::Skip { bytes, rect: false };
                 Ok(Step::Go)
@@ -140,7 +172,9 @@ impl Decoder {
             self.state = State::Message;
             return Ok(Step::Emit(Event::UpdateEnd));
         }
-        let Some(h) = self.take::<12>() else { return Ok(Step::NeedMore) };
+        let Some(h) = self.take::<12>() else {
+            return Ok(Step::NeedMore);
+        };
         if let Some(left) = &mut self.left {
             *left -= 1;
         }
@@ -154,8 +188,12 @@ impl Decoder {
                 return Ok(Step::Emit(Event::Resized(rect.width, rect.height)));
             }
             encoding::EXTENDED_DESKTOP_SIZE => {
-                self.state =
-                    State::Screens { reason: rect.x, status: rect.y, width: rect.width, height: rect.height };
+                self.state = State::Screens {
+                    reason: rect.x,
+                    status: rect.y,
+                    width: rect.width,
+                    height: rect.height,
+                };
             }
             encoding::CURSOR => {
                 if rect.width > limits::MAX_CURSOR_SIDE || rect.height > limits::MAX_CURSOR_SIDE {
@@ -199,18 +237,26 @@ impl Decoder {
     }
 
     fn copy_rect(&mut self, rect: Rect) -> Result<Step, ProtocolError> {
-        let Some(b) = self.take::<4>() else { return Ok(Step::NeedMore) };
+        let Some(b) = self.take::<4>() else {
+            return Ok(Step::NeedMore);
+        };
         let (x, y) = (u16::from_be_bytes([b[0], b[1]]), u16::from_be_bytes([b[2], b[3]]));
         self.canvas.copy(x.into(), y.into(), &rect)?;
         Ok(self.painted(rect))
     }
 
     fn zrle_length(&mut self, rect: Rect) -> Result<Step, ProtocolError> {
-        let Some(b) = self.take::<4>() else { return Ok(Step::NeedMore) };
+        let Some(b) = self.take::<4>() else {
+            return Ok(Step::NeedMore);
+        };
         let length = u32::from_be_bytes(b) as usize;
         if length > limits::MAX_COMPRESSED {
             let (length, limit) = (length as u64, limits::MAX_COMPRESSED as u64);
-            return Err(ProtocolError::TooLong { what: "ZRLE rectangle", length, limit });
+            return Err(ProtocolError::TooLong {
+                what: "ZRLE rectangle",
+                length,
+                limit,
+            });
         }
         self.state = State::ZrleData { rect, length };
         Ok(Step::Go)
@@ -226,7 +272,9 @@ impl Decoder {
     }
 
     fn screens(&mut self, reason: u32, status: u32, width: u32, height: u32) -> Result<Step, ProtocolError> {
-        let Some(&count) = self.buffer.first() else { return Ok(Step::NeedMore) };
+        let Some(&count) = self.buffer.first() else {
+            return Ok(Step::NeedMore);
+        };
         let bytes = 4 + usize::from(count) * 16;
         if self.buffer.len() < bytes {
             return Ok(Step::NeedMore);
@@ -255,12 +303,21 @@ impl Decoder {
 
     /// ServerCutText: its text is not used yet.
     fn text_length(&mut self) -> Result<Step, ProtocolError> {
-        let Some(b) = self.take::<8>() else { return Ok(Step::NeedMore) };
+        let Some(b) = self.take::<8>() else {
+            return Ok(Step::NeedMore);
+        };
         let length = u64::from(u32::from_be_bytes([b[4], b[5], b[6], b[7]]));
         if length > limits::MAX_TEXT as u64 {
-            return Err(ProtocolError::TooLong { what: "clipboard text", length, limit: limits::MAX_TEXT as u64 });
+            return Err(ProtocolError::TooLong {
+                what: "clipboard text",
+                length,
+                limit: limits::MAX_TEXT as u64,
+            });
         }
-        self.state = State::Skip { bytes: length, rect: false };
+        self.state = State::Skip {
+            bytes: length,
+            rect: false,
+        };
         Ok(Step::Go)
     }
 
@@ -354,16 +411,30 @@ mod tests {
             (update(rect(3, 0, 2, 1, encoding::RAW)), "reaches outside"),
             (update(rect(0, 0, 0, 9, encoding::RAW)), "reaches outside"),
             (update(rect(0, 0, 1, 1, 5)), "not asked for"),
-            (update(rect(0, 0, 0, 0, encoding::DESKTOP_SIZE)), "outside what is accepted"),
-            (update(rect(0, 0, 65535, 65535, encoding::DESKTOP_SIZE)), "outside what is accepted"),
+            (
+                update(rect(0, 0, 0, 0, encoding::DESKTOP_SIZE)),
+                "outside what is accepted",
+            ),
+            (
+                update(rect(0, 0, 65535, 65535, encoding::DESKTOP_SIZE)),
+                "outside what is accepted",
+            ),
             (update(rect(0, 0, 2000, 1, encoding::CURSOR)), "cursor side"),
-            (update([rect(0, 0, 4, 2, encoding::ZRLE), vec![255; 4]].concat()), "ZRLE rectangle"),
-            (update([rect(0, 0, 1, 1, encoding::COPY_RECT), vec![0, 4, 0, 0]].concat()), "reaches outside"),
+            (
+                update([rect(0, 0, 4, 2, encoding::ZRLE), vec![255; 4]].concat()),
+                "ZRLE rectangle",
+            ),
+            (
+                update([rect(0, 0, 1, 1, encoding::COPY_RECT), vec![0, 4, 0, 0]].concat()),
+                "reaches outside",
+            ),
             (vec![3, 0, 0, 0, 255, 255, 255, 255], "clipboard"),
             (vec![77], "unknown message"),
         ];
         for (bytes, want) in cases {
-            let error = all(&mut Decoder::new(4, 2).unwrap(), &bytes, 1000).unwrap_err().to_string();
+            let error = all(&mut Decoder::new(4, 2).unwrap(), &bytes, 1000)
+                .unwrap_err()
+                .to_string();
             assert!(error.contains(want), "{error} should say {want}");
         }
     }
@@ -380,11 +451,23 @@ mod tests {
         };
         for round in 0..3000 {
             let mut bytes = vec![0u8, 0, 0, 4];
-            let kinds = [encoding::RAW, encoding::ZRLE, encoding::COPY_RECT, encoding::LAST_RECT, encoding::CURSOR];
+            let kinds = [
+                encoding::RAW,
+                encoding::ZRLE,
+                encoding::COPY_RECT,
+                encoding::LAST_RECT,
+                encoding::CURSOR,
+            ];
             for _ in 0..4 {
                 let r = random();
                 let kind = kinds[(r % 5) as usize];
-                bytes.extend(rect((r >> 8 & 3) as u16, (r >> 12 & 1) as u16, (r >> 16 & 3) as u16, 1, kind));
+                bytes.extend(rect(
+                    (r >> 8 & 3) as u16,
+                    (r >> 12 & 1) as u16,
+                    (r >> 16 & 3) as u16,
+                    1,
+                    kind,
+                ));
                 bytes.extend((0..(r >> 24 & 31)).map(|_| random() as u8 & if round % 2 == 0 { 3 } else { 255 }));
             }
             let mut d = Decoder::new(4, 2).unwrap();

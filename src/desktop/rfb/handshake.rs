@@ -43,7 +43,10 @@ where
 fn version(banner: &[u8; 12]) -> Result<bool, ProtocolError> {
     let bad = || ProtocolError::Banner(String::from_utf8_lossy(banner).trim_end().to_string());
     let text = std::str::from_utf8(banner).map_err(|_| bad())?;
-    let numbers = text.strip_prefix("RFB ").and_then(|t| t.strip_suffix('\n')).and_then(|t| t.split_once('.'));
+    let numbers = text
+        .strip_prefix("RFB ")
+        .and_then(|t| t.strip_suffix('\n'))
+        .and_then(|t| t.split_once('.'));
     let parsed = numbers.and_then(|(major, minor)| Some((major.parse::<u16>().ok()?, minor.parse::<u16>().ok()?)));
     match parsed {
         Some((3, 7)) => Ok(false),
@@ -90,7 +93,9 @@ async fn security<S: AsyncRead + AsyncWrite + Unpin>(stream: &mut S, auth: &Auth
     match u32::from_be_bytes(result) {
         0 => Ok(()),
         _ if v38 => Err(refusal(stream).await?),
-        _ => Err(Error::Refused { reason: "authentication failed".into() }),
+        _ => Err(Error::Refused {
+            reason: "authentication failed".into(),
+        }),
     }
 }
 
@@ -98,13 +103,20 @@ async fn refusal<S: AsyncRead + Unpin>(stream: &mut S) -> Result<Error, Error> {
     let mut length = [0; 4];
     read(stream, &mut length, "reading the reason of the refusal").await?;
     let reason = text(stream, u32::from_be_bytes(length), "refusal").await?;
-    Ok(Error::Refused { reason: reason.chars().take(300).collect() })
+    Ok(Error::Refused {
+        reason: reason.chars().take(300).collect(),
+    })
 }
 
 async fn text<S: AsyncRead + Unpin>(stream: &mut S, length: u32, what: &'static str) -> Result<String, Error> {
     if length as usize > limits::MAX_TEXT {
         let limit = limits::MAX_TEXT as u64;
-        return Err(ProtocolError::TooLong { what, length: length.into(), limit }.into());
+        return Err(ProtocolError::TooLong {
+            what,
+            length: length.into(),
+            limit,
+        }
+        .into());
     }
     let mut bytes = vec![0; length as usize];
     read(stream, &mut bytes, "reading a text").await?;
@@ -112,7 +124,11 @@ async fn text<S: AsyncRead + Unpin>(stream: &mut S, length: u32, what: &'static 
 }
 
 async fn read<S: AsyncRead + Unpin>(stream: &mut S, bytes: &mut [u8], doing: &'static str) -> Result<(), Error> {
-    stream.read_exact(bytes).await.map(|_| ()).map_err(|e| Error::io(doing, e))
+    stream
+        .read_exact(bytes)
+        .await
+        .map(|_| ())
+        .map_err(|e| Error::io(doing, e))
 }
 
 async fn write<S: AsyncWrite + Unpin>(stream: &mut S, bytes: &[u8], doing: &'static str) -> Result<(), Error> {
@@ -130,7 +146,12 @@ mod tests {
         assert_eq!(version(b"RFB 003.889\n"), Ok(true));
         assert_eq!(version(b"RFB 004.001\n"), Ok(true));
         assert_eq!(version(b"RFB 003.007\n"), Ok(false));
-        for bad in [b"RFB 003.003\n", b"SSH-2.0-Open", b"RFB 0x3.008\n", b"\xff\xfe\xfd123456789"] {
+        for bad in [
+            b"RFB 003.003\n",
+            b"SSH-2.0-Open",
+            b"RFB 0x3.008\n",
+            b"\xff\xfe\xfd123456789",
+        ] {
             assert!(version(bad).is_err());
         }
     }

@@ -18,7 +18,10 @@ pub(super) struct Zrle {
 
 impl Zrle {
     pub(super) fn new() -> Zrle {
-        Zrle { stream: Decompress::new(true), plain: Vec::new() }
+        Zrle {
+            stream: Decompress::new(true),
+            plain: Vec::new(),
+        }
     }
 
     /// Decodes one rectangle's compressed bytes into the canvas. The caller has checked the rectangle.
@@ -32,7 +35,11 @@ impl Zrle {
                 decode_tile(&mut input, &tile, canvas)?;
             }
         }
-        if input.bytes.is_empty() { Ok(()) } else { Err(ProtocolError::Zrle("bytes left over after the last tile")) }
+        if input.bytes.is_empty() {
+            Ok(())
+        } else {
+            Err(ProtocolError::Zrle("bytes left over after the last tile"))
+        }
     }
 
     /// Decompresses into `self.plain`, at most `bound` bytes.
@@ -77,7 +84,10 @@ struct Input<'a> {
 
 impl<'a> Input<'a> {
     fn take(&mut self, n: usize) -> Result<&'a [u8], ProtocolError> {
-        let (head, rest) = self.bytes.split_at_checked(n).ok_or(ProtocolError::Zrle("ends within a tile"))?;
+        let (head, rest) = self
+            .bytes
+            .split_at_checked(n)
+            .ok_or(ProtocolError::Zrle("ends within a tile"))?;
         self.bytes = rest;
         Ok(head)
     }
@@ -132,13 +142,24 @@ fn decode_tile(input: &mut Input, tile: &Rect, canvas: &mut Canvas) -> Result<()
             Ok(())
         }
         n @ 2..=16 => packed(input, n as usize, tile, canvas),
-        128 => runs(input, tile, canvas, |input, left| Ok((input.pixel()?, input.run(left)?))),
+        128 => runs(input, tile, canvas, |input, left| {
+            Ok((input.pixel()?, input.run(left)?))
+        }),
         n @ 130..=255 => {
             let palette = input.palette(n as usize - 128)?;
-            let colour = |i: u8| palette.get(i as usize).copied().ok_or(ProtocolError::Zrle("no such palette entry"));
+            let colour = |i: u8| {
+                palette
+                    .get(i as usize)
+                    .copied()
+                    .ok_or(ProtocolError::Zrle("no such palette entry"))
+            };
             runs(input, tile, canvas, |input, left| {
                 let index = input.byte()?;
-                if index < 128 { Ok((colour(index)?, 1)) } else { Ok((colour(index - 128)?, input.run(left)?)) }
+                if index < 128 {
+                    Ok((colour(index)?, 1))
+                } else {
+                    Ok((colour(index - 128)?, input.run(left)?))
+                }
             })
         }
         _ => Err(ProtocolError::Zrle("unknown kind of tile")),
@@ -160,7 +181,9 @@ fn packed(input: &mut Input, n: usize, tile: &Rect, canvas: &mut Canvas) -> Resu
         for (pixels, byte) in row.chunks_mut(4 * per_byte).zip(indices) {
             for (k, to) in pixels.chunks_exact_mut(4).enumerate() {
                 let index = byte >> (8 - bits * (k + 1)) & ((1 << bits) - 1);
-                let colour = palette.get(index as usize).ok_or(ProtocolError::Zrle("no such palette entry"))?;
+                let colour = palette
+                    .get(index as usize)
+                    .ok_or(ProtocolError::Zrle("no such palette entry"))?;
                 to.copy_from_slice(colour);
             }
         }
@@ -229,7 +252,11 @@ mod tests {
             (raw, [0, 1, 2], [21, 22, 23]),
             ([&[1], &red[..]].concat(), red, red),
             ([&[2], &red[..], &green, &[0b0111_0000, 0b1110_0000]].concat(), red, red),
-            ([&[3], &red[..], &green, &blue, &[0b00_01_10_00, 0b00_00_00_10]].concat(), red, blue),
+            (
+                [&[3], &red[..], &green, &blue, &[0b00_01_10_00, 0b00_00_00_10]].concat(),
+                red,
+                blue,
+            ),
             ([&[128], &red[..], &[4], &blue, &[2]].concat(), red, blue),
             ([&[130], &red[..], &green, &[0, 0x81, 6]].concat(), red, green),
         ];
@@ -245,8 +272,14 @@ mod tests {
     #[test]
     fn damaged_data_is_a_typed_error() {
         let r = Rect::new(0, 0, 4, 2);
-        let bad: [&[u8]; 6] =
-            [&[], &[17], &[0, 1, 2], &[128, 1, 2, 3, 255, 255], &[2, 1, 2, 3, 4, 5, 6, 0], &[1, 1, 1, 1, 7]];
+        let bad: [&[u8]; 6] = [
+            &[],
+            &[17],
+            &[0, 1, 2],
+            &[128, 1, 2, 3, 255, 255],
+            &[2, 1, 2, 3, 4, 5, 6, 0],
+            &[1, 1, 1, 1, 7],
+        ];
         for plain in bad {
             let mut canvas = Canvas::new(4, 2).unwrap();
             let data = deflate(&mut Compress::new(Compression::default(), true), plain);
@@ -262,7 +295,10 @@ mod tests {
         let mut canvas = Canvas::new(4, 2).unwrap();
         let mut zrle = Zrle::new();
         let got = zrle.decode(&bomb, &Rect::new(0, 0, 4, 2), &mut canvas);
-        assert_eq!(got, Err(ProtocolError::Zrle("decompresses to more than its tiles can hold")));
+        assert_eq!(
+            got,
+            Err(ProtocolError::Zrle("decompresses to more than its tiles can hold"))
+        );
         assert!(zrle.plain.capacity() < 1 << 20);
     }
 }
