@@ -53,7 +53,7 @@ pub async fn launch(guest: &dyn Guest, session: &Session, argv: &[String]) -> Re
     let words: Vec<String> = argv.iter().map(|w| quote(w)).collect();
     let script = format!(
         "command -v {program} >/dev/null || {{ echo \"no program {shown} in PATH=$PATH\" >&2; exit 127; }}\n\
-         d=$(mktemp -d /tmp/mosdat-app.XXXXXX) || exit 1\n\
+         d=$(mktemp -d \"${{TMPDIR:-/tmp}}/mosdat-app.XXXXXX\") || exit 1\n\
          setsid /bin/sh -c {supervisor} supervisor \"$d\" {words} >/dev/null 2>&1 </dev/null &\n\
          n=0; while [ ! -e \"$d/pid\" ]; do n=$((n + 1)); [ $n -gt 100 ] && exit 1; sleep 0.1; done\n\
          read -r pid <\"$d/pid\"; echo \"$pid $d\"",

@@ -243,7 +243,7 @@ fn the_outermost_object_and_inputs() {
         assert_eq!(of(text), message, "{text}");
     }
     let tab = of("name: t\nsteps:\n\t- note: x\n");
-    assert!(tab.starts_with("login.yaml:3:1: not YAML: "), "{tab}");
+    assert!(tab.starts_with("login.yaml:3:2: not YAML: tabs"), "{tab}");
 }
 
 #[test]
