@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
-use mosdat::desktop::Point;
+use mosdat::desktop::{Frame, Point, Rect};
 use vnc::{PixelFormat, VncConnector, VncEncoding, VncEvent};
 
-use crate::real_pixels::rgb;
 use crate::xserver::Xserver;
+
+const PARKED: Point = Point { x: 1000, y: 740 };
 
 /// A full picture as vnc-rs decodes it, RGB.
 async fn theirs(x: &Xserver, encoding: VncEncoding, width: u32, height: u32) -> Vec<u8> {
@@ -65,7 +66,7 @@ async fn two_decoders_agree() {
     );
     x.window("agree").await;
     let d = x.desktop().await;
-    d.move_to(Point::new(1000, 740)).await.unwrap();
+    d.move_to(PARKED).await.unwrap();
     let frame = d
         .settle(Duration::from_millis(400), Duration::from_secs(10))
         .await
@@ -73,11 +74,12 @@ async fn two_decoders_agree() {
         .frame;
     for encoding in [VncEncoding::Raw, VncEncoding::Zrle] {
         let picture = theirs(&x, encoding, 1024, 768).await;
-        let differing = picture
-            .chunks(3)
-            .zip(rgb(&frame).chunks(3))
-            .filter(|(a, b)| a != b)
-            .count();
-        assert_eq!(differing, 0, "pixels that differ with {encoding:?}");
+        let rgba = picture.chunks(3).flat_map(|p| [p[0], p[1], p[2], 255]).collect();
+        let theirs = Frame::from_image(image::RgbaImage::from_raw(1024, 768, rgba).unwrap());
+        // TigerVNC paints the cursor into the picture of a client that is not the one who moved it: into theirs.
+        let cursor = Rect::new(PARKED.x - 16, PARKED.y - 16, 40, 40);
+        let difference = theirs.difference(&frame);
+        let only_cursor = difference.is_none_or(|d| d.intersection(&cursor) == Some(d));
+        assert!(only_cursor, "{encoding:?}: differs at {difference:?}");
     }
 }

@@ -5,8 +5,10 @@
 
 mod bad_server;
 mod independent;
+mod model;
 mod processes;
 mod qemu;
+mod reading;
 mod real_input;
 mod real_pixels;
 mod xserver;

@@ -65,8 +65,10 @@ impl Xserver {
         };
         let socket = x.dir.path().join("rfb");
         wait_for("Xvnc's socket", 20, || socket.exists().then_some(())).await;
-        x.run("openbox", &[]);
-        x.wait_for_wm().await;
+        // Windows that appear before the window manager is ready may stay unmapped.
+        let ready = x.dir.path().join("wm-ready");
+        x.run("openbox", &["--startup", &format!("touch {}", ready.display())]);
+        wait_for("openbox", 20, || ready.exists().then_some(())).await;
         x
     }
 
@@ -91,14 +93,6 @@ impl Xserver {
             .output()
             .unwrap_or_else(|e| panic!("cannot run {program}: {e}"))
             .stdout
-    }
-
-    async fn wait_for_wm(&self) {
-        wait_for("openbox", 20, || {
-            let out = self.ask("xdotool", &["get_num_desktops"]);
-            out.first().is_some_and(u8::is_ascii_digit).then_some(())
-        })
-        .await;
     }
 
     /// Waits for a window of this name and gives its place: x, y, width, height.
