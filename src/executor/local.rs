@@ -87,13 +87,13 @@ impl Executor for Local {
         secrets: &BTreeSet<String>,
     ) -> Result<Checked, Vec<String>> {
         // A plan is made of values; which secrets there are is all that can be wrong with them now.
-        let stand_ins = secrets.iter().map(|n| (n.clone(), SecretString::from("x".to_string()))).collect();
-        let (scenario, _) = plan(scenario, origin, variables, stand_ins)?;
+        let stand_ins: BTreeMap<_, _> = secrets.iter().map(|n| (n.clone(), SecretString::from("x".to_string()))).collect();
+        let (scenario, _) = plan(scenario, origin, variables, &stand_ins)?;
         Ok(Checked { digest: scenario.digest() })
     }
 
     async fn run(&self, job: Job, progress: watch::Sender<Progress>, cancel: CancellationToken) -> Outcome {
-        let (_, plan) = match plan(&job.scenario, &job.origin, &job.variables, job.secrets.clone()) {
+        let (_, plan) = match plan(&job.scenario, &job.origin, &job.variables, &job.secrets) {
             Ok(p) => p,
             Err(errors) => {
                 return ended(RunResult::Invalid, RunFailure {
@@ -165,7 +165,7 @@ fn plan(
     spec: &ScenarioSpec,
     origin: &str,
     variables: &BTreeMap<String, String>,
-    secrets: BTreeMap<String, SecretString>,
+    secrets: &BTreeMap<String, SecretString>,
 ) -> Result<(Scenario, Plan), Vec<String>> {
     let lines = |e: crate::scenario::Errors| e.to_string().lines().map(String::from).collect::<Vec<_>>();
     let scenario = Scenario::from_spec(spec, origin).map_err(lines)?;

@@ -4,6 +4,7 @@ use super::super::backoff;
 use super::tasks::Task;
 use crate::api::{
     FailureClass, FunctionalTestRun, FunctionalTestRunStatus, RunAttempt, RunFailure, RunPhase, RunResult, StepCounts,
+    StepResult,
 };
 use crate::executor::Progress;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
