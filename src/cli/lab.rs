@@ -37,12 +37,14 @@ pub async fn run(args: Args) -> anyhow::Result<u8> {
         Command::Template {
             command: TemplateCommand::Build,
         } => {
+            let tell = |p: template::Progress| match p.detail.as_str() {
+                "" => println!("{:6.1}s  {}", p.elapsed.as_secs_f64(), p.phase),
+                detail => println!("{:6.1}s  {}: {detail}", p.elapsed.as_secs_f64(), p.phase),
+            };
             let start = std::time::Instant::now();
-            let template = template::build(template::BuildOptions::default(), |p: template::Progress| {
-                println!("{:6.1}s  {p}", start.elapsed().as_secs_f64());
-            })
-            .await?;
-            println!("{:6.1}s  template ready: {template}", start.elapsed().as_secs_f64());
+            let template = template::build(template::BuildOptions::default(), tell).await?;
+            let (took, m) = (start.elapsed().as_secs_f64(), &template.manifest);
+            println!("{took:6.1}s  the template is ready: Debian {}, {} MB", m.suite, m.image_bytes / 1_000_000);
         }
         Command::Serve { state } => {
             let serving = lab::Lab::open(lab::Options::in_state(&state))?.serve().await?;

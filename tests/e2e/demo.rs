@@ -13,13 +13,13 @@ fn quick_start_passes_and_fails_as_it_should() {
 
     let passing = up.run(&["examples/quickstart/scenario.yaml", "examples/quickstart/passing.yaml"]);
     assert_eq!(passing.status.code(), Some(0), "{}\n{}", text(&passing), log(&up.state));
-    let run = get(&tool, &up.kubeconfig(), "ftr", "quickstart-passing").expect("the run");
+    let run = get(&tool, &up.kubeconfig(), "ftr", "passing").expect("the run");
     assert_eq!(run["status"]["phase"], "Done");
     assert_eq!(run["status"]["result"], "passed");
     assert_eq!(run["status"]["steps"]["passed"], run["status"]["steps"]["total"]);
     let folder = std::path::PathBuf::from(run["status"]["artifacts"]["location"].as_str().expect("location"));
     let report = std::fs::read_to_string(folder.join("report.html")).expect("report");
-    assert!(report.contains("quickstart-passing"));
+    assert!(report.contains("passing"));
     assert!(!report.contains("src=\"http"), "the report is self-contained");
     let events = std::fs::read_to_string(folder.join("events.jsonl")).expect("events");
     let last: serde_json::Value = serde_json::from_str(events.lines().last().expect("a line")).expect("JSON");
@@ -28,7 +28,7 @@ fn quick_start_passes_and_fails_as_it_should() {
 
     let failing = up.run(&["examples/quickstart/scenario.yaml", "examples/quickstart/failing.yaml"]);
     assert_eq!(failing.status.code(), Some(1), "{}\n{}", text(&failing), log(&up.state));
-    let run = get(&tool, &up.kubeconfig(), "ftr", "quickstart-failing").expect("the run");
+    let run = get(&tool, &up.kubeconfig(), "ftr", "failing").expect("the run");
     assert_eq!(run["status"]["result"], "failed");
     assert!(
         run["status"]["failure"]["step"].is_string(),
@@ -44,7 +44,7 @@ fn quick_start_passes_and_fails_as_it_should() {
     let page = std::fs::read_to_string(up.state.join("page.url")).expect("page.url");
     let html = http_get(page.trim());
     assert!(
-        html.contains("quickstart-passing") && html.contains("quickstart-failing"),
+        html.contains("passing") && html.contains("failing"),
         "{html}"
     );
 

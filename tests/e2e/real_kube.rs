@@ -62,8 +62,8 @@ async fn the_controller_works_on_a_real_control_plane() {
         .expect("controller");
 
     for (file, name, result) in [
-        ("examples/quickstart/passing.yaml", "quickstart-passing", "passed"),
-        ("examples/quickstart/failing.yaml", "quickstart-failing", "failed"),
+        ("examples/quickstart/passing.yaml", "passing", "passed"),
+        ("examples/quickstart/failing.yaml", "failing", "failed"),
     ] {
         ok(&["apply", "-f", "examples/quickstart/scenario.yaml"]);
         ok(&["apply", "-f", file]);

@@ -12,7 +12,7 @@ fn a_killed_up_takes_its_run_up_again_on_a_clean_vm() {
     let tool = support::binaries().join("kubectl");
     let mut follower = up.run_in_background(&["examples/quickstart/scenario.yaml", "examples/quickstart/passing.yaml"]);
     wait_for("the run to be running", Duration::from_secs(120), || {
-        let run = get(&tool, &up.kubeconfig(), "ftr", "quickstart-passing")?;
+        let run = get(&tool, &up.kubeconfig(), "ftr", "passing")?;
         (run["status"]["phase"] == "Running").then_some(())
     });
     let state = up.state.clone();
@@ -25,7 +25,7 @@ fn a_killed_up_takes_its_run_up_again_on_a_clean_vm() {
 
     let up = Up::start(&state, &[]);
     let run = wait_for("the run to be done", Duration::from_secs(240), || {
-        let run = get(&tool, &up.kubeconfig(), "ftr", "quickstart-passing")?;
+        let run = get(&tool, &up.kubeconfig(), "ftr", "passing")?;
         (run["status"]["phase"] == "Done").then_some(run)
     });
     assert_eq!(run["status"]["result"], "passed", "{}\n{}", run["status"], log(&state));
