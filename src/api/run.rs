@@ -145,6 +145,10 @@ pub struct FunctionalTestRunStatus {
     /// The verdict; set when the phase is `Done`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub result: Option<RunResult>,
+    /// The verdict while the phase is `Finishing`: it becomes `result` once the VM is given back, unless the run is
+    /// tried again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub verdict: Option<RunResult>,
     /// Why the result is not `passed`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failure: Option<RunFailure>,

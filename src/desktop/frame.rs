@@ -1,0 +1,160 @@
+//! One picture of the screen and the facts about when it was taken.
+
+use std::fmt;
+use std::sync::OnceLock;
+use std::time::Instant;
+
+use image::codecs::png::{CompressionType, FilterType, PngEncoder};
+use image::{ExtendedColorType, ImageEncoder, RgbaImage};
+use sha2::{Digest, Sha256};
+
+use super::{Error, Rect};
+
+/// A picture of the whole screen: RGBA, width x height, row-major, alpha 255. Shared as `Arc<Frame>`.
+pub struct Frame {
+    image: RgbaImage,
+    /// Number of this frame within its session, from 1; 0 for frames that no session took.
+    pub seq: u64,
+    /// When the request that this frame answers was handed to the stream.
+    pub requested_at: Instant,
+    /// When the last byte of the answer was decoded.
+    pub received_at: Instant,
+    /// True if the server let the request wait unusually long (the answer came, so the frame is still fresh).
+    pub stalled: bool,
+    digest: OnceLock<String>,
+}
+
+impl Frame {
+    pub(super) fn new(image: RgbaImage, seq: u64, requested_at: Instant, received_at: Instant, stalled: bool) -> Frame {
+        Frame {
+            image,
+            seq,
+            requested_at,
+            received_at,
+            stalled,
+            digest: OnceLock::new(),
+        }
+    }
+
+    /// A frame from a picture, for tools and tests that have no session.
+    pub fn from_image(image: RgbaImage) -> Frame {
+        let now = Instant::now();
+        Frame::new(image, 0, now, now, false)
+    }
+
+    /// Width in pixels.
+    pub fn width(&self) -> u32 {
+        self.image.width()
+    }
+
+    /// Height in pixels.
+    pub fn height(&self) -> u32 {
+        self.image.height()
+    }
+
+    /// The pixels.
+    pub fn image(&self) -> &RgbaImage {
+        &self.image
+    }
+
+    /// The picture as an RGB PNG (fast compression: evidence is written often and read rarely).
+    pub fn png(&self) -> Result<Vec<u8>, Error> {
+        let (width, height) = self.image.dimensions();
+        let mut rgb = Vec::with_capacity(width as usize * height as usize * 3);
+        for p in self.image.as_raw().chunks_exact(4) {
+            rgb.extend_from_slice(&p[..3]);
+        }
+        let mut out = Vec::new();
+        PngEncoder::new_with_quality(&mut out, CompressionType::Fast, FilterType::Adaptive)
+            .write_image(&rgb, width, height, ExtendedColorType::Rgb8)
+            .map_err(|e| Error::Png {
+                width,
+                height,
+                reason: e.to_string(),
+            })?;
+        Ok(out)
+    }
+
+    /// SHA-256 in hex of size and pixels; equal digests mean equal pictures. Computed once.
+    pub fn digest(&self) -> String {
+        let hash = || {
+            let mut h = Sha256::new();
+            h.update(self.width().to_be_bytes());
+            h.update(self.height().to_be_bytes());
+            h.update(self.image.as_raw());
+            hex::encode(h.finalize())
+        };
+        self.digest.get_or_init(hash).clone()
+    }
+
+    /// True if both show the same pixels.
+    pub fn same_picture(&self, other: &Frame) -> bool {
+        self.image.dimensions() == other.image.dimensions() && self.image.as_raw() == other.image.as_raw()
+    }
+
+    /// The smallest rectangle that holds every pixel in which the two frames differ; `None` if they are equal.
+    /// Frames of different sizes differ everywhere.
+    pub fn difference(&self, other: &Frame) -> Option<Rect> {
+        if self.image.dimensions() != other.image.dimensions() {
+            return Some(Rect::new(0, 0, self.width(), self.height()));
+        }
+        let stride = self.width() as usize * 4;
+        if stride == 0 {
+            return None;
+        }
+        let mut found: Option<Rect> = None;
+        let rows = self
+            .image
+            .as_raw()
+            .chunks_exact(stride)
+            .zip(other.image.as_raw().chunks_exact(stride));
+        for (y, (a, b)) in rows.enumerate() {
+            if a == b {
+                continue;
+            }
+            let first = a.iter().zip(b).position(|(p, q)| p != q).unwrap_or(0) / 4;
+            let last = a.iter().zip(b).rposition(|(p, q)| p != q).unwrap_or(0) / 4;
+            let row = Rect::new(first as u32, y as u32, (last - first + 1) as u32, 1);
+            found = Some(found.map_or(row, |f| f.union(&row)));
+        }
+        found
+    }
+}
+
+impl fmt::Debug for Frame {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Frame")
+            .field("width", &self.width())
+            .field("height", &self.height())
+            .field("seq", &self.seq)
+            .field("stalled", &self.stalled)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use image::Rgba;
+
+    #[test]
+    fn digest_and_difference_follow_the_pixels() {
+        let plain = RgbaImage::from_pixel(20, 10, Rgba([1, 2, 3, 255]));
+        let mut other = plain.clone();
+        let a = Frame::from_image(plain.clone());
+        assert_eq!(a.digest(), Frame::from_image(plain).digest());
+        other.put_pixel(4, 3, Rgba([9, 2, 3, 255]));
+        other.put_pixel(7, 5, Rgba([1, 2, 9, 255]));
+        let b = Frame::from_image(other);
+        assert_ne!(a.digest(), b.digest());
+        assert!(a.difference(&a).is_none() && a.same_picture(&a) && !a.same_picture(&b));
+        assert_eq!(a.difference(&b), Some(Rect::new(4, 3, 4, 3)));
+    }
+
+    #[test]
+    fn png_keeps_every_pixel() {
+        let image = RgbaImage::from_fn(33, 17, |x, y| Rgba([x as u8, y as u8, (x * y) as u8, 255]));
+        let png = Frame::from_image(image.clone()).png().unwrap();
+        assert_eq!(image::load_from_memory(&png).unwrap().to_rgba8(), image);
+    }
+}

@@ -1,0 +1,40 @@
+//! Client-to-server messages (RFC 6143 section 7.5).
+
+use super::super::Rect;
+
+/// SetPixelFormat: 32 bits, depth 24, little endian, and shifts such that the bytes on the wire are R, G, B, unused:
+/// they land in an RGBA buffer as they are.
+pub fn set_pixel_format() -> [u8; 20] {
+    [0, 0, 0, 0, 32, 24, 0, 1, 0, 255, 0, 255, 0, 255, 0, 8, 16, 0, 0, 0]
+}
+
+/// SetEncodings, in order of preference.
+pub fn set_encodings(encodings: &[i32]) -> Vec<u8> {
+    let mut m = vec![2, 0];
+    m.extend((encodings.len() as u16).to_be_bytes());
+    encodings.iter().for_each(|e| m.extend(e.to_be_bytes()));
+    m
+}
+
+/// FramebufferUpdateRequest. Coordinates are cut to 16 bits, as [`super::limits::MAX_SIDE`] guarantees.
+pub fn update_request(incremental: bool, r: &Rect) -> [u8; 10] {
+    let mut m = [0; 10];
+    m[0] = 3;
+    m[1] = incremental.into();
+    for (at, v) in m[2..].chunks_exact_mut(2).zip([r.x, r.y, r.width, r.height]) {
+        at.copy_from_slice(&(v as u16).to_be_bytes());
+    }
+    m
+}
+
+/// KeyEvent with an X11 keysym.
+pub fn key_event(down: bool, keysym: u32) -> [u8; 8] {
+    let k = keysym.to_be_bytes();
+    [4, down.into(), 0, 0, k[0], k[1], k[2], k[3]]
+}
+
+/// PointerEvent; bit n of `mask` is button n+1.
+pub fn pointer_event(mask: u8, x: u32, y: u32) -> [u8; 6] {
+    let (x, y) = ((x as u16).to_be_bytes(), (y as u16).to_be_bytes());
+    [5, mask, x[0], x[1], y[0], y[1]]
+}

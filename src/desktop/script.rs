@@ -1,0 +1,134 @@
+//! Input as timed events: what a person's hands do, computed before anything is sent.
+
+use std::time::Duration;
+
+use super::keys::{Chord, KeyError, SHIFT, keysym};
+use super::{Button, Point};
+
+/// One event on the wire.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Input {
+    Key { down: bool, keysym: u32 },
+    Pointer { at: Point },
+    Button { down: bool, button: Button },
+    Wheel { mask: u8 },
+}
+
+/// An event and how long to wait before it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) struct Step {
+    pub wait: Duration,
+    pub input: Input,
+}
+
+const NOW: Duration = Duration::ZERO;
+/// How long a key or button stays down: long enough for guests that poll, short enough not to repeat.
+const KEY_HELD: Duration = Duration::from_millis(14);
+const CHORD_HELD: Duration = Duration::from_millis(25);
+const BUTTON_HELD: Duration = Duration::from_millis(30);
+const BETWEEN_CLICKS: Duration = Duration::from_millis(80);
+/// Between Shift and the key it belongs to; some guests drop the modifier when both come in one poll.
+const AROUND_SHIFT: Duration = Duration::from_millis(4);
+
+fn key(wait: Duration, down: bool, keysym: u32) -> Step {
+    Step {
+        wait,
+        input: Input::Key { down, keysym },
+    }
+}
+
+/// A text, one character after the other, at most `rate` characters a second.
+pub(super) fn text(text: &str, rate: u32) -> Result<Vec<Step>, KeyError> {
+    let period = Duration::from_secs(1) / rate.max(1);
+    let held = KEY_HELD.min(period / 2);
+    let shift_gap = AROUND_SHIFT.min(period / 8);
+    let mut steps = Vec::new();
+    let mut gap = NOW;
+    for c in text.replace("\r\n", "\n").chars() {
+        let (k, shifted) = keysym(c)?;
+        let mut used = held;
+        if shifted {
+            steps.push(key(gap, true, SHIFT));
+            gap = shift_gap;
+            used += shift_gap * 2;
+        }
+        steps.push(key(gap, true, k));
+        steps.push(key(held, false, k));
+        if shifted {
+            steps.push(key(shift_gap, false, SHIFT));
+        }
+        gap = period.saturating_sub(used);
+    }
+    Ok(steps)
+}
+
+/// A chord: pressed in order, held, released in reverse.
+pub(super) fn chord(chord: &Chord) -> Vec<Step> {
+    let mut steps: Vec<Step> = chord.keysyms.iter().map(|k| key(AROUND_SHIFT, true, *k)).collect();
+    let up = chord.keysyms.iter().rev().enumerate();
+    steps.extend(up.map(|(i, k)| key(if i == 0 { CHORD_HELD } else { AROUND_SHIFT }, false, *k)));
+    steps
+}
+
+/// Presses and releases a button where the pointer is.
+pub(super) fn click(button: Button, count: u32, dwell: Duration) -> Vec<Step> {
+    (0..count)
+        .flat_map(|i| {
+            let wait = if i == 0 { dwell } else { BETWEEN_CLICKS };
+            [
+                Step {
+                    wait,
+                    input: Input::Button { down: true, button },
+                },
+                Step {
+                    wait: BUTTON_HELD,
+                    input: Input::Button { down: false, button },
+                },
+            ]
+        })
+        .collect()
+}
+
+/// Turns the wheel; positive is down. RFB has wheel notches as buttons 4 (up) and 5 (down).
+pub(super) fn scroll(notches: i32) -> Vec<Step> {
+    let mask = if notches < 0 { 8 } else { 16 };
+    (0..notches.unsigned_abs())
+        .flat_map(|_| {
+            [mask, 0].map(|mask| Step {
+                wait: Duration::from_millis(15),
+                input: Input::Wheel { mask },
+            })
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_keeps_its_rate_and_balances_keys() {
+        let steps = text("aB!\n", 30).unwrap();
+        let total: Duration = steps.iter().map(|s| s.wait).sum();
+        assert!(
+            total >= Duration::from_secs(3) / 30 && total < Duration::from_secs(4) / 30,
+            "{total:?}"
+        );
+        let mut down = Vec::new();
+        for s in &steps {
+            match s.input {
+                Input::Key { down: true, keysym } => down.push(keysym),
+                Input::Key { down: false, keysym } => assert_eq!(down.pop(), Some(keysym)),
+                _ => panic!("only keys"),
+            }
+        }
+        assert!(down.is_empty());
+        assert_eq!(steps.len(), 2 + 4 + 4 + 2);
+    }
+
+    #[test]
+    fn clicks_are_pairs() {
+        assert_eq!(click(Button::Left, 2, NOW).len(), 4);
+        assert_eq!(scroll(-3).len(), 6);
+    }
+}

@@ -1,0 +1,61 @@
+//! What can go wrong while looking. All of it is infrastructure, never a statement about the product.
+
+use std::path::PathBuf;
+
+/// A vision backend failed.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A model file is not there.
+    #[error("OCR model {} is missing; fetch the models with 'tools/fetch-models.sh' or 'make models' \
+             (MOSDAT_MODELS names another directory)", path.display())]
+    ModelMissing {
+        /// Where it was looked for.
+        path: PathBuf,
+    },
+    /// A model file is not the pinned one.
+    #[error("OCR model {} is damaged or of another version (SHA-256 {found}, expected {expected}); delete it and run \
+             'tools/fetch-models.sh' or 'make models'", path.display())]
+    ModelHash {
+        /// The file.
+        path: PathBuf,
+        /// What it should be.
+        expected: &'static str,
+        /// What it is.
+        found: String,
+    },
+    /// A model file could not be read or run.
+    #[error("OCR: {doing}: {reason}")]
+    Ocr {
+        /// What was being done.
+        doing: String,
+        /// The cause.
+        reason: String,
+    },
+    /// A target that says nothing a backend could look for.
+    #[error("target cannot be looked for: {0}")]
+    Target(String),
+    /// A backend's settings make no sense.
+    #[error("vision backend is configured wrongly: {0}")]
+    Config(String),
+    /// A picture could not be prepared for sending.
+    #[error("frame cannot be encoded: {0}")]
+    Frame(#[from] crate::desktop::Error),
+    /// The VLM could not be reached at any of its addresses.
+    #[error("VLM {model} did not answer: {}", attempts.join("; "))]
+    Unreachable {
+        /// The model.
+        model: String,
+        /// What happened at each address, without credentials.
+        attempts: Vec<String>,
+    },
+    /// The VLM answered something that cannot be read strictly.
+    #[error("VLM {model} gave an unusable answer ({problem}): {answer:?}")]
+    Answer {
+        /// The model.
+        model: String,
+        /// What is wrong with it.
+        problem: String,
+        /// The start of the answer.
+        answer: String,
+    },
+}

@@ -1,0 +1,229 @@
+//! What OCR can say about a question, decided from the question and read lines.
+//!
+//! OCR answers only whether texts are shown. No false "true" is possible from a near miss: a text counts as shown only if
+//! every letter agrees (case, spaces and typographic marks aside). A near miss is no "false" either, since one misread
+//! letter makes it: the answer is then "cannot tell". False is given only when nothing on the screen resembles the text.
+//! Whatever else a question asks (negation, state, colour, place, number) is "cannot tell", for the next backend.
+
+use super::locate::{best, hit, seen};
+use super::target::quoted;
+use super::text::{Fit, nearest};
+use super::{Judgement, Line, Verdict};
+
+/// A text this similar to the wanted one may be the wanted one misread.
+const NEAR_MISS: f64 = 0.7;
+
+/// A word read with less certainty than this proves nothing.
+const UNSURE: f32 = 0.6;
+
+/// Words that may stand around the quoted texts of a question that only asks whether they are shown. Anything else is
+/// outside what OCR decides: a list of what is understood cannot be fooled by a wording nobody thought of.
+const UNDERSTOOD: &[&str] = &[
+    "a",
+    "all",
+    "an",
+    "and",
+    "appears",
+    "appear",
+    "are",
+    "as",
+    "at",
+    "both",
+    "button",
+    "can",
+    "contain",
+    "contains",
+    "containing",
+    "caption",
+    "desktop",
+    "dialog",
+    "display",
+    "displayed",
+    "displays",
+    "does",
+    "entry",
+    "field",
+    "has",
+    "have",
+    "heading",
+    "in",
+    "is",
+    "it",
+    "item",
+    "label",
+    "labelled",
+    "labeled",
+    "line",
+    "link",
+    "menu",
+    "message",
+    "named",
+    "now",
+    "of",
+    "on",
+    "page",
+    "popup",
+    "present",
+    "read",
+    "reads",
+    "saying",
+    "says",
+    "say",
+    "screen",
+    "see",
+    "shown",
+    "shows",
+    "show",
+    "showing",
+    "some",
+    "status",
+    "bar",
+    "text",
+    "that",
+    "the",
+    "there",
+    "this",
+    "title",
+    "titled",
+    "to",
+    "visible",
+    "window",
+    "with",
+    "word",
+    "words",
+    "written",
+    "you",
+    "be",
+    "exists",
+    "tab",
+    "box",
+];
+
+/// The texts that must be shown, or the judgement for a question that OCR cannot decide.
+pub(super) fn plan(question: &str) -> Result<Vec<String>, Judgement> {
+    let texts = quoted(question);
+    if texts.is_empty() {
+        return Err(cannot_tell(
+            "OCR decides only whether quoted text is shown, and the question quotes none".into(),
+        ));
+    }
+    let mut rest = question.to_string();
+    for text in &texts {
+        rest = rest.replacen(text.as_str(), " ", 1);
+    }
+    let is_word = |c: char| c.is_alphanumeric() || matches!(c, '\'' | '’' | '-');
+    for word in rest
+        .split(|c: char| !is_word(c))
+        .map(|w| w.trim_matches(['\'', '’', '-']))
+        .filter(|w| !w.is_empty())
+    {
+        if !UNDERSTOOD.contains(&word.to_lowercase().as_str()) {
+            return Err(cannot_tell(format!(
+                "OCR decides only whether quoted text is shown; '{word}' asks for more"
+            )));
+        }
+    }
+    Ok(texts)
+}
+
+fn cannot_tell(reason: String) -> Judgement {
+    Judgement {
+        verdict: Verdict::CannotTell,
+        reason,
+        evidence: vec![],
+        rung: "ocr",
+    }
+}
+
+/// True if every text is shown, false if one plainly is not, "cannot tell" if one may have been misread.
+pub(super) fn judge(lines: &[Line], texts: &[String]) -> Judgement {
+    let mut evidence = Vec::new();
+    let mut doubt = None;
+    for text in texts {
+        match best(lines, text) {
+            // A short text inside a longer word is hardly what was meant: 'OK' in 'Book'.
+            Some(m) if m.fit == Fit::Substring => {
+                doubt.get_or_insert(format!("'{text}' stands only inside '{}'", m.matched));
+            }
+            Some(m) if m.confidence < UNSURE => {
+                doubt.get_or_insert(format!("'{text}' was read, but with little certainty"));
+            }
+            Some(m) => evidence.push(hit(m)),
+            None => match nearest(lines, text).first() {
+                Some((similar, score)) if *score >= NEAR_MISS => {
+                    doubt.get_or_insert(format!("'{text}' was not read, but '{similar}' may be it misread"));
+                }
+                _ => {
+                    let reason = format!("'{text}' is not on the screen{}", seen(lines, text));
+                    return Judgement {
+                        verdict: Verdict::False,
+                        reason,
+                        evidence,
+                        rung: "ocr",
+                    };
+                }
+            },
+        }
+    }
+    if let Some(reason) = doubt {
+        return Judgement {
+            evidence,
+            ..cannot_tell(reason)
+        };
+    }
+    let shown = texts.iter().map(|t| format!("'{t}'")).collect::<Vec<_>>().join(", ");
+    let reason = format!("{shown} {} on the screen", if texts.len() == 1 { "is" } else { "are" });
+    Judgement {
+        verdict: Verdict::True,
+        reason,
+        evidence,
+        rung: "ocr",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::text::line;
+    use super::*;
+
+    fn ask(question: &str) -> Verdict {
+        let lines = [
+            line("Settings saved", 0, 0),
+            line("Book", 0, 40),
+            line("Connection established", 0, 80),
+        ];
+        plan(question).map_or_else(|j| j.verdict, |texts| judge(&lines, &texts).verdict)
+    }
+
+    #[test]
+    fn shown_absent_and_undecidable() {
+        assert_eq!(ask("'Settings saved' is shown in the status bar"), Verdict::True);
+        assert_eq!(ask("Does the window show the text \"saved\"?"), Verdict::True);
+        assert_eq!(ask("'saved' and 'Book' are visible"), Verdict::True);
+        assert_eq!(ask("'Cancel' is shown"), Verdict::False);
+        assert_eq!(ask("'saved' and 'Cancel' are shown"), Verdict::False);
+        for other in [
+            "the settings are saved",
+            "'saved' is not shown",
+            "no 'Cancel' button",
+            "the dialog without 'Cancel'",
+            "'saved' isn't visible",
+            "'saved' is never shown",
+            "the 'saved' button is disabled",
+            "'saved' is green",
+            "'saved' is left of 'Book'",
+            "'saved' is shown twice",
+            "'saved' or 'Cancel' is shown",
+            "is 'saved' hidden?",
+            "'saved' ist nicht sichtbar",
+        ] {
+            assert_eq!(ask(other), Verdict::CannotTell, "{other}");
+        }
+    }
+
+    #[test]
+    fn near_misses_and_parts_of_words_are_neither() {
+        assert_eq!(ask("'Connection estab1ished' is shown"), Verdict::CannotTell);
+        assert_eq!(ask("'ok' is shown"), Verdict::CannotTell);
+    }
+}

@@ -1,0 +1,324 @@
+//! Where a target is, decided from read lines.
+
+use super::text::{Fit, Match, find, nearest};
+use super::{Error, Hit, Line, Located, Target};
+use crate::desktop::Rect;
+
+/// A target that no backend could look for is an error of the caller.
+pub(super) fn check(target: &Target) -> Result<(), Error> {
+    let blank = |t: &Option<String>| t.as_deref().is_some_and(|t| t.trim().is_empty());
+    let relations = [
+        &target.near,
+        &target.left_of,
+        &target.right_of,
+        &target.above,
+        &target.below,
+    ];
+    if relations.iter().any(|r| blank(r)) || blank(&target.text) || blank(&target.describe) {
+        return Err(Error::Target("one of its texts is empty".into()));
+    }
+    if target.text.is_none() && target.describe.is_none() {
+        return Err(Error::Target("it needs 'text' or 'describe'".into()));
+    }
+    if target.nth == Some(0) {
+        return Err(Error::Target("'nth' counts from 1".into()));
+    }
+    Ok(())
+}
+
+/// Looks for `target.text`. Whole lines are preferred over whole words, and these over parts of words. Relations and
+/// `nth` choose among what is left; if several remain, the answer is [`Located::Ambiguous`].
+pub(super) fn locate(lines: &[Line], target: &Target) -> Located {
+    let Some(text) = &target.text else {
+        return Located::NotFound {
+            reason: "OCR finds quoted text only, and the target has none".into(),
+        };
+    };
+    let mut found = find(lines, text, target.exact);
+    if found.is_empty() {
+        return Located::NotFound {
+            reason: format!("the text '{text}' is not on the screen{}", seen(lines, text)),
+        };
+    }
+    for (name, anchor, relation) in relations(target) {
+        let anchors = find(lines, anchor, false);
+        let best = anchors.iter().map(|a| a.fit).max();
+        let anchors: Vec<&Match> = anchors.iter().filter(|a| Some(a.fit) == best).collect();
+        if anchors.is_empty() {
+            let seen = seen(lines, anchor);
+            return Located::NotFound {
+                reason: format!("'{anchor}', which {name} refers to, is not on the screen{seen}"),
+            };
+        }
+        found = related(found, &anchors, relation);
+        if found.is_empty() {
+            return Located::NotFound {
+                reason: format!("'{text}' is on the screen, but not {name} '{anchor}'"),
+            };
+        }
+    }
+    let best = found.iter().map(|m| m.fit).max();
+    found.retain(|m| Some(m.fit) == best);
+    let mut hits: Vec<Hit> = found.into_iter().map(hit).collect();
+    match target.nth {
+        Some(n) if n as usize > hits.len() => Located::NotFound {
+            reason: format!("'{text}' is {} times on the screen, number {n} was wanted", hits.len()),
+        },
+        Some(n) => Located::Found(hits.swap_remove(n.saturating_sub(1) as usize)),
+        None if hits.len() == 1 => Located::Found(hits.swap_remove(0)),
+        None => Located::Ambiguous { hits },
+    }
+}
+
+pub(super) fn hit(m: Match) -> Hit {
+    Hit {
+        rect: m.rect,
+        point: m.point,
+        confidence: m.confidence.clamp(0.0, 1.0),
+        rung: "ocr",
+        matched: m.matched,
+    }
+}
+
+/// "; similar texts are ..." or nothing.
+pub(super) fn seen(lines: &[Line], text: &str) -> String {
+    let near = nearest(lines, text);
+    match (near.is_empty(), lines.is_empty()) {
+        (_, true) => "; no text at all was read".into(),
+        (true, _) => String::new(),
+        _ => format!(
+            "; similar: {}",
+            near.iter()
+                .map(|(t, _)| format!("'{t}'"))
+                .collect::<Vec<_>>()
+                .join(", ")
+        ),
+    }
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Relation {
+    Near,
+    LeftOf,
+    RightOf,
+    Above,
+    Below,
+}
+
+fn relations(target: &Target) -> Vec<(&'static str, &str, Relation)> {
+    let all = [
+        ("left of", &target.left_of, Relation::LeftOf),
+        ("right of", &target.right_of, Relation::RightOf),
+        ("above", &target.above, Relation::Above),
+        ("below", &target.below, Relation::Below),
+        ("near", &target.near, Relation::Near),
+    ];
+    all.into_iter()
+        .filter_map(|(name, anchor, r)| Some((name, anchor.as_deref()?, r)))
+        .collect()
+}
+
+/// Keeps the matches that stand in the relation to an anchor; for each anchor only the nearest of the best fit.
+fn related(found: Vec<Match>, anchors: &[&Match], relation: Relation) -> Vec<Match> {
+    let mut keep: Vec<usize> = Vec::new();
+    for anchor in anchors {
+        let candidates = found.iter().enumerate().filter_map(|(i, m)| {
+            let apart = m.rect.intersection(&anchor.rect).is_none();
+            let distance = distance(&m.rect, &anchor.rect, relation).filter(|_| apart)?;
+            Some((std::cmp::Reverse(m.fit), distance, i))
+        });
+        keep.extend(candidates.min().map(|(_, _, i)| i));
+    }
+    found
+        .into_iter()
+        .enumerate()
+        .filter(|(i, _)| keep.contains(i))
+        .map(|(_, m)| m)
+        .collect()
+}
+
+/// How far apart, in pixels, if the relation holds. Beside means on a common row, above and below in a common column.
+fn distance(r: &Rect, anchor: &Rect, relation: Relation) -> Option<u32> {
+    let row = r.y < anchor.bottom() && anchor.y < r.bottom();
+    let column = r.x < anchor.right() && anchor.x < r.right();
+    match relation {
+        Relation::LeftOf => (row && r.right() <= anchor.x).then(|| anchor.x - r.right()),
+        Relation::RightOf => (row && r.x >= anchor.right()).then(|| r.x - anchor.right()),
+        Relation::Above => {
+            (column && r.bottom() <= anchor.y + anchor.height / 3).then(|| anchor.y.abs_diff(r.bottom()))
+        }
+        Relation::Below => {
+            (column && r.y + anchor.height / 3 >= anchor.bottom()).then(|| r.y.abs_diff(anchor.bottom()))
+        }
+        Relation::Near => {
+            let gap = |a: u32, a_end: u32, b: u32, b_end: u32| b.saturating_sub(a_end).max(a.saturating_sub(b_end));
+            let dx = gap(r.x, r.right(), anchor.x, anchor.right());
+            let dy = gap(r.y, r.bottom(), anchor.y, anchor.bottom());
+            Some(dx.saturating_mul(dx).saturating_add(dy.saturating_mul(dy)).isqrt())
+        }
+    }
+}
+
+/// The best fit of a text, for the judge.
+pub(super) fn best(lines: &[Line], text: &str) -> Option<Match> {
+    let mut found = find(lines, text, false);
+    found.sort_by_key(|m| std::cmp::Reverse(m.fit));
+    found.into_iter().find(|m| m.fit >= Fit::Substring)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::text::line;
+    use super::*;
+
+    fn target(text: &str) -> Target {
+        Target {
+            text: Some(text.into()),
+            ..Target::default()
+        }
+    }
+
+    #[track_caller]
+    fn found(lines: &[Line], t: &Target) -> Rect {
+        match locate(lines, t) {
+            Located::Found(hit) => {
+                assert!(hit.rect.contains(hit.point));
+                hit.rect
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn form() -> Vec<Line> {
+        vec![
+            line("User name", 0, 0),
+            line("Edit", 300, 0),
+            line("Password", 0, 40),
+            line("Edit", 300, 40),
+            line("Save", 300, 100),
+            line("Save as", 300, 140),
+        ]
+    }
+
+    #[test]
+    fn the_whole_line_wins() {
+        assert_eq!(found(&form(), &target("Save")).y, 100);
+        assert_eq!(found(&form(), &target("as")).y, 140);
+    }
+
+    #[test]
+    fn several_are_ambiguous_unless_told_apart() {
+        let form = form();
+        match locate(&form, &target("Edit")) {
+            Located::Ambiguous { hits } => assert_eq!(hits.len(), 2),
+            other => panic!("{other:?}"),
+        }
+        assert_eq!(
+            found(
+                &form,
+                &Target {
+                    nth: Some(2),
+                    ..target("Edit")
+                }
+            )
+            .y,
+            40
+        );
+        assert_eq!(
+            found(
+                &form,
+                &Target {
+                    right_of: Some("Password".into()),
+                    ..target("Edit")
+                }
+            )
+            .y,
+            40
+        );
+        assert_eq!(
+            found(
+                &form,
+                &Target {
+                    near: Some("Save".into()),
+                    ..target("Edit")
+                }
+            )
+            .y,
+            40
+        );
+        assert_eq!(
+            found(
+                &form,
+                &Target {
+                    left_of: Some("Edit".into()),
+                    ..target("Password")
+                }
+            )
+            .y,
+            40
+        );
+        assert_eq!(
+            found(
+                &form,
+                &Target {
+                    above: Some("Save as".into()),
+                    ..target("Save")
+                }
+            )
+            .y,
+            100
+        );
+    }
+
+    #[test]
+    fn what_is_missing_is_explained() {
+        let reason = |t: &Target| match locate(&form(), t) {
+            Located::NotFound { reason } => reason,
+            other => panic!("{other:?}"),
+        };
+        assert!(reason(&target("Passwort")).contains("similar: 'Password'"));
+        assert!(
+            reason(&Target {
+                nth: Some(3),
+                ..target("Edit")
+            })
+            .contains("2 times")
+        );
+        assert!(
+            reason(&Target {
+                below: Some("Save".into()),
+                ..target("Edit")
+            })
+            .contains("not below 'Save'")
+        );
+        assert!(
+            reason(&Target {
+                near: Some("nothing".into()),
+                ..target("Edit")
+            })
+            .contains("'nothing', which near")
+        );
+        assert!(
+            reason(&Target {
+                describe: Some("an icon".into()),
+                ..Target::default()
+            })
+            .contains("quoted text only")
+        );
+        assert!(matches!(locate(&[], &target("x")), Located::NotFound { reason } if reason.contains("no text at all")));
+    }
+
+    #[test]
+    fn senseless_targets_are_refused() {
+        for bad in [
+            Target::default(),
+            target(" "),
+            Target {
+                nth: Some(0),
+                ..target("a")
+            },
+        ] {
+            assert!(check(&bad).is_err());
+        }
+    }
+}

@@ -1,0 +1,207 @@
+//! Reading text: PP-OCRv6 small on rten, in the process, without a network.
+//!
+//! `detect` finds lines, `recognise` reads them; lines whose pixels were read before come from a cache, since most of
+//! a screen does not change between two looks.
+
+mod cache;
+mod detect;
+mod recognise;
+
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use async_trait::async_trait;
+use image::{DynamicImage, RgbaImage};
+use rayon::prelude::*;
+
+use self::cache::Cache;
+use self::detect::Detector;
+use self::recognise::{Reading, Recogniser};
+use super::{Error, Judgement, Located, Target, Vision, judge, locate, models};
+use crate::desktop::{Frame, Rect};
+
+/// A line of text on the screen.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Line {
+    /// Its words, joined by single spaces.
+    pub text: String,
+    /// Where it is, in frame pixels.
+    pub rect: Rect,
+    /// Its words from left to right; never empty.
+    pub words: Vec<Word>,
+}
+
+/// A word of a line.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Word {
+    /// The characters.
+    pub text: String,
+    /// Where it is, in frame pixels.
+    pub rect: Rect,
+    /// The mean certainty of its characters, 0 to 1.
+    pub confidence: f32,
+}
+
+/// An OCR engine. Clones share models and caches.
+#[derive(Clone)]
+pub struct Ocr {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    detector: Detector,
+    recogniser: Recogniser,
+    pool: rayon::ThreadPool,
+    lines: Mutex<Cache<Reading>>,
+    frames: Mutex<Cache<Arc<Vec<Line>>>>,
+}
+
+/// How many lines are recognised at once, and threads for detection.
+const THREADS: usize = 2;
+
+impl Ocr {
+    /// Loads the models from a directory (see [`models::default_dir`]) after checking them. Takes about a second.
+    ///
+    /// # Errors
+    /// [`Error`] naming the file and the command that fetches it.
+    pub fn load(model_dir: &Path) -> Result<Ocr, Error> {
+        let pool = rayon::ThreadPoolBuilder::new()
+            .num_threads(THREADS)
+            .thread_name(|i| format!("ocr-{i}"));
+        let pool = pool.build().map_err(|e| failed("starting threads", e))?;
+        let inner = Inner {
+            detector: Detector::load(models::read(model_dir, &models::DETECTION)?, THREADS)?,
+            recogniser: Recogniser::load(models::read(model_dir, &models::RECOGNITION)?)?,
+            pool,
+            lines: Mutex::new(Cache::new(4000)),
+            frames: Mutex::new(Cache::new(8)),
+        };
+        Ok(Ocr { inner: Arc::new(inner) })
+    }
+
+    /// Reads all text of a frame, or of a part of it, in reading order (top to bottom, left to right). Blocks for up to
+    /// seconds: from async code go through [`Vision`].
+    ///
+    /// # Errors
+    /// [`Error::Ocr`] if a model cannot be run.
+    pub fn read(&self, frame: &Frame, region: Option<Rect>) -> Result<Vec<Line>, Error> {
+        match region {
+            None => Ok(self.inner.read_whole(frame.image().clone(), &frame.digest())?.to_vec()),
+            Some(region) => {
+                let whole = Rect::new(0, 0, frame.width(), frame.height());
+                let Some(r) = region.intersection(&whole) else {
+                    return Ok(vec![]);
+                };
+                let part = DynamicImage::ImageRgba8(frame.image().clone()).crop_imm(r.x, r.y, r.width, r.height);
+                let mut lines = self.inner.read(part)?;
+                for line in &mut lines {
+                    shift(&mut line.rect, &r);
+                    line.words.iter_mut().for_each(|w| shift(&mut w.rect, &r));
+                }
+                Ok(lines)
+            }
+        }
+    }
+
+    async fn lines(&self, frame: &Frame) -> Result<Arc<Vec<Line>>, Error> {
+        let (inner, image, digest) = (self.inner.clone(), frame.image().clone(), frame.digest());
+        let reading = tokio::task::spawn_blocking(move || inner.read_whole(image, &digest));
+        reading.await.map_err(|e| failed("reading a frame", e))?
+    }
+}
+
+fn shift(rect: &mut Rect, by: &Rect) {
+    rect.x += by.x;
+    rect.y += by.y;
+}
+
+fn failed(doing: &str, e: impl std::fmt::Display) -> Error {
+    Error::Ocr {
+        doing: doing.into(),
+        reason: e.to_string(),
+    }
+}
+
+impl Inner {
+    fn read_whole(&self, image: RgbaImage, digest: &str) -> Result<Arc<Vec<Line>>, Error> {
+        if let Some(lines) = self.frames.lock().unwrap_or_else(PoisonError::into_inner).get(digest) {
+            return Ok(lines);
+        }
+        let lines = Arc::new(self.read(DynamicImage::ImageRgba8(image))?);
+        self.frames
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .put(digest.into(), lines.clone());
+        Ok(lines)
+    }
+
+    fn read(&self, image: DynamicImage) -> Result<Vec<Line>, Error> {
+        // The methods of DynamicImage are compiled inside `image`, optimised even in our debug builds.
+        let image = DynamicImage::ImageRgb8(image.into_rgb8());
+        let boxes = self.detector.lines(&image)?;
+        let read_one = |rect: &Rect| -> Result<Option<Line>, Error> {
+            let crop = image.crop_imm(rect.x, rect.y, rect.width, rect.height);
+            let key = cache::picture_key(&crop);
+            let known = self.lines.lock().unwrap_or_else(PoisonError::into_inner).get(&key);
+            let reading = match known {
+                Some(reading) => reading,
+                None => {
+                    let reading = self.recogniser.read(&crop)?;
+                    self.lines
+                        .lock()
+                        .unwrap_or_else(PoisonError::into_inner)
+                        .put(key, reading.clone());
+                    reading
+                }
+            };
+            Ok(reading.into_line(rect))
+        };
+        let lines: Result<Vec<_>, Error> = self.pool.install(|| boxes.par_iter().map(read_one).collect());
+        let mut lines: Vec<Line> = lines?.into_iter().flatten().collect();
+        sort_for_reading(&mut lines);
+        Ok(lines)
+    }
+}
+
+/// Top to bottom; lines that overlap vertically by more than half are one row, read from left to right.
+fn sort_for_reading(lines: &mut Vec<Line>) {
+    lines.sort_by_key(|l| (l.rect.center().y, l.rect.x));
+    let mut rows: Vec<Vec<Line>> = Vec::new();
+    for line in lines.drain(..) {
+        match rows.last_mut() {
+            Some(row) if same_row(&row[0].rect, &line.rect) => row.push(line),
+            _ => rows.push(vec![line]),
+        }
+    }
+    for mut row in rows {
+        row.sort_by_key(|l| l.rect.x);
+        lines.extend(row);
+    }
+}
+
+/// True if two rectangles share more than half of the lower one's height.
+pub(super) fn same_row(a: &Rect, b: &Rect) -> bool {
+    let common = a.bottom().min(b.bottom()).saturating_sub(a.y.max(b.y));
+    common * 2 > a.height.min(b.height)
+}
+
+#[async_trait]
+impl Vision for Ocr {
+    fn name(&self) -> String {
+        "ocr (PP-OCRv6 small)".into()
+    }
+
+    /// Finds targets that have a `text`; for one that has only a description the answer is `NotFound` with that reason.
+    async fn locate(&self, frame: &Frame, target: &Target) -> Result<Located, Error> {
+        locate::check(target)?;
+        Ok(locate::locate(&*self.lines(frame).await?, target))
+    }
+
+    async fn judge(&self, frame: &Frame, question: &str) -> Result<Judgement, Error> {
+        // What no reading could decide need not be read.
+        match judge::plan(question) {
+            Err(judgement) => Ok(judgement),
+            Ok(quoted) => Ok(judge::judge(&*self.lines(frame).await?, &quoted)),
+        }
+    }
+}

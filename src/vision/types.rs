@@ -1,0 +1,108 @@
+//! What a vision backend is asked and what it answers.
+
+use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
+
+use super::Error;
+use crate::desktop::{Frame, Point, Rect};
+
+/// What to look for. At least one of `text` and `describe` is set.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, rename_all = "camelCase", deny_unknown_fields)]
+pub struct Target {
+    /// A text on the screen, as it is written there.
+    pub text: Option<String>,
+    /// A description in words, for backends that understand them.
+    pub describe: Option<String>,
+    /// The text must be equal in case and must be a whole line or whole words.
+    pub exact: bool,
+    /// Which of several, from 1, in reading order.
+    pub nth: Option<u32>,
+    /// The one nearest to this text.
+    pub near: Option<String>,
+    /// Left of this text, on its row.
+    pub left_of: Option<String>,
+    /// Right of this text, on its row.
+    pub right_of: Option<String>,
+    /// Above this text, in its column.
+    pub above: Option<String>,
+    /// Below this text, in its column.
+    pub below: Option<String>,
+}
+
+/// A place that was found.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Hit {
+    /// Where it is, in frame pixels.
+    pub rect: Rect,
+    /// Where to click: inside `rect`.
+    pub point: Point,
+    /// 0 to 1. A VLM gives none; its hits say 0.5.
+    pub confidence: f32,
+    /// What answered: `ocr` or `vlm`.
+    #[serde(skip_deserializing)]
+    pub rung: &'static str,
+    /// The text or description that was matched, as the backend saw it.
+    pub matched: String,
+}
+
+/// The answer to "where is it?".
+#[derive(Debug, Clone, PartialEq)]
+pub enum Located {
+    /// Here.
+    Found(Hit),
+    /// Nowhere on this frame, as far as this backend can tell.
+    NotFound {
+        /// Why, with the most similar texts seen.
+        reason: String,
+    },
+    /// Several places fit equally well.
+    Ambiguous {
+        /// All of them, in reading order.
+        hits: Vec<Hit>,
+    },
+}
+
+/// The answer to a yes-or-no question.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Verdict {
+    /// Yes.
+    True,
+    /// No.
+    False,
+    /// This backend cannot decide it.
+    CannotTell,
+}
+
+/// A verdict with its grounds.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Judgement {
+    /// The answer.
+    pub verdict: Verdict,
+    /// Why.
+    pub reason: String,
+    /// The places it rests on.
+    pub evidence: Vec<Hit>,
+    /// What answered: `ocr` or `vlm`.
+    pub rung: &'static str,
+}
+
+/// A backend that looks at frames.
+#[async_trait]
+pub trait Vision: Send + Sync {
+    /// Its name for reports.
+    fn name(&self) -> String;
+
+    /// Looks for a target.
+    ///
+    /// # Errors
+    /// [`Error`] if the backend failed; not finding is no error.
+    async fn locate(&self, frame: &Frame, target: &Target) -> Result<Located, Error>;
+
+    /// Answers a question about the frame with yes, no or "cannot tell".
+    ///
+    /// # Errors
+    /// [`Error`] if the backend failed.
+    async fn judge(&self, frame: &Frame, question: &str) -> Result<Judgement, Error>;
+}

@@ -1,0 +1,348 @@
+//! A scripted VNC server that does what real ones do on a bad day: answers late, in pieces, twice, or lies.
+
+use std::time::{Duration, Instant};
+
+use mosdat::desktop::{Auth, Button, Desktop, Error, Options, Point};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
+use tokio::time::sleep;
+
+const W: u16 = 40;
+const H: u16 = 30;
+
+struct Server {
+    stream: DuplexStream,
+    /// How many input events have come: the "true" content of the screen.
+    inputs: u8,
+}
+
+#[derive(Debug, PartialEq)]
+enum Said {
+    Request { incremental: bool },
+    Key { down: bool, keysym: u32 },
+    Pointer { mask: u8, x: u16, y: u16 },
+}
+
+impl Server {
+    async fn accept(mut stream: DuplexStream) -> Server {
+        stream.write_all(b"RFB 003.008\n").await.unwrap();
+        let mut b = [0; 12];
+        stream.read_exact(&mut b).await.unwrap();
+        stream.write_all(&[1, 1]).await.unwrap();
+        stream.read_exact(&mut b[..1]).await.unwrap();
+        stream.write_all(&[0; 4]).await.unwrap();
+        stream.read_exact(&mut b[..1]).await.unwrap();
+        let mut init = [W.to_be_bytes(), H.to_be_bytes()].concat();
+        init.extend([0; 16]);
+        init.extend([0, 0, 0, 3]);
+        init.extend(b"bad");
+        stream.write_all(&init).await.unwrap();
+        let mut pixel_format = [0; 20];
+        stream.read_exact(&mut pixel_format).await.unwrap();
+        assert_eq!(pixel_format[0], 0);
+        stream.read_exact(&mut b[..4]).await.unwrap();
+        assert_eq!(b[0], 2, "SetEncodings comes before any other message");
+        let mut encodings = vec![0; usize::from(b[3]) * 4];
+        stream.read_exact(&mut encodings).await.unwrap();
+        Server { stream, inputs: 0 }
+    }
+
+    /// The next message; counts key events as changes of the screen.
+    async fn next(&mut self) -> Option<Said> {
+        let kind = self.stream.read_u8().await.ok()?;
+        Some(match kind {
+            3 => {
+                let mut b = [0; 9];
+                self.stream.read_exact(&mut b).await.ok()?;
+                Said::Request { incremental: b[0] != 0 }
+            }
+            4 => {
+                let mut b = [0; 7];
+                self.stream.read_exact(&mut b).await.ok()?;
+                self.inputs += b[0];
+                Said::Key {
+                    down: b[0] != 0,
+                    keysym: u32::from_be_bytes([b[3], b[4], b[5], b[6]]),
+                }
+            }
+            5 => {
+                let mut b = [0; 5];
+                self.stream.read_exact(&mut b).await.ok()?;
+                Said::Pointer {
+                    mask: b[0],
+                    x: u16::from_be_bytes([b[1], b[2]]),
+                    y: u16::from_be_bytes([b[3], b[4]]),
+                }
+            }
+            other => panic!("message {other}"),
+        })
+    }
+
+    async fn request(&mut self) {
+        loop {
+            match self.next().await.expect("the client went away") {
+                Said::Request { incremental } => return assert!(!incremental, "only full requests prove freshness"),
+                _ => continue,
+            }
+        }
+    }
+
+    /// Rows y0..y1 filled with `value`, as one update.
+    async fn paint(&mut self, y0: u16, y1: u16, value: u8) {
+        let bytes = [vec![0, 0, 0, 1], raw(y0, y1, value)].concat();
+        self.stream.write_all(&bytes).await.unwrap();
+    }
+}
+
+fn raw(y0: u16, y1: u16, value: u8) -> Vec<u8> {
+    let mut b: Vec<u8> = [0, y0, W, y1 - y0, 0, 0]
+        .iter()
+        .flat_map(|v: &u16| v.to_be_bytes())
+        .collect();
+    b.extend(vec![value; usize::from(W) * usize::from(y1 - y0) * 4]);
+    b
+}
+
+fn quick() -> Options {
+    let short = Duration::from_millis(700);
+    Options {
+        connect_timeout: short,
+        timeout: short,
+        ..Options::default()
+    }
+}
+
+/// A desktop on a server that runs `script`.
+async fn desktop<F>(script: impl FnOnce(Server) -> F + Send + 'static) -> Desktop
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    let (ours, theirs) = tokio::io::duplex(64 * 1024);
+    tokio::spawn(async move { script(Server::accept(theirs).await).await });
+    Desktop::open_with(ours, Auth::None, quick()).await.unwrap()
+}
+
+fn values(frame: &mosdat::desktop::Frame) -> Vec<u8> {
+    let mut v: Vec<u8> = frame.image().pixels().map(|p| p.0[0]).collect();
+    v.sort();
+    v.dedup();
+    v
+}
+
+#[tokio::test]
+async fn a_late_answer_is_never_taken_for_a_newer_one() {
+    let d = desktop(|mut s| async move {
+        s.request().await;
+        // The picture of this moment, sent only after the client gave up and pressed a key.
+        let old = s.inputs;
+        while !matches!(s.next().await, Some(Said::Key { down: true, .. })) {}
+        sleep(Duration::from_millis(200)).await;
+        s.paint(0, H, 100 + old).await;
+        s.request().await;
+        sleep(Duration::from_millis(100)).await;
+        s.paint(0, H, 100 + s.inputs).await;
+        s.next().await;
+        sleep(Duration::from_secs(5)).await;
+    })
+    .await;
+    assert!(matches!(d.capture().await, Err(Error::Timeout { .. })));
+    d.key("a").await.unwrap();
+    let pressed = Instant::now();
+    let frame = d.capture().await.unwrap();
+    assert!(frame.requested_at >= pressed);
+    assert_eq!(values(&frame), [101], "the answer to the first request shows 100");
+}
+
+#[tokio::test]
+async fn what_was_under_way_before_the_request_does_not_count() {
+    let d = desktop(|mut s| async move {
+        // An unasked-for update, half of it before the first request and half after.
+        let stale = [vec![0, 0, 0, 2], raw(0, 15, 7), raw(15, H, 7)].concat();
+        s.stream.write_all(&stale[..500]).await.unwrap();
+        sleep(Duration::from_millis(150)).await;
+        s.stream.write_all(&stale[500..]).await.unwrap();
+        s.request().await;
+        // The answer in overlapping pieces: the upper half twice is not the whole.
+        s.paint(0, 20, 50).await;
+        s.paint(0, 20, 50).await;
+        sleep(Duration::from_millis(150)).await;
+        s.paint(10, H, 50).await;
+        s.request().await;
+    })
+    .await;
+    sleep(Duration::from_millis(50)).await;
+    assert_eq!(values(&*d.capture().await.unwrap()), [50]);
+}
+
+#[tokio::test]
+async fn captures_asked_for_meanwhile_get_a_newer_frame() {
+    let d = desktop(|mut s| async move {
+        for value in 1..=3 {
+            s.request().await;
+            sleep(Duration::from_millis(120)).await;
+            s.paint(0, H, value).await;
+        }
+        sleep(Duration::from_secs(5)).await;
+    })
+    .await;
+    let other = d.clone();
+    let first = tokio::spawn(async move { other.capture().await.unwrap() });
+    sleep(Duration::from_millis(50)).await;
+    let asked = Instant::now();
+    let (second, third) = tokio::join!(d.capture(), d.capture());
+    let (first, second, third) = (first.await.unwrap(), second.unwrap(), third.unwrap());
+    assert_eq!(values(&first), [1]);
+    assert_eq!(values(&second), [2]);
+    assert_eq!(second.seq, third.seq, "both were asked for before the request went out");
+    assert!(second.requested_at >= asked && first.requested_at < asked);
+}
+
+#[tokio::test]
+async fn a_resize_within_an_answer() {
+    for answers_again in [true, false] {
+        let d = desktop(move |mut s| async move {
+            s.request().await;
+            // The new size is 40x10; some servers then forget the request, others answer it as well.
+            let mut resize = vec![0, 0, 0, 1];
+            resize.extend([0u16, 0, W, 10].iter().flat_map(|v| v.to_be_bytes()));
+            resize.extend((-223i32).to_be_bytes());
+            s.stream.write_all(&resize).await.unwrap();
+            if answers_again {
+                s.paint(0, 10, 1).await;
+                sleep(Duration::from_millis(100)).await;
+            } else {
+                s.request().await;
+                s.paint(0, 10, 1).await;
+            }
+            s.request().await;
+            s.paint(0, 10, 2).await;
+            sleep(Duration::from_secs(5)).await;
+        })
+        .await;
+        let frame = d.capture_within(Duration::from_secs(5)).await.unwrap();
+        assert_eq!((frame.width(), frame.height(), values(&frame)), (40, 10, vec![1]));
+        assert_eq!(d.size(), (40, 10));
+        assert_eq!(values(&*d.capture().await.unwrap()), [2]);
+    }
+}
+
+#[tokio::test]
+async fn lies_and_silence_end_in_typed_errors() {
+    let update = |rect: [u16; 4], encoding: i32| {
+        let mut b = vec![0, 0, 0, 1];
+        b.extend(rect.iter().flat_map(|v| v.to_be_bytes()));
+        b.extend(encoding.to_be_bytes());
+        b
+    };
+    let cases: Vec<(Vec<u8>, &str)> = vec![
+        (update([0, 0, W + 1, 1], 0), "reaches outside"),
+        (update([0, 0, 60000, 60000], -223), "outside what is accepted"),
+        (update([0, 0, W, H], 7), "not asked for"),
+        (
+            [update([0, 0, W, H], 16), vec![0xff; 4]].concat(),
+            "longer than the accepted",
+        ),
+        (
+            [update([0, 0, W, H], 16), vec![0, 0, 0, 5, 1, 2, 3, 4, 5]].concat(),
+            "damaged",
+        ),
+        (vec![99], "unknown message"),
+        // Half a rectangle, then the stream ends.
+        ([update([0, 0, W, H], 0), vec![1; 77]].concat(), "closed the connection"),
+    ];
+    for (bytes, want) in cases {
+        let d = desktop(move |mut s| async move {
+            s.request().await;
+            s.stream.write_all(&bytes).await.unwrap();
+        })
+        .await;
+        let error = d.capture().await.unwrap_err().to_string();
+        assert!(error.contains(want), "{error:?} should say {want:?}");
+        let after = d.key("a").await.unwrap_err();
+        assert!(
+            matches!(&after, Error::Closed { reason } if reason.contains(want)),
+            "{after:?}"
+        );
+    }
+    // Half an answer and then nothing: a deadline, not a hang.
+    let d = desktop(move |mut s| async move {
+        s.request().await;
+        s.paint(0, 15, 1).await;
+        sleep(Duration::from_secs(60)).await;
+    })
+    .await;
+    let start = Instant::now();
+    assert!(matches!(d.capture().await, Err(Error::Timeout { .. })));
+    assert!(start.elapsed() < Duration::from_secs(3));
+    // A server that says nothing at all.
+    let (ours, _theirs) = tokio::io::duplex(64);
+    assert!(matches!(
+        Desktop::open_with(ours, Auth::None, quick()).await.err(),
+        Some(Error::Timeout { .. })
+    ));
+    // A server that does not read: input fails in time.
+    let d = desktop(move |s| async move {
+        sleep(Duration::from_secs(60)).await;
+        drop(s);
+    })
+    .await;
+    let long = "x".repeat(12_000);
+    let fast = d.type_text(&long);
+    let error = tokio::time::timeout(Duration::from_secs(5), fast).await;
+    assert!(error.is_err() || error.unwrap().is_err());
+}
+
+#[tokio::test]
+async fn what_was_pressed_is_released_at_the_end() {
+    for by_error in [true, false] {
+        let (tell, told) = tokio::sync::oneshot::channel();
+        let d = desktop(move |mut s| async move {
+            let mut held = Vec::new();
+            while let Some(said) = s.next().await {
+                match said {
+                    Said::Key { down: true, keysym } => {
+                        held.push(keysym);
+                        if by_error && held.len() == 3 {
+                            s.stream.write_all(&[99]).await.unwrap();
+                        }
+                    }
+                    Said::Key { down: false, keysym } => held.retain(|k| *k != keysym),
+                    Said::Pointer { .. } | Said::Request { .. } => {}
+                }
+            }
+            tell.send(held).unwrap();
+        })
+        .await;
+        if by_error {
+            let _ = d.key("ctrl+shift+t").await;
+        } else {
+            // A caller that is dropped in the middle of a chord.
+            let _ = tokio::time::timeout(Duration::from_millis(8), d.key("ctrl+alt+shift+t")).await;
+            drop(d);
+        }
+        assert_eq!(told.await.unwrap(), Vec::<u32>::new());
+    }
+}
+
+#[tokio::test]
+async fn pointer_events_carry_buttons_and_stay_on_screen() {
+    let (tell, mut told) = tokio::sync::mpsc::unbounded_channel();
+    let d = desktop(move |mut s| async move {
+        while let Some(said) = s.next().await {
+            let _ = tell.send(said);
+        }
+    })
+    .await;
+    d.click(Point::new(500, 12), Button::Right, 1).await.unwrap();
+    assert_eq!(d.position(), Point::new(39, 12));
+    d.close().await;
+    let mut said = Vec::new();
+    while let Some(s) = told.recv().await {
+        said.push(s);
+    }
+    let [.., moved, down, up] = &said[..] else {
+        panic!("{said:?}")
+    };
+    assert_eq!(*moved, Said::Pointer { mask: 0, x: 39, y: 12 });
+    assert_eq!(*down, Said::Pointer { mask: 4, x: 39, y: 12 });
+    assert_eq!(*up, Said::Pointer { mask: 0, x: 39, y: 12 });
+}

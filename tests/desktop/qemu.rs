@@ -1,0 +1,143 @@
+//! QEMU's VNC server, showing the firmware's screen of a machine without any guest.
+
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use mosdat::desktop::{Auth, Desktop, Frame, Options};
+use secrecy::SecretString;
+use tempfile::TempDir;
+use tokio::net::UnixStream;
+
+use crate::processes::{Process, wait_for};
+
+struct Machine {
+    dir: TempDir,
+    _process: Process,
+}
+
+impl Machine {
+    async fn start(vnc_options: &str) -> Machine {
+        let dir = TempDir::new().unwrap();
+        let socket = dir.path().join("vnc");
+        let process = Process::start(
+            Command::new("qemu-system-x86_64")
+                .args([
+                    "-accel",
+                    "tcg",
+                    "-m",
+                    "32",
+                    "-nodefaults",
+                    "-device",
+                    "VGA",
+                    "-display",
+                    "none",
+                ])
+                .args([
+                    "-device",
+                    "virtio-tablet-pci",
+                    "-device",
+                    "virtio-keyboard-pci",
+                    "-boot",
+                    "menu=off",
+                ])
+                .args(["-vnc", &format!("unix:{}{vnc_options}", socket.display())])
+                .args([
+                    "-qmp",
+                    &format!("unix:{},server=on,wait=off", dir.path().join("qmp").display()),
+                ]),
+        );
+        wait_for("QEMU's VNC socket", 20, || socket.exists().then_some(())).await;
+        Machine { dir, _process: process }
+    }
+
+    async fn stream(&self) -> UnixStream {
+        UnixStream::connect(self.dir.path().join("vnc")).await.unwrap()
+    }
+
+    /// Commands on QEMU's own control socket, each answered before the next is sent.
+    async fn qmp(&self, commands: &[serde_json::Value]) {
+        use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+        let stream = UnixStream::connect(self.dir.path().join("qmp")).await.unwrap();
+        let (read, mut write) = stream.into_split();
+        let mut lines = BufReader::new(read).lines();
+        lines.next_line().await.unwrap();
+        let hello = serde_json::json!({"execute": "qmp_capabilities"});
+        for command in std::iter::once(&hello).chain(commands) {
+            write.write_all(command.to_string().as_bytes()).await.unwrap();
+            loop {
+                let line = lines.next_line().await.unwrap().unwrap();
+                assert!(!line.contains("\"error\""), "{line}");
+                if line.contains("\"return\"") {
+                    break;
+                }
+            }
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_firmware_screen_equals_qemus_screendump() {
+    let m = Machine::start("").await;
+    for compressed in [true, false] {
+        let options = Options {
+            compressed,
+            ..Options::default()
+        };
+        let d = Desktop::open_with(m.stream().await, Auth::None, options).await.unwrap();
+        // The firmware switches the mode and prints; wait until it gives up looking for something to boot.
+        let still = d
+            .settle(Duration::from_millis(1500), Duration::from_secs(30))
+            .await
+            .unwrap();
+        assert!(still.still, "still moving at {:?}", still.moving);
+        let mut times = Vec::new();
+        let mut frame = still.frame.clone();
+        for _ in 0..8 {
+            let start = Instant::now();
+            frame = d.capture().await.unwrap();
+            times.push(start.elapsed());
+            tokio::time::sleep(Duration::from_millis(300)).await;
+        }
+        times.sort();
+        let (w, h) = d.size();
+        println!(
+            "capture QEMU {w}x{h} compressed={compressed}: median {:?}, min {:?}",
+            times[4], times[0]
+        );
+        let file = m.dir.path().join("dump.png");
+        let arguments = serde_json::json!({"filename": file, "format": "png"});
+        m.qmp(&[serde_json::json!({"execute": "screendump", "arguments": arguments})])
+            .await;
+        let truth = image::open(&file).unwrap().to_rgba8();
+        assert!(truth.pixels().any(|p| p.0[0] > 100), "the firmware prints something");
+        // The firmware's blinking text cursor, one character wide, may differ.
+        let difference = Frame::from_image(truth).difference(&frame);
+        assert!(
+            difference.is_none_or(|r| r.width <= 9 && r.height <= 16),
+            "differs at {difference:?}"
+        );
+        d.close().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn passwords_open_and_refuse() {
+    let m = Machine::start(",password=on").await;
+    let arguments = serde_json::json!({"protocol": "vnc", "password": "s3cret!x"});
+    m.qmp(&[serde_json::json!({"execute": "set_password", "arguments": arguments})])
+        .await;
+    let open = async |auth| Desktop::open(m.stream().await, auth).await;
+    // Only eight bytes count, as with a Proxmox ticket.
+    let d = open(Auth::Password(SecretString::from("s3cret!x and more")))
+        .await
+        .unwrap();
+    assert!(d.capture().await.unwrap().width() > 0);
+    let refused = open(Auth::Password(SecretString::from("wrong")))
+        .await
+        .err()
+        .unwrap()
+        .to_string();
+    assert!(refused.contains("refused") && !refused.contains("wrong"), "{refused}");
+    let missing = open(Auth::None).await.err().unwrap().to_string();
+    assert!(missing.contains("no password was given"), "{missing}");
+}
