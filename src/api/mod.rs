@@ -8,6 +8,7 @@ mod common;
 mod gpu;
 mod run;
 mod scenario;
+mod steps;
 mod vision;
 mod vm;
 
@@ -16,6 +17,7 @@ pub use common::*;
 pub use gpu::*;
 pub use run::*;
 pub use scenario::*;
+pub use steps::*;
 pub use vision::*;
 pub use vm::*;
 

@@ -1,9 +1,11 @@
 //! `Scenario`: the test itself, in the scenario language.
 
+use super::{Platform, ScenarioInput, Step};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// A test in the scenario language: inputs, steps, and what to do before and after.
 #[derive(CustomResource, Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
@@ -31,6 +33,29 @@ pub struct ScenarioSpec {
     /// Title for people.
     #[schemars(length(min = 1, max = 253))]
     pub name: String,
+    /// What the scenario shows, for people.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 4000))]
+    pub description: Option<String>,
+    /// Systems that the scenario is written for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 4))]
+    pub platforms: Vec<Platform>,
+    /// Typed inputs by name; the caller must give what has no default.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(extend("maxProperties" = 100))]
+    pub inputs: BTreeMap<String, ScenarioInput>,
+    /// Steps that seed state before the test; a failure here is an error of the set-up, not of the product.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 100))]
+    pub setup: Vec<Step>,
+    /// The test.
+    #[schemars(length(min = 1, max = 500))]
+    pub steps: Vec<Step>,
+    /// Steps that always run at the end, also after a failure, a time-out and a cancellation.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 100))]
+    pub cleanup: Vec<Step>,
 }
 
 /// What was last found out about the scenario.

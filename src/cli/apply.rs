@@ -116,9 +116,10 @@ fn document(file: &Path, line: usize, text: &str) -> Result<Document, Vec<String
     if value.get("apiVersion").is_none() || value.get("kind").and_then(Value::as_str) == Some("Scenario") {
         let scenario = Scenario::from_str(&origin, text).map_err(|e| lines(&e))?;
         if value.get("apiVersion").is_none() {
+            let spec = scenario.to_spec().map_err(|e| vec![format!("{place}: {e}")])?;
             return Ok(Document {
                 place,
-                body: Body::Scenario(Box::new(scenario.spec().clone())),
+                body: Body::Scenario(Box::new(spec)),
             });
         }
     }

@@ -31,7 +31,7 @@ pub async fn run(args: Args) -> anyhow::Result<u8> {
     })
     .await?;
     eprintln!("mosdat: controller started; page http://{}", page.local_addr);
-    let ctx = controller::Context::new(client, local::settings(artifacts, args.namespace));
+    let ctx = local::context(client, artifacts, args.namespace);
     controller::run(ctx, shutdown_signal()).await?;
     page.shutdown().await;
     Ok(exit::PASSED)

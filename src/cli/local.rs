@@ -14,6 +14,7 @@ use secrecy::{ExposeSecret, SecretString};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
 /// Name of the objects that stand for the built-in lab.
@@ -86,7 +87,7 @@ impl Local {
 
         let artifacts = state.join("artifacts");
         let stop = CancellationToken::new();
-        let ctx = controller::Context::new(client.clone(), settings(artifacts.clone(), None));
+        let ctx = context(client.clone(), artifacts.clone(), None);
         let controller = tokio::spawn(controller::run(ctx, stop.clone().cancelled_owned()));
         let page = server::serve(server::Options {
             client: client.clone(),
@@ -128,14 +129,17 @@ impl Local {
     }
 }
 
-/// What the controller is told about this process.
-pub fn settings(artifacts_dir: PathBuf, namespace: Option<String>) -> controller::Settings {
-    controller::Settings {
+/// The controller's context in this process, whichever control plane the client talks to.
+pub fn context(client: kube::Client, artifacts_dir: PathBuf, namespace: Option<String>) -> controller::Context {
+    let models_dir = crate::vision::models::default_dir();
+    let settings = controller::Settings {
         artifacts_dir,
-        models_dir: crate::vision::models::default_dir(),
+        models_dir: models_dir.clone(),
         identity: format!("{}-{:08x}", std::process::id(), rand::random::<u32>()),
         namespace,
-    }
+    };
+    let executor = Arc::new(crate::executor::Local::new(models_dir));
+    controller::Context::new(client, settings, Arc::new(controller::DesktopProbe), executor)
 }
 
 fn loopback(port: u16) -> SocketAddr {

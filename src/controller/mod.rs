@@ -10,11 +10,14 @@ mod conditions;
 mod context;
 mod error;
 mod gpu;
+mod probe;
+pub mod rbac;
 mod run;
 mod vm;
 
 pub use context::{Context, DisplayProbe, Settings};
 pub use error::Error;
+pub use probe::DesktopProbe;
 
 use futures::StreamExt;
 use kube::runtime::Controller;

@@ -3,7 +3,11 @@
 //! The controller hands over a [`Job`] that holds everything (no Kubernetes client is needed) and gets an
 //! [`Outcome`]; progress comes through a watch channel. Failing infrastructure is part of the outcome, never a panic.
 
-use crate::api::{CurrentStep, RunFailure, RunResult, ScenarioSpec, StepCounts, VisionProviderSpec};
+mod local;
+
+pub use local::Local;
+
+use crate::api::{CurrentStep, RunFailure, RunResult, ScenarioSpec, StepCounts, StepResult, VisionProviderSpec};
 use crate::proxmox;
 use secrecy::SecretString;
 use std::collections::{BTreeMap, BTreeSet};
@@ -74,6 +78,8 @@ pub struct Outcome {
     pub failure: Option<RunFailure>,
     /// Steps by outcome.
     pub steps: StepCounts,
+    /// The steps that ended, as in the run's status.
+    pub finished: Vec<StepResult>,
 }
 
 /// How far an attempt is.
@@ -81,6 +87,8 @@ pub struct Outcome {
 pub struct Progress {
     /// Steps by outcome so far, and their total.
     pub steps: StepCounts,
+    /// The steps that ended, as in the run's status.
+    pub finished: Vec<StepResult>,
     /// The step that runs.
     pub current: Option<CurrentStep>,
 }

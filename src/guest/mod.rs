@@ -1,1 +1,40 @@
-//! Commands and files inside the VM.
+//! Commands and files inside the VM, the desktop session there, and programs started in it.
+//!
+//! Promises: a lost link is an [`Error`], never an exit code; a command's time limit is kept in the guest too (its
+//! whole process group is killed); values of environment variables are in no process list.
+
+mod agent;
+mod app;
+mod command;
+mod error;
+mod session;
+
+pub use agent::AgentGuest;
+pub use app::{App, AppState, launch};
+pub use command::{Command, Exit, Output, What, bootstrap, quote};
+pub use error::Error;
+pub use session::{Session, discover, has_window, process_runs};
+
+use async_trait::async_trait;
+
+/// A way into the guest.
+#[async_trait]
+pub trait Guest: Send + Sync {
+    /// Runs a command to its end or to its time limit.
+    ///
+    /// # Errors
+    /// The command could not be started, or nobody knows how it ended.
+    async fn exec(&self, command: Command) -> Result<Output, Error>;
+
+    /// Reads a file.
+    ///
+    /// # Errors
+    /// The link failed, or there is no such file.
+    async fn read_file(&self, path: &str) -> Result<Vec<u8>, Error>;
+
+    /// Writes a file.
+    ///
+    /// # Errors
+    /// The link failed, or the file cannot be written.
+    async fn write_file(&self, path: &str, content: &[u8]) -> Result<(), Error>;
+}

@@ -1,1 +1,20 @@
-//! What a run leaves behind: event log, screenshots, report, JUnit.
+//! What a run leaves behind: the event log, pictures, the report, JUnit.
+//!
+//! Promises: every event is one line of `events.jsonl`, flushed, so that a kill loses at most the last line; sequence
+//! numbers rise by one; values of secret inputs are replaced before anything is written or told; the report is made
+//! from the events alone and opens offline.
+
+mod error;
+mod event;
+mod html;
+mod junit;
+mod mask;
+mod picture;
+mod recorder;
+mod style;
+
+pub use error::Error;
+pub use event::*;
+pub use html::report;
+pub use junit::junit;
+pub use recorder::{EVENTS_FILE, JUNIT_FILE, REPORT_FILE, Recorder, SCREENSHOTS_DIR, read_events};

@@ -1,1 +1,54 @@
-//! Carries one scenario out on one desktop; emits events; returns an outcome.
+//! Carries one scenario out on one desktop.
+//!
+//! Promises: every step of the plan gets exactly one end; cleanup runs whatever happened before; a verdict about the
+//! product is never given because of the infrastructure; a check is decided on a frame that is newer than the last
+//! input; what is written anywhere holds no secret.
+
+mod act;
+mod check;
+mod failure;
+mod locate;
+mod record;
+mod run;
+mod screen;
+mod step;
+mod watch;
+
+pub use failure::{Failure, Kind};
+pub use run::run;
+pub use screen::Screen;
+
+use crate::api::{RunFailure, RunResult, StepCounts};
+use crate::guest::Guest;
+use crate::vision::Vision;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// What a run works with.
+#[derive(Clone)]
+pub struct Rig {
+    /// The desktop, over VNC.
+    pub desktop: Arc<dyn Screen>,
+    /// The way into the guest.
+    pub guest: Arc<dyn Guest>,
+    /// What finds and judges.
+    pub vision: Arc<dyn Vision>,
+}
+
+/// Limits of a run.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Wall-clock time for setup and steps; cleanup is not counted.
+    pub timeout: Duration,
+}
+
+/// How a run ended.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Outcome {
+    /// The verdict.
+    pub result: RunResult,
+    /// Why it is not `passed`.
+    pub failure: Option<RunFailure>,
+    /// Outcomes of the steps by number.
+    pub steps: StepCounts,
+}

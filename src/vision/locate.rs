@@ -59,6 +59,10 @@ pub(super) fn locate(lines: &[Line], target: &Target) -> Located {
     }
     let best = found.iter().map(|m| m.fit).max();
     found.retain(|m| Some(m.fit) == best);
+    // 'Save' means the one written so, if there is one, rather than 'SAVE'.
+    if found.iter().any(|m| m.same_case) {
+        found.retain(|m| m.same_case);
+    }
     let mut hits: Vec<Hit> = found.into_iter().map(hit).collect();
     match target.nth {
         Some(n) if n as usize > hits.len() => Located::NotFound {

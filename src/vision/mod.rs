@@ -4,20 +4,20 @@
 //! ([`Verdict::CannotTell`], [`Located::Ambiguous`], [`Located::NotFound`] with what it saw instead) and never guesses;
 //! an outage is an [`Error`], never a verdict about the product.
 
-//mod cascade;
+mod cascade;
 mod error;
 mod judge;
 mod locate;
 pub mod models;
 mod ocr;
-//mod openai;
+mod openai;
 mod target;
 mod text;
 mod types;
 
-//pub use cascade::Cascade;
+pub use cascade::Cascade;
 pub use error::Error;
 pub use ocr::{Line, Ocr, Word};
-//pub use openai::{Coordinates, OpenAi, OpenAiConfig};
+pub use openai::{Coordinates, OpenAi, OpenAiConfig};
 pub use target::parse_target;
 pub use types::{Hit, Judgement, Located, Target, Verdict, Vision};

@@ -18,6 +18,8 @@ pub(super) enum Fit {
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Match {
     pub fit: Fit,
+    /// The case agrees too.
+    pub same_case: bool,
     pub rect: Rect,
     pub point: Point,
     pub confidence: f32,
@@ -47,11 +49,25 @@ pub(super) fn normalise(text: &str, exact: bool) -> String {
 
 /// All places where the text stands, best fit only within a line, in reading order. With `exact` only whole words count.
 pub(super) fn find(lines: &[Line], wanted: &str, exact: bool) -> Vec<Match> {
+    let as_written = normalise(wanted, true);
     let wanted = normalise(wanted, exact);
     if wanted.is_empty() {
         return vec![];
     }
-    let direct: Vec<Match> = lines.iter().flat_map(|l| in_words(&l.words, &wanted, exact)).collect();
+    let mut found = find_normalised(lines, &wanted, exact);
+    let cased = if exact {
+        vec![]
+    } else {
+        find_normalised(lines, &as_written, true)
+    };
+    for m in &mut found {
+        m.same_case = exact || cased.iter().any(|c| c.rect == m.rect);
+    }
+    found
+}
+
+fn find_normalised(lines: &[Line], wanted: &str, exact: bool) -> Vec<Match> {
+    let direct: Vec<Match> = lines.iter().flat_map(|l| in_words(&l.words, wanted, exact)).collect();
     if !direct.is_empty() || !wanted.contains(' ') {
         return direct;
     }
@@ -192,6 +208,7 @@ fn place(words: &[Word], slice: &[(char, usize, f32, f32)], fit: Fit) -> Match {
     let matched = parts.iter().map(|w| w.text.as_str()).collect::<Vec<_>>().join(" ");
     Match {
         fit,
+        same_case: false,
         rect,
         point,
         confidence,

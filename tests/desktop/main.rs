@@ -5,6 +5,7 @@
 
 mod bad_server;
 mod independent;
+mod model;
 mod processes;
 mod qemu;
 mod reading;

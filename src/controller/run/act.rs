@@ -64,6 +64,7 @@ pub async fn act(ctx: &Context, run: FunctionalTestRun, step: Step) -> Result<Ne
                 s.steps = None;
                 s.progress = None;
                 s.current_step = None;
+                s.step_results = Vec::new();
                 s.artifacts = None;
                 begin(s, g, attempt, vm);
             })
@@ -93,6 +94,7 @@ pub async fn act(ctx: &Context, run: FunctionalTestRun, step: Step) -> Result<Ne
                 s.progress = Some(progress.text());
                 s.steps = Some(progress.steps);
                 s.current_step = progress.current;
+                s.step_results = progress.finished;
             })
             .await?;
             Ok(Next::After(task_pause()))
@@ -160,11 +162,14 @@ fn progressing(s: &mut FunctionalTestRunStatus, generation: Option<i64>, message
 fn note_verdict(s: &mut FunctionalTestRunStatus, v: &Verdict) {
     s.verdict = Some(v.result);
     s.failure = v.failure.clone();
+    if !v.finished.is_empty() {
+        s.step_results = v.finished.clone();
+    }
     if let Some(steps) = &v.steps {
         s.progress = Some(
             crate::executor::Progress {
                 steps: steps.clone(),
-                current: None,
+                ..Default::default()
             }
             .text(),
         );
@@ -233,6 +238,7 @@ async fn make_vm(ctx: &Context, run: FunctionalTestRun) -> Result<Next, Error> {
                 result: RunResult::Invalid,
                 failure: Some(why),
                 steps: None,
+                finished: Vec::new(),
             };
             done(ctx, run, verdict).await
         }

@@ -4,6 +4,7 @@ use super::super::backoff;
 use super::tasks::Task;
 use crate::api::{
     FailureClass, FunctionalTestRun, FunctionalTestRunStatus, RunAttempt, RunFailure, RunPhase, RunResult, StepCounts,
+    StepResult,
 };
 use crate::executor::Progress;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
@@ -93,6 +94,8 @@ pub struct Verdict {
     pub result: RunResult,
     pub failure: Option<RunFailure>,
     pub steps: Option<StepCounts>,
+    /// The steps that ended; empty where they are in status already.
+    pub finished: Vec<StepResult>,
 }
 
 fn failure(class: Option<FailureClass>, reason: &str, message: impl Into<String>) -> RunFailure {
@@ -109,6 +112,7 @@ fn verdict(result: RunResult, failure: RunFailure) -> Box<Verdict> {
         result,
         failure: Some(failure),
         steps: None,
+        finished: Vec::new(),
     })
 }
 
@@ -203,6 +207,7 @@ fn running(run: &FunctionalTestRun, status: &FunctionalTestRunStatus, seen: &Obs
             result: outcome.result,
             failure: outcome.failure.clone(),
             steps: Some(outcome.steps.clone()),
+            finished: outcome.finished.clone(),
         })),
         Task::Running { attempt: n, .. } if *n == attempt && run.spec.cancel => Step::Cancel,
         Task::Running { attempt: n, progress } if *n == attempt => Step::Progress {
@@ -237,6 +242,7 @@ fn finishing(run: &FunctionalTestRun, status: &FunctionalTestRunStatus, seen: &O
         result,
         failure: why,
         steps: status.steps.clone(),
+        finished: Vec::new(),
     }))
 }
 

@@ -158,5 +158,6 @@ fn crashed() -> Outcome {
             step: None,
         }),
         steps: StepCounts::default(),
+        finished: Vec::new(),
     }
 }

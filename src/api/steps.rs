@@ -1,0 +1,137 @@
+//! The steps of a scenario as the API server stores them.
+//!
+//! The schema here is the outline: which actions there are, which options a step may have, how long lists may be.
+//! What an action says is checked by the one loader (`scenario`), which the controller and the command line share:
+//! a value that may be a string or an object cannot be written as a structural schema.
+
+use kube::KubeSchema;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
+
+/// A value with a short form (text) and a long form (object); its content is checked by the loader.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Loose(pub serde_json::Value);
+
+impl JsonSchema for Loose {
+    fn schema_name() -> Cow<'static, str> {
+        "Loose".into()
+    }
+
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        // A structural schema may leave the type out only together with this extension.
+        json_schema!({"x-kubernetes-preserve-unknown-fields": true})
+    }
+}
+
+/// One step: exactly one action, and options.
+// The rule is a `oneOf`, not CEL: CEL cannot see a field that has no type, and short forms leave it out.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(extend("oneOf" = [
+    {"required": ["launch"]}, {"required": ["click"]}, {"required": ["type"]}, {"required": ["key"]},
+    {"required": ["wait_for"]}, {"required": ["expect"]}, {"required": ["shell"]},
+    {"required": ["screenshot"]}, {"required": ["note"]}
+]))]
+pub struct Step {
+    /// Name of the step in events, reports and references; made from its place and action where it is not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 63), regex(pattern = "^[a-z0-9]([a-z0-9-]*[a-z0-9])?$"))]
+    pub id: Option<String>,
+    /// What a person reads instead of the action's own words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 200))]
+    pub label: Option<String>,
+
+    /// Starts a program in the desktop session. Text is the command; or an object with command, window, display.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub launch: Option<Loose>,
+    /// Clicks a target. Text is the target; or an object with target, button, count.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub click: Option<Loose>,
+    /// Types text. Text is what is typed; or an object with text, into, clear, then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub r#type: Option<Loose>,
+    /// Presses keys. Text is a chord such as ctrl+s; or a list of chords; or an object with keys, times.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<Loose>,
+    /// Waits until a condition holds: see, text, shell, process, not, any, all. Text is a question for the judge.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wait_for: Option<Loose>,
+    /// Checks that a condition holds: see, text, shell, process, not, any, all. Text is a question for the judge.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expect: Option<Loose>,
+    /// Runs a shell command in the guest. Text is the command; or an object with command, exit, as, env.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shell: Option<Loose>,
+    /// Takes a picture for the reader; the text says what of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 200))]
+    pub screenshot: Option<String>,
+    /// Words for the reader of the report.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 2000))]
+    pub note: Option<String>,
+
+    /// What must hold after the action: a question for the judge, or a condition as in `expect`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub verify: Option<Loose>,
+    /// Wall-clock time for the whole step with all its attempts, such as 30s, 500ms, 2m.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 2, max = 20), regex(pattern = "^([0-9]+(ms|s|m|h))+$"))]
+    pub timeout: Option<String>,
+    /// How often the action is tried, from 1; before each further attempt `verify` is looked at first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 20))]
+    pub attempts: Option<u32>,
+    /// True: a failure of this step makes the run softFailed and the run goes on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub soft: Option<bool>,
+}
+
+/// Type of an input's value.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum InputType {
+    /// Text.
+    #[default]
+    String,
+    /// A whole number.
+    Integer,
+    /// A number.
+    Number,
+    /// true or false.
+    Boolean,
+}
+
+/// One input of a scenario.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ScenarioInput {
+    /// Type of the value.
+    #[serde(default, rename = "type")]
+    pub kind: InputType,
+    /// Value where the caller gives none; an input without default must be given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub default: Option<Loose>,
+    /// True: the value is typed and passed on, and shown nowhere.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub secret: bool,
+    /// What the input is for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 1000))]
+    pub description: Option<String>,
+}
+
+/// Systems that a scenario is written for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Platform {
+    /// Linux desktops.
+    Linux,
+}

@@ -1,0 +1,134 @@
+//! The QEMU guest agent, reached through the hypervisor's API.
+
+use super::{Command, Error, Exit, Guest, Output, bootstrap};
+use crate::proxmox::{self, AgentExecStatus, Client, ErrorKind};
+use async_trait::async_trait;
+use secrecy::ExposeSecret;
+use std::time::Duration;
+use tokio::time::{Instant, sleep};
+
+/// How long a link may be away before a command counts as lost.
+const LINK_GRACE: Duration = Duration::from_secs(20);
+/// How long a killed command may take to end.
+const KILL_GRACE: Duration = Duration::from_secs(15);
+
+/// A guest that is reached through its agent.
+#[derive(Clone)]
+pub struct AgentGuest {
+    client: Client,
+    node: String,
+    vmid: u32,
+}
+
+impl AgentGuest {
+    /// The guest of the VM `vmid` on `node`.
+    pub fn new(client: Client, node: String, vmid: u32) -> AgentGuest {
+        AgentGuest { client, node, vmid }
+    }
+
+    fn name(&self) -> String {
+        format!("{}/{}", self.node, self.vmid)
+    }
+
+    fn link(&self, doing: &str) -> impl FnOnce(proxmox::Error) -> Error {
+        let (guest, doing) = (self.name(), doing.to_string());
+        move |source| Error::Link { guest, doing, source }
+    }
+
+    /// Starts `/bin/sh` with this script. Only an agent that did not answer is asked again: then nothing was started.
+    async fn start(&self, script: &[u8]) -> Result<u64, Error> {
+        let argv = ["/bin/sh".to_string()];
+        let until = Instant::now() + LINK_GRACE;
+        loop {
+            match self.client.agent_exec(&self.node, self.vmid, &argv, Some(script)).await {
+                Err(error) if error.kind == ErrorKind::AgentNotRunning && Instant::now() < until => {
+                    sleep(Duration::from_millis(500)).await;
+                }
+                other => return other.map_err(self.link("starting a command")),
+            }
+        }
+    }
+
+    /// The state of a started command. A link that is away for a moment is waited for.
+    async fn status(&self, pid: u64) -> Result<AgentExecStatus, Error> {
+        let until = Instant::now() + LINK_GRACE;
+        let mut lost = false;
+        loop {
+            match self.client.agent_exec_status(&self.node, self.vmid, pid).await {
+                Ok(status) => return Ok(status),
+                // The answer that told the end may be the one that was lost: then the result is gone for good.
+                Err(_) if lost && Instant::now() >= until => return Err(Error::ResultLost { guest: self.name() }),
+                Err(error) if lost && !error.is_transient() => return Err(Error::ResultLost { guest: self.name() }),
+                Err(error) if error.is_transient() && Instant::now() < until => {
+                    lost = true;
+                    sleep(Duration::from_millis(300)).await;
+                }
+                Err(error) => return Err(self.link("asking for a command's result")(error)),
+            }
+        }
+    }
+
+    /// Waits until the command ends or the time is up.
+    async fn wait(&self, pid: u64, until: Instant) -> Result<Option<AgentExecStatus>, Error> {
+        let mut pause = Duration::from_millis(15);
+        loop {
+            let status = self.status(pid).await?;
+            if status.exited {
+                return Ok(Some(status));
+            }
+            let now = Instant::now();
+            if now >= until {
+                return Ok(None);
+            }
+            sleep(pause.min(until - now)).await;
+            pause = (pause * 3 / 2).min(Duration::from_millis(400));
+        }
+    }
+}
+
+#[async_trait]
+impl Guest for AgentGuest {
+    async fn exec(&self, command: Command) -> Result<Output, Error> {
+        let until = Instant::now() + command.timeout;
+        let script = bootstrap(&command);
+        let pid = self.start(script.expose_secret().as_bytes()).await?;
+        if let Some(status) = self.wait(pid, until).await? {
+            return Ok(output(status, false));
+        }
+        let killer = self
+            .start(format!("kill -KILL -- -{pid} || kill -KILL {pid}").as_bytes())
+            .await?;
+        self.wait(killer, Instant::now() + KILL_GRACE).await?;
+        match self.wait(pid, Instant::now() + KILL_GRACE).await? {
+            Some(status) => Ok(output(status, true)),
+            None => Err(Error::Stuck {
+                guest: self.name(),
+                after: KILL_GRACE,
+            }),
+        }
+    }
+
+    async fn read_file(&self, path: &str) -> Result<Vec<u8>, Error> {
+        let read = self.client.agent_file_read(&self.node, self.vmid, path).await;
+        read.map_err(self.link(&format!("reading {path}")))
+    }
+
+    async fn write_file(&self, path: &str, content: &[u8]) -> Result<(), Error> {
+        let written = self.client.agent_file_write(&self.node, self.vmid, path, content).await;
+        written.map_err(self.link(&format!("writing {path}")))
+    }
+}
+
+fn output(status: AgentExecStatus, killed: bool) -> Output {
+    let exit = match (killed, status.signal, status.exitcode) {
+        (true, ..) => Exit::TimedOut,
+        (false, Some(signal), _) if signal != 0 => Exit::Signal(signal),
+        (false, _, code) => Exit::Code(code.unwrap_or(0)),
+    };
+    Output {
+        exit,
+        stdout: status.out_data,
+        stderr: status.err_data,
+        truncated: status.out_truncated || status.err_truncated,
+    }
+}

@@ -1,0 +1,126 @@
+//! A program started in the desktop session and watched to its end.
+
+use super::session::failed;
+use super::{Command, Error, Exit, Guest, Session, quote};
+use std::time::Duration;
+
+const TIMEOUT: Duration = Duration::from_secs(20);
+/// How much of the program's output is looked at when it dies, in bytes.
+const TAIL: usize = 4000;
+
+/// A started program.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct App {
+    /// Name for messages: the program without its folder.
+    pub name: String,
+    /// Folder in the guest with `pid`, `exit`, `out`, `err`.
+    pub dir: String,
+    /// Process id.
+    pub pid: u32,
+}
+
+/// Whether a started program still runs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AppState {
+    /// It runs.
+    Running,
+    /// It has ended.
+    Ended {
+        /// How.
+        exit: Exit,
+        /// End of its standard output and standard error.
+        output: String,
+    },
+}
+
+// The supervisor is the program's parent and waits for it, so that the exit status is known and not guessed. It is
+// detached from the agent's command, which ends at once. Each file appears with its whole content.
+const SUPERVISOR: &str = r#"
+d=$1; shift
+"$@" >"$d/out" 2>"$d/err" </dev/null &
+pid=$!
+echo "$pid" >"$d/pid.new" && mv "$d/pid.new" "$d/pid"
+wait "$pid"; code=$?
+echo "$code" >"$d/exit.new" && mv "$d/exit.new" "$d/exit"
+"#;
+
+/// Starts a program as the session's user in the session's environment.
+///
+/// # Errors
+/// The link failed, or the program does not exist.
+pub async fn launch(guest: &dyn Guest, session: &Session, argv: &[String]) -> Result<App, Error> {
+    let program = argv.first().map(String::as_str).unwrap_or_default();
+    let words: Vec<String> = argv.iter().map(|w| quote(w)).collect();
+    let script = format!(
+        "command -v {program} >/dev/null || {{ echo \"no program {shown} in PATH=$PATH\" >&2; exit 127; }}\n\
+         d=$(mktemp -d \"${{TMPDIR:-/tmp}}/mosdat-app.XXXXXX\") || exit 1\n\
+         setsid /bin/sh -c {supervisor} supervisor \"$d\" {words} >/dev/null 2>&1 </dev/null &\n\
+         n=0; while [ ! -e \"$d/pid\" ]; do n=$((n + 1)); [ $n -gt 100 ] && exit 1; sleep 0.1; done\n\
+         read -r pid <\"$d/pid\"; echo \"$pid $d\"",
+        program = quote(program),
+        shown = program.replace(['"', '$', '`', '\\'], "?"),
+        supervisor = quote(SUPERVISOR),
+        words = words.join(" "),
+    );
+    let command = Command::script(script, TIMEOUT)
+        .as_user(&session.user)
+        .with_env(session.environment());
+    let output = guest.exec(command).await?;
+    let started = output.stdout.trim().split_once(' ');
+    match (output.exit, started) {
+        (Exit::Code(0), Some((pid, dir))) if pid.parse::<u32>().is_ok() => Ok(App {
+            name: program.rsplit('/').next().unwrap_or(program).to_string(),
+            dir: dir.to_string(),
+            pid: pid.parse().unwrap_or_default(),
+        }),
+        _ => Err(failed(&format!("starting {program}"), &output)),
+    }
+}
+
+impl App {
+    /// Whether the program still runs.
+    ///
+    /// # Errors
+    /// The link failed, or the supervisor is gone with its knowledge.
+    pub async fn state(&self, guest: &dyn Guest) -> Result<AppState, Error> {
+        let script = format!(
+            "cd {dir} || exit 3\n\
+             if [ ! -e exit ]; then kill -0 {pid} 2>/dev/null && {{ echo running; exit 0; }}; sleep 0.3; fi\n\
+             read -r code 2>/dev/null <exit || exit 4\n\
+             echo \"ended $code\"; tail -c {TAIL} out; tail -c {TAIL} err",
+            dir = quote(&self.dir),
+            pid = self.pid,
+        );
+        let output = guest.exec(Command::script(script, TIMEOUT)).await?;
+        let (first, rest) = output.stdout.split_once('\n').unwrap_or((output.stdout.as_str(), ""));
+        if output.exit == Exit::Code(0) {
+            if first == "running" {
+                return Ok(AppState::Running);
+            }
+            if let Some(code) = first.strip_prefix("ended ").and_then(|c| c.parse().ok()) {
+                return Ok(AppState::Ended {
+                    exit: exit(code),
+                    output: rest.trim().to_string(),
+                });
+            }
+        }
+        Err(failed(&format!("asking for the state of {}", self.name), &output))
+    }
+
+    /// What the program has written so far, standard output first.
+    ///
+    /// # Errors
+    /// The link failed.
+    pub async fn output(&self, guest: &dyn Guest) -> Result<String, Error> {
+        let script = format!("cd {} && tail -c {TAIL} out && tail -c {TAIL} err", quote(&self.dir));
+        Ok(guest.exec(Command::script(script, TIMEOUT)).await?.stdout)
+    }
+}
+
+/// A shell tells a signal as 128 and its number.
+fn exit(code: i32) -> Exit {
+    match code {
+        129..=192 => Exit::Signal(code - 128),
+        code => Exit::Code(code),
+    }
+}

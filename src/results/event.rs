@@ -1,0 +1,304 @@
+//! The events of a run. The schema is versioned: a reader that does not know `v` should say so.
+
+use crate::api::{FailureClass, RunFailure, RunResult, StepCounts};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// Version of the events' schema.
+pub const SCHEMA_VERSION: u32 = 1;
+
+/// One line of `events.jsonl`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Event {
+    /// [`SCHEMA_VERSION`].
+    pub v: u32,
+    /// Number of the event within the run, from 1, without gaps.
+    pub seq: u64,
+    /// When, UTC, RFC 3339 with milliseconds.
+    pub time: String,
+    /// What.
+    #[serde(flatten)]
+    pub body: Body,
+}
+
+/// What happened.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub enum Body {
+    /// The run begins. Always the first event.
+    RunStart {
+        /// What is run where.
+        run: RunMeta,
+    },
+    /// The scenario's steps are known.
+    Plan {
+        /// Title of the scenario.
+        scenario: String,
+        /// What it shows.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        description: Option<String>,
+        /// SHA-256 of the scenario.
+        digest: String,
+        /// Values of the inputs that are not secret.
+        variables: BTreeMap<String, String>,
+        /// Number of steps.
+        total: usize,
+        /// All steps in the order in which they run.
+        steps: Vec<PlannedStep>,
+    },
+    /// A step begins.
+    StepStart {
+        /// Id of the step.
+        step: String,
+    },
+    /// Something seen or done while a step runs.
+    Evidence {
+        /// Id of the step.
+        step: String,
+        /// What.
+        item: Evidence,
+    },
+    /// A step ends. Exactly one for each step of the plan, skipped ones included.
+    StepEnd {
+        /// Id of the step.
+        step: String,
+        /// How.
+        outcome: StepOutcome,
+        /// CamelCase word where the outcome is not `passed`.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reason: Option<String>,
+        /// Sentence where the outcome is not `passed`.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        message: Option<String>,
+        /// Part of the infrastructure where the outcome is `error`.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        class: Option<FailureClass>,
+        /// Number of attempts that were made.
+        attempts: u32,
+        /// Wall-clock milliseconds.
+        ms: u64,
+    },
+    /// The run is over. Always the last event.
+    RunEnd {
+        /// Verdict.
+        result: RunResult,
+        /// Why it is not `passed`.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        failure: Option<RunFailure>,
+        /// Outcomes by number.
+        counts: StepCounts,
+        /// Wall-clock milliseconds since `run_start`.
+        ms: u64,
+    },
+}
+
+/// What is run where.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunMeta {
+    /// Namespace of the run.
+    pub namespace: String,
+    /// Name of the run.
+    pub name: String,
+    /// UID of the run.
+    pub uid: String,
+    /// Number of the attempt, from 1.
+    pub attempt: u32,
+    /// Name of the ProxmoxVM.
+    pub vm: String,
+    /// Node of the hypervisor.
+    pub node: String,
+    /// VM number.
+    pub vmid: u32,
+    /// Name of the vision backend.
+    pub vision: String,
+}
+
+/// A step of the plan.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlannedStep {
+    /// Id of the step.
+    pub id: String,
+    /// What a person reads.
+    pub label: String,
+    /// `setup`, `steps` or `cleanup`.
+    pub section: String,
+    /// Key of the action.
+    pub action: String,
+}
+
+/// How a step ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum StepOutcome {
+    /// It did what it should.
+    Passed,
+    /// It did not, and is marked `soft`.
+    SoftFailed,
+    /// A check did not hold, or a target was not there.
+    Failed,
+    /// Its time was up.
+    TimedOut,
+    /// The application died.
+    Crashed,
+    /// It was not run.
+    Skipped,
+    /// The infrastructure failed.
+    Error,
+}
+
+impl StepOutcome {
+    /// The word used in events and reports.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            StepOutcome::Passed => "passed",
+            StepOutcome::SoftFailed => "softFailed",
+            StepOutcome::Failed => "failed",
+            StepOutcome::TimedOut => "timedOut",
+            StepOutcome::Crashed => "crashed",
+            StepOutcome::Skipped => "skipped",
+            StepOutcome::Error => "error",
+        }
+    }
+}
+
+/// Something seen or done while a step runs.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Evidence {
+    /// A picture of the desktop.
+    Screenshot {
+        /// Which moment.
+        role: Role,
+        /// File, relative to the folder of the log.
+        file: String,
+        /// Width in pixels.
+        width: u32,
+        /// Height in pixels.
+        height: u32,
+        /// Where the click went, or what was judged by.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        marks: Vec<Mark>,
+    },
+    /// A target was looked for.
+    Locate {
+        /// What was looked for.
+        target: String,
+        /// Whether exactly one place was found.
+        found: bool,
+        /// Which method answered.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        rung: Option<String>,
+        /// The place.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        place: Option<Place>,
+        /// 0 to 1.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        confidence: Option<f64>,
+        /// What was read there, or why nothing was found.
+        reason: String,
+        /// Milliseconds for the answer.
+        ms: u64,
+    },
+    /// A question was asked about a picture.
+    Judge {
+        /// The question.
+        question: String,
+        /// `true`, `false` or `cannotTell`.
+        verdict: String,
+        /// Why.
+        reason: String,
+        /// Which method answered.
+        rung: String,
+        /// Milliseconds for the answer.
+        ms: u64,
+    },
+    /// A command ran in the guest.
+    Shell {
+        /// The command.
+        command: String,
+        /// How it ended.
+        exit: String,
+        /// Standard output, its end where it is long.
+        stdout: String,
+        /// Standard error, its end where it is long.
+        stderr: String,
+        /// True where output is missing.
+        truncated: bool,
+        /// Milliseconds.
+        ms: u64,
+    },
+    /// A condition that was looked at, with what was found.
+    Condition {
+        /// The condition.
+        condition: String,
+        /// `true`, `false` or `cannotTell`.
+        verdict: String,
+        /// What was found.
+        reason: String,
+    },
+    /// A program was started or has ended.
+    App {
+        /// The program.
+        name: String,
+        /// Process id in the guest.
+        pid: u32,
+        /// What happened.
+        state: String,
+        /// End of its output.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        output: String,
+    },
+    /// Something was done, or words of the author.
+    Note {
+        /// The words.
+        text: String,
+    },
+}
+
+/// Which moment a picture shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Role {
+    /// Before the step's action; for a click, the frame on which the target was found.
+    Before,
+    /// After the action, when the desktop was still.
+    After,
+    /// The frame by which a check was decided.
+    Checked,
+    /// The desktop when the step failed.
+    Failure,
+    /// Asked for by the author.
+    Asked,
+}
+
+/// A place in a picture, in pixels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Place {
+    /// Left edge.
+    pub x: u32,
+    /// Upper edge.
+    pub y: u32,
+    /// Width.
+    pub width: u32,
+    /// Height.
+    pub height: u32,
+}
+
+/// Something to point out in a picture.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Mark {
+    /// `click` (a point) or `evidence` (an area).
+    pub kind: MarkKind,
+    /// The point, or the area.
+    pub place: Place,
+}
+
+/// What a mark points out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MarkKind {
+    /// Where the pointer clicked; width and height are 0.
+    Click,
+    /// What was found.
+    Evidence,
+}

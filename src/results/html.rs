@@ -1,0 +1,451 @@
+//! The report: one HTML page made from the events.
+
+use super::event::*;
+use super::picture::data_url;
+use super::style::{SCRIPT, STYLE};
+use crate::api::{RunFailure, RunResult, StepCounts};
+use std::collections::BTreeMap;
+use std::fmt::Write;
+use std::path::Path;
+
+/// What the events say about one step.
+pub(super) struct StepView<'e> {
+    pub plan: &'e PlannedStep,
+    pub items: Vec<&'e Evidence>,
+    pub end: Option<StepEnd<'e>>,
+    pub started: bool,
+}
+
+pub(super) struct StepEnd<'e> {
+    pub outcome: StepOutcome,
+    pub reason: Option<&'e str>,
+    pub message: Option<&'e str>,
+    pub attempts: u32,
+    pub ms: u64,
+}
+
+/// What the events say about the run.
+pub(super) struct RunView<'e> {
+    pub run: Option<&'e RunMeta>,
+    pub begun: &'e str,
+    pub scenario: &'e str,
+    pub description: Option<&'e str>,
+    pub digest: &'e str,
+    pub variables: Option<&'e BTreeMap<String, String>>,
+    pub steps: Vec<StepView<'e>>,
+    pub end: Option<(RunResult, Option<&'e RunFailure>, &'e StepCounts, u64)>,
+}
+
+pub(super) fn view(events: &[Event]) -> RunView<'_> {
+    let mut view = RunView {
+        run: None,
+        begun: events.first().map_or("", |e| &e.time),
+        scenario: "",
+        description: None,
+        digest: "",
+        variables: None,
+        steps: Vec::new(),
+        end: None,
+    };
+    for event in events {
+        let find = |steps: &mut Vec<StepView<'_>>, id: &str| steps.iter().position(|s| s.plan.id == id);
+        match &event.body {
+            Body::RunStart { run } => view.run = Some(run),
+            Body::Plan {
+                scenario,
+                description,
+                digest,
+                variables,
+                steps,
+                ..
+            } => {
+                view.scenario = scenario;
+                view.description = description.as_deref();
+                view.digest = digest;
+                view.variables = Some(variables);
+                view.steps = steps
+                    .iter()
+                    .map(|plan| StepView {
+                        plan,
+                        items: Vec::new(),
+                        end: None,
+                        started: false,
+                    })
+                    .collect();
+            }
+            Body::StepStart { step } => {
+                if let Some(i) = find(&mut view.steps, step) {
+                    view.steps[i].started = true;
+                }
+            }
+            Body::Evidence { step, item } => {
+                if let Some(i) = find(&mut view.steps, step) {
+                    view.steps[i].items.push(item);
+                }
+            }
+            Body::StepEnd {
+                step,
+                outcome,
+                reason,
+                message,
+                attempts,
+                ms,
+                ..
+            } => {
+                if let Some(i) = find(&mut view.steps, step) {
+                    view.steps[i].end = Some(StepEnd {
+                        outcome: *outcome,
+                        reason: reason.as_deref(),
+                        message: message.as_deref(),
+                        attempts: *attempts,
+                        ms: *ms,
+                    });
+                }
+            }
+            Body::RunEnd {
+                result,
+                failure,
+                counts,
+                ms,
+            } => view.end = Some((*result, failure.as_ref(), counts, *ms)),
+        }
+    }
+    view
+}
+
+/// Text for HTML and XML, in content and in attributes. Control characters have no place in either.
+pub(super) fn escape(text: &str) -> String {
+    let mut out = String::with_capacity(text.len() + 8);
+    for c in text.chars() {
+        match c {
+            '&' => out.push_str("&amp;"),
+            '<' => out.push_str("&lt;"),
+            '>' => out.push_str("&gt;"),
+            '"' => out.push_str("&quot;"),
+            '\'' => out.push_str("&#39;"),
+            '\n' | '\t' => out.push(c),
+            '\r' => {}
+            c if c.is_control() || matches!(c, '\u{fffe}' | '\u{ffff}') => out.push('\u{fffd}'),
+            c => out.push(c),
+        }
+    }
+    out
+}
+
+pub(super) fn seconds(ms: u64) -> String {
+    match ms {
+        0..=9_999 => format!("{:.1} s", ms as f64 / 1000.0),
+        10_000..=119_999 => format!("{} s", ms / 1000),
+        _ => format!("{} min {} s", ms / 60_000, ms / 1000 % 60),
+    }
+}
+
+/// The page. Pictures are read from `dir`, which the events' file names are relative to.
+pub fn report(events: &[Event], dir: &Path) -> String {
+    let view = view(events);
+    let title = match (view.scenario, view.run) {
+        ("", Some(run)) => run.name.as_str(),
+        (scenario, _) => scenario,
+    };
+    let mut page = String::new();
+    let (word, class) = match view.end {
+        Some((result, ..)) => (result.as_str(), result.as_str()),
+        None => ("unfinished", "skipped"),
+    };
+    // Writing to a String cannot fail.
+    let _ = write!(
+        page,
+        "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\
+         <meta name=\"viewport\" content=\"width=device-width,initial-scale=1\"><title>{}: {word}</title>\
+         <style>{STYLE}</style></head><body><main><div class=\"head\"><span class=\"badge big {class}\">{word}</span>\
+         <div><h1>{}</h1>",
+        escape(title),
+        escape(title),
+    );
+    if let Some(description) = view.description {
+        let _ = write!(page, "<p class=\"dim\">{}</p>", escape(description));
+    }
+    page += "</div></div>";
+    if let Some((_, Some(failure), ..)) = view.end {
+        why(&mut page, failure);
+    }
+    bar(&mut page, &view);
+    facts(&mut page, &view);
+
+    let mut pictures: BTreeMap<&str, (u32, u32)> = BTreeMap::new();
+    let mut section = "";
+    for step in &view.steps {
+        if step.plan.section != section {
+            section = &step.plan.section;
+            let _ = write!(page, "<h2>{}</h2>", escape(section));
+        }
+        step_card(&mut page, step, &mut pictures);
+    }
+    page += "<svg width=\"0\" height=\"0\" style=\"position:absolute\" aria-hidden=\"true\"><defs>";
+    for (file, (width, height)) in &pictures {
+        // Each picture is in the page once, however often it is shown.
+        if let Some(url) = data_url(&dir.join(file)) {
+            let _ = write!(
+                page,
+                "<image id=\"{}\" width=\"{width}\" height=\"{height}\" href=\"{url}\"/>",
+                picture_id(file)
+            );
+        }
+    }
+    let _ = write!(page, "</defs></svg></main><script>{SCRIPT}</script></body></html>\n");
+    page
+}
+
+fn picture_id(file: &str) -> String {
+    let id: String = file
+        .chars()
+        .map(|c| if c.is_ascii_alphanumeric() { c } else { '-' })
+        .collect();
+    format!("pic-{id}")
+}
+
+fn why(page: &mut String, failure: &RunFailure) {
+    let (class, infrastructure) = match failure.class {
+        Some(class) => ("why error", format!(" in {class:?}: infrastructure, not the product")),
+        None => ("why", String::new()),
+    };
+    let step = match &failure.step {
+        Some(step) => format!(" <a href=\"#{0}\">{0}</a>", escape(step)),
+        None => String::new(),
+    };
+    let _ = write!(
+        page,
+        "<div class=\"{class}\"><b>{}</b>{infrastructure}{step}<p>{}</p></div>",
+        escape(&failure.reason),
+        escape(&failure.message)
+    );
+}
+
+/// A bar with one piece per step, as wide as the step was long.
+fn bar(page: &mut String, view: &RunView<'_>) {
+    if view.steps.is_empty() {
+        return;
+    }
+    *page += "<div class=\"bar\">";
+    for step in &view.steps {
+        let (class, ms) = step.end.as_ref().map_or(("skipped", 0), |e| (e.outcome.as_str(), e.ms));
+        let _ = write!(
+            page,
+            "<a class=\"{class}\" href=\"#{}\" style=\"flex-grow:{}\" title=\"{}: {class}, {}\"></a>",
+            escape(&step.plan.id),
+            ms.max(1),
+            escape(&step.plan.label),
+            seconds(ms),
+        );
+    }
+    *page += "</div>";
+}
+
+fn facts(page: &mut String, view: &RunView<'_>) {
+    *page += "<dl>";
+    let mut fact = |name: &str, value: &str| {
+        if !value.is_empty() {
+            let _ = write!(page, "<dt>{}</dt><dd>{}</dd>", escape(name), escape(value));
+        }
+    };
+    if let Some((_, _, c, ms)) = view.end {
+        let mut counts = format!("{} of {} passed", c.passed, c.total);
+        for (n, word) in [
+            (c.failed, "failed"),
+            (c.soft_failed, "failed softly"),
+            (c.error, "error"),
+            (c.skipped, "skipped"),
+        ] {
+            if n > 0 {
+                let _ = write!(counts, ", {n} {word}");
+            }
+        }
+        fact("steps", &counts);
+        fact("duration", &seconds(ms));
+    }
+    fact("begun", view.begun);
+    if let Some(run) = view.run {
+        fact(
+            "run",
+            &format!("{}/{}, attempt {}", run.namespace, run.name, run.attempt),
+        );
+        let vm = [run.vm.clone(), format!("VM {} on {}", run.vmid, run.node)];
+        fact("machine", &vm.join(", "));
+        fact("vision", &run.vision);
+    }
+    for (name, value) in view.variables.into_iter().flatten() {
+        fact(&format!("input {name}"), value);
+    }
+    fact("scenario", view.digest);
+    *page += "</dl>";
+}
+
+fn step_card<'e>(page: &mut String, step: &StepView<'e>, pictures: &mut BTreeMap<&'e str, (u32, u32)>) {
+    let (word, ms) = match &step.end {
+        Some(end) => (end.outcome.as_str(), seconds(end.ms)),
+        None if step.started => ("unfinished", String::new()),
+        None => ("not run", String::new()),
+    };
+    let open = if step.started { " open" } else { "" };
+    let _ = write!(
+        page,
+        "<details class=\"step\" id=\"{id}\"{open}><summary><span class=\"badge {class}\">{word}</span>\
+         <span class=\"label\">{label}</span><code>{id}</code><span class=\"dim\">{ms}</span></summary><div class=\"body\">",
+        id = escape(&step.plan.id),
+        class = word.replace(' ', "-"),
+        label = escape(&step.plan.label),
+    );
+    if let Some(end) = &step.end {
+        if let Some(message) = end.message {
+            let reason = end.reason.unwrap_or_default();
+            let _ = write!(page, "<p><b>{}</b> {}</p>", escape(reason), escape(message));
+        }
+        if end.attempts > 1 {
+            let _ = write!(page, "<p class=\"dim\">{} attempts</p>", end.attempts);
+        }
+    }
+    *page += "<table>";
+    for item in &step.items {
+        row(page, item);
+    }
+    *page += "</table><div class=\"shots\">";
+    for item in &step.items {
+        if let Evidence::Screenshot {
+            role,
+            file,
+            width,
+            height,
+            marks,
+        } = item
+        {
+            pictures.insert(file, (*width, *height));
+            shot(page, *role, file, (*width, *height), marks);
+        }
+    }
+    *page += "</div></div></details>";
+}
+
+fn shot(page: &mut String, role: Role, file: &str, (width, height): (u32, u32), marks: &[Mark]) {
+    let caption = match role {
+        Role::Before => "before",
+        Role::After => "after",
+        Role::Checked => "decided by",
+        Role::Failure => "when it failed",
+        Role::Asked => "screenshot",
+    };
+    let _ = write!(
+        page,
+        "<figure><svg class=\"shot\" viewBox=\"0 0 {width} {height}\" role=\"img\" aria-label=\"{caption}\">\
+         <use href=\"#{}\"/>",
+        picture_id(file)
+    );
+    for mark in marks {
+        let Place { x, y, width, height } = mark.place;
+        let _ = match mark.kind {
+            MarkKind::Click => write!(
+                page,
+                "<circle class=\"click\" cx=\"{x}\" cy=\"{y}\" r=\"16\"/><circle class=\"dot\" cx=\"{x}\" cy=\"{y}\" r=\"4\"/>"
+            ),
+            MarkKind::Evidence => write!(
+                page,
+                "<rect class=\"area\" x=\"{x}\" y=\"{y}\" width=\"{width}\" height=\"{height}\"/>"
+            ),
+        };
+    }
+    let _ = write!(
+        page,
+        "</svg><figcaption>{caption}, <code>{}</code></figcaption></figure>",
+        escape(file)
+    );
+}
+
+fn row(page: &mut String, item: &Evidence) {
+    let verdict = |v: &str| format!("<b class=\"verdict-{0}\">{0}</b>", escape(v));
+    let (name, cell) = match item {
+        Evidence::Screenshot { .. } => return,
+        Evidence::Locate {
+            target,
+            found,
+            rung,
+            place,
+            confidence,
+            reason,
+            ms,
+        } => {
+            let mut cell = format!("{}: {}", escape(target), if *found { "found" } else { "not found" });
+            if let Some(rung) = rung {
+                let _ = write!(cell, " by {}", escape(rung));
+            }
+            if let Some(p) = place {
+                let _ = write!(cell, " at {},{} ({}x{})", p.x, p.y, p.width, p.height);
+            }
+            if let Some(confidence) = confidence {
+                let _ = write!(cell, ", confidence {confidence:.2}");
+            }
+            let _ = write!(cell, ", {ms} ms<br><span class=\"dim\">{}</span>", escape(reason));
+            ("looked for", cell)
+        }
+        Evidence::Judge {
+            question,
+            verdict: v,
+            reason,
+            rung,
+            ms,
+        } => (
+            "asked",
+            format!(
+                "{} {} by {}, {ms} ms<br><span class=\"dim\">{}</span>",
+                escape(question),
+                verdict(v),
+                escape(rung),
+                escape(reason)
+            ),
+        ),
+        Evidence::Condition {
+            condition,
+            verdict: v,
+            reason,
+        } => (
+            "checked",
+            format!(
+                "{} {}<br><span class=\"dim\">{}</span>",
+                escape(condition),
+                verdict(v),
+                escape(reason)
+            ),
+        ),
+        Evidence::Shell {
+            command,
+            exit,
+            stdout,
+            stderr,
+            truncated,
+            ms,
+        } => {
+            let mut cell = format!("<pre>{}</pre>{}, {ms} ms", escape(command.trim()), escape(exit));
+            for (name, text) in [("stdout", stdout), ("stderr", stderr)] {
+                if !text.trim().is_empty() {
+                    let _ = write!(cell, "<br>{name}<pre>{}</pre>", escape(text.trim_end()));
+                }
+            }
+            if *truncated {
+                cell += "<br><span class=\"dim\">output is cut off</span>";
+            }
+            ("shell", cell)
+        }
+        Evidence::App {
+            name,
+            pid,
+            state,
+            output,
+        } => {
+            let mut cell = format!("{} (process {pid}): {}", escape(name), escape(state));
+            if !output.trim().is_empty() {
+                let _ = write!(cell, "<pre>{}</pre>", escape(output.trim_end()));
+            }
+            ("application", cell)
+        }
+        Evidence::Note { text } => ("note", escape(text)),
+    };
+    let _ = write!(page, "<tr><td>{name}</td><td>{cell}</td></tr>");
+}

@@ -1,0 +1,276 @@
+//! Writes events and pictures as they come, and the reports at the end.
+
+use super::event::*;
+use super::mask::Masks;
+use super::{Error, html, junit};
+use crate::api::{RunFailure, RunResult, StepCounts};
+use crate::desktop::Frame;
+use secrecy::SecretString;
+use std::collections::HashMap;
+use std::fs::{self, File};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+use tokio::sync::broadcast;
+
+/// Name of the event log in a run's folder.
+pub const EVENTS_FILE: &str = "events.jsonl";
+/// Name of the report in a run's folder.
+pub const REPORT_FILE: &str = "report.html";
+/// Name of the JUnit file in a run's folder.
+pub const JUNIT_FILE: &str = "junit.xml";
+/// Folder of the pictures in a run's folder.
+pub const SCREENSHOTS_DIR: &str = "screenshots";
+
+/// Events that a slow subscriber may be behind; it reads the log for what it has missed.
+const BACKLOG: usize = 1024;
+
+/// Records one attempt of a run. Clones record the same one.
+///
+/// A failure to write does not stop the run at once: it is kept, and [`Recorder::take_error`] hands it out.
+#[derive(Clone)]
+pub struct Recorder {
+    dir: PathBuf,
+    inner: Arc<Mutex<Inner>>,
+    events: broadcast::Sender<Event>,
+}
+
+struct Inner {
+    log: File,
+    past: Vec<Event>,
+    masks: Masks,
+    /// Files of pictures by digest: a desktop that did not change is stored once.
+    pictures: HashMap<String, String>,
+    error: Option<Error>,
+    start: Instant,
+    finished: bool,
+}
+
+impl Recorder {
+    /// Makes the folder, begins the log and writes `run_start`.
+    ///
+    /// # Errors
+    /// The folder or the log cannot be written.
+    pub fn create(dir: &Path, run: RunMeta) -> Result<Recorder, Error> {
+        let io = |doing, path: &Path| {
+            let path = path.to_path_buf();
+            move |source| Error::Io { doing, path, source }
+        };
+        let screenshots = dir.join(SCREENSHOTS_DIR);
+        fs::create_dir_all(&screenshots).map_err(io("making", &screenshots))?;
+        let path = dir.join(EVENTS_FILE);
+        let log = File::create(&path).map_err(io("making", &path))?;
+        let recorder = Recorder {
+            dir: dir.to_path_buf(),
+            inner: Arc::new(Mutex::new(Inner {
+                log,
+                past: Vec::new(),
+                masks: Masks::default(),
+                pictures: HashMap::new(),
+                error: None,
+                start: Instant::now(),
+                finished: false,
+            })),
+            events: broadcast::channel(BACKLOG).0,
+        };
+        recorder.emit(Body::RunStart { run });
+        match recorder.take_error() {
+            Some(error) => Err(error),
+            None => Ok(recorder),
+        }
+    }
+
+    /// The run's folder.
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// Events from now on.
+    pub fn subscribe(&self) -> broadcast::Receiver<Event> {
+        self.events.subscribe()
+    }
+
+    /// Events so far.
+    pub fn past(&self) -> Vec<Event> {
+        self.lock().past.clone()
+    }
+
+    /// Values to replace by `***` in everything that is recorded from now on.
+    pub fn hide(&self, secrets: &[SecretString]) {
+        self.lock().masks.add(secrets);
+    }
+
+    /// The text with the hidden values replaced.
+    pub fn masked(&self, text: &str) -> String {
+        self.lock().masks.text(text)
+    }
+
+    /// Writes an event and tells the subscribers.
+    pub fn emit(&self, body: Body) {
+        let mut inner = self.lock();
+        if inner.finished {
+            return;
+        }
+        let event = Event {
+            v: SCHEMA_VERSION,
+            seq: inner.past.len() as u64 + 1,
+            time: jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%S%.3fZ").to_string(),
+            body,
+        };
+        match inner.write(&event, &self.dir) {
+            Ok(event) => {
+                inner.past.push(event.clone());
+                // No subscriber is no error.
+                let _ = self.events.send(event);
+            }
+            Err(error) => {
+                inner.error.get_or_insert(error);
+            }
+        }
+    }
+
+    /// Records something seen or done while a step runs.
+    pub fn evidence(&self, step: &str, item: Evidence) {
+        self.emit(Body::Evidence {
+            step: step.to_string(),
+            item,
+        });
+    }
+
+    /// Stores a picture and records it.
+    pub async fn screenshot(&self, step: &str, role: Role, frame: &Arc<Frame>, marks: Vec<Mark>) {
+        let digest = frame.digest();
+        let known = self.lock().pictures.get(&digest).cloned();
+        let file = match known {
+            Some(file) => file,
+            None => {
+                let number = self.lock().pictures.len() + 1;
+                let file = format!("{SCREENSHOTS_DIR}/{number:04}-{step}.png");
+                let (path, frame) = (self.dir.join(&file), frame.clone());
+                // Encoding takes tens of milliseconds: not on a thread that serves others.
+                let written = tokio::task::spawn_blocking(move || write_png(&path, &frame)).await;
+                let error = match written {
+                    Ok(Ok(())) => None,
+                    Ok(Err(error)) => Some(error),
+                    Err(error) => Some(Error::Picture(error.to_string())),
+                };
+                let mut inner = self.lock();
+                if let Some(error) = error {
+                    inner.error.get_or_insert(error);
+                    return;
+                }
+                inner.pictures.insert(digest, file.clone());
+                file
+            }
+        };
+        self.evidence(
+            step,
+            Evidence::Screenshot {
+                role,
+                file,
+                width: frame.width(),
+                height: frame.height(),
+                marks,
+            },
+        );
+    }
+
+    /// The first failure to write since the last call.
+    pub fn take_error(&self) -> Option<Error> {
+        self.lock().error.take()
+    }
+
+    /// Writes `run_end` and the reports. Also for runs that ended before their first step. Later calls do nothing.
+    ///
+    /// # Errors
+    /// The log or a report cannot be written.
+    pub fn finish(&self, result: RunResult, failure: Option<RunFailure>, counts: StepCounts) -> Result<(), Error> {
+        let ms = {
+            let inner = self.lock();
+            if inner.finished {
+                return Ok(());
+            }
+            inner.start.elapsed().as_millis() as u64
+        };
+        self.emit(Body::RunEnd {
+            result,
+            failure,
+            counts,
+            ms,
+        });
+        let past = {
+            let mut inner = self.lock();
+            inner.finished = true;
+            inner.past.clone()
+        };
+        let page = html::report(&past, &self.dir);
+        self.write_file(REPORT_FILE, page.as_bytes())?;
+        self.write_file(JUNIT_FILE, junit::junit(&past).as_bytes())?;
+        self.take_error().map_or(Ok(()), Err)
+    }
+
+    fn write_file(&self, name: &str, content: &[u8]) -> Result<(), Error> {
+        let path = self.dir.join(name);
+        let new = self.dir.join(format!("{name}.new"));
+        // Readers see the whole file or none.
+        let written = fs::write(&new, content).and_then(|()| fs::rename(&new, &path));
+        written.map_err(|source| Error::Io {
+            doing: "writing",
+            path,
+            source,
+        })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Inner {
+    /// Masks and writes an event; returns it as written.
+    fn write(&mut self, event: &Event, dir: &Path) -> Result<Event, Error> {
+        let mut value = serde_json::to_value(event)?;
+        self.masks.value(&mut value);
+        let mut line = serde_json::to_vec(&value)?;
+        line.push(b'\n');
+        let written = self.log.write_all(&line).and_then(|()| self.log.flush());
+        written.map_err(|source| Error::Io {
+            doing: "writing",
+            path: dir.join(EVENTS_FILE),
+            source,
+        })?;
+        Ok(serde_json::from_value(value)?)
+    }
+}
+
+fn write_png(path: &Path, frame: &Frame) -> Result<(), Error> {
+    let png = frame.png().map_err(|e| Error::Picture(e.to_string()))?;
+    fs::write(path, png).map_err(|source| Error::Io {
+        doing: "writing",
+        path: path.to_path_buf(),
+        source,
+    })
+}
+
+/// Reads a log. A last line that is cut off, as a kill leaves it, is left out.
+///
+/// # Errors
+/// The file cannot be read, or a line before the last is no event.
+pub fn read_events(path: &Path) -> Result<Vec<Event>, Error> {
+    let text = fs::read_to_string(path).map_err(|source| Error::Io {
+        doing: "reading",
+        path: path.to_path_buf(),
+        source,
+    })?;
+    let mut events = Vec::new();
+    let mut lines = text.lines().peekable();
+    while let Some(line) = lines.next() {
+        match serde_json::from_str(line) {
+            Ok(event) => events.push(event),
+            Err(_) if lines.peek().is_none() => break,
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(events)
+}

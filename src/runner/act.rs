@@ -1,0 +1,238 @@
+//! What each action does.
+
+use super::check::Held;
+use super::failure::{Failure, Kind};
+use super::record;
+use super::step::Stage;
+use crate::api::FailureClass;
+use crate::desktop::Button;
+use crate::guest::{self, Command, Exit, Output, Session, has_window};
+use crate::results::{Evidence, Role};
+use crate::scenario::{self, Action, Check, Launch, Shell, Target, Type, Words};
+use crate::vision::Hit;
+use secrecy::SecretString;
+use std::time::Duration;
+use tokio::time::{Instant, sleep};
+
+/// The desktop counts as still after this long without a change, and is waited for at most so long.
+const QUIET: Duration = Duration::from_millis(250);
+const SETTLE: Duration = Duration::from_secs(3);
+/// How long a desktop session is waited for.
+const SESSION: Duration = Duration::from_secs(30);
+
+impl Stage<'_> {
+    /// Does the step's action once.
+    pub(super) async fn act(&mut self, until: Instant) -> Result<(), Failure> {
+        let step = self.step;
+        match &step.action {
+            Action::Launch(launch) => self.launch(launch, until).await,
+            Action::Click(click) => {
+                let button = match click.button {
+                    scenario::Button::Left => Button::Left,
+                    scenario::Button::Middle => Button::Middle,
+                    scenario::Button::Right => Button::Right,
+                };
+                self.click(&click.target, button, u32::from(click.count), until).await?;
+                self.after().await
+            }
+            Action::Type(typing) => {
+                self.type_into(typing, until).await?;
+                self.after().await
+            }
+            Action::Key(key) => {
+                self.before().await?;
+                for _ in 0..key.times {
+                    for chord in &key.chords {
+                        self.run.rig.desktop.key(chord).await?;
+                    }
+                }
+                self.note(&format!("pressed {}", step.label.trim_start_matches("key ")));
+                self.after().await
+            }
+            Action::Expect(check) => self.expect(check, until, Kind::Failed, "CheckFailed").await,
+            Action::WaitFor(check) => self.expect(check, until, Kind::TimedOut, "WaitTimedOut").await,
+            Action::Shell(shell) => {
+                let left = until
+                    .saturating_duration_since(Instant::now())
+                    .max(Duration::from_millis(500));
+                let output = self.shell(shell, left).await?;
+                let told = record::last_lines(&output.stderr);
+                let told = if told.is_empty() {
+                    String::new()
+                } else {
+                    format!(": {told}")
+                };
+                match output.exit {
+                    Exit::Code(code) if code == shell.exit => Ok(()),
+                    Exit::TimedOut => Err(Failure {
+                        kind: Kind::TimedOut,
+                        reason: "CommandTimedOut",
+                        message: format!("the command did not end within {left:.0?}{told}"),
+                    }),
+                    exit => Err(Failure::failed(
+                        "CommandFailed",
+                        format!("the command ended with {exit}, not with exit code {}{told}", shell.exit),
+                    )),
+                }
+            }
+            Action::Screenshot(_) => {
+                let frame = self.capture().await?;
+                self.show(Role::Asked, &frame, Vec::new()).await;
+                Ok(())
+            }
+            Action::Note(text) => {
+                self.note(text);
+                Ok(())
+            }
+        }
+    }
+
+    /// A condition must hold by `until`; that nobody can tell is not the product's fault.
+    pub(super) async fn expect(
+        &mut self,
+        check: &Check,
+        until: Instant,
+        kind: Kind,
+        reason: &'static str,
+    ) -> Result<(), Failure> {
+        let start = Instant::now();
+        match self.hold(check, until).await? {
+            Held::Yes => Ok(()),
+            Held::No(why) => Err(Failure {
+                kind,
+                reason,
+                message: format!("{check}: did not hold within {:.0?}: {why}", start.elapsed()),
+            }),
+            Held::CannotTell(why) => Err(Failure::error(
+                FailureClass::Vision,
+                "CannotTell",
+                format!("{check}: the vision backend could not tell: {why}"),
+            )),
+        }
+    }
+
+    async fn before(&mut self) -> Result<(), Failure> {
+        let frame = self.capture().await?;
+        self.show(Role::Before, &frame, Vec::new()).await;
+        Ok(())
+    }
+
+    async fn after(&mut self) -> Result<(), Failure> {
+        let settled = self.run.rig.desktop.settle(QUIET, SETTLE).await?;
+        self.show(Role::After, &settled.frame, Vec::new()).await;
+        Ok(())
+    }
+
+    async fn click(&mut self, target: &Target, button: Button, count: u32, until: Instant) -> Result<Hit, Failure> {
+        let (hit, frame) = self.find(target, until).await?;
+        let marks = vec![record::area_mark(&hit), record::click_mark(hit.point)];
+        self.run.rig.desktop.click(hit.point, button, count).await?;
+        self.show(Role::Before, &frame, marks).await;
+        Ok(hit)
+    }
+
+    async fn type_into(&mut self, typing: &Type, until: Instant) -> Result<(), Failure> {
+        match &typing.into {
+            Some(target) => {
+                self.click(target, Button::Left, 1, until).await?;
+                self.run.rig.desktop.settle(QUIET, SETTLE).await?;
+            }
+            None => self.before().await?,
+        }
+        let desktop = self.run.rig.desktop.clone();
+        if typing.clear {
+            desktop.key("ctrl+a").await?;
+            desktop.key("backspace").await?;
+        }
+        match &typing.text {
+            Words::Plain(text) => desktop.type_text(text).await?,
+            Words::Secret(secret) => desktop.type_secret(secret).await?,
+        }
+        if let Some(chord) = &typing.then {
+            desktop.key(chord).await?;
+        }
+        self.note(&format!("typed {typing}"));
+        Ok(())
+    }
+
+    async fn launch(&mut self, launch: &Launch, until: Instant) -> Result<(), Failure> {
+        let session = self.session().await?;
+        self.before().await?;
+        let guest = self.run.rig.guest.clone();
+        let app = guest::launch(guest.as_ref(), &session, &launch.argv).await?;
+        let (name, pid) = (app.name.clone(), app.pid);
+        self.run.recorder.evidence(
+            &self.step.id,
+            Evidence::App {
+                name: name.clone(),
+                pid,
+                state: format!("started for {} in the session led by {}", session.user, session.leader),
+                output: String::new(),
+            },
+        );
+        self.run.watch.add(app);
+        if let Some(title) = &launch.window {
+            while !has_window(guest.as_ref(), &session, title).await? {
+                self.look_after().await?;
+                if !self.run.watch.knows(pid) {
+                    return Err(Failure::failed(
+                        "ApplicationEnded",
+                        format!("{name} ended before a window '{title}' was shown"),
+                    ));
+                }
+                if Instant::now() >= until {
+                    return Err(Failure {
+                        kind: Kind::TimedOut,
+                        reason: "WindowNotShown",
+                        message: format!("{name} runs, but shows no window whose title contains '{title}'"),
+                    });
+                }
+                sleep(Duration::from_millis(200)).await;
+            }
+        }
+        self.after().await
+    }
+
+    /// Runs a command and records it. A lost link is an error, never a result.
+    pub(super) async fn shell(&mut self, shell: &Shell, limit: Duration) -> Result<Output, Failure> {
+        let mut command = Command::script(shell.script.clone(), limit);
+        match &shell.user {
+            Some(user) => command = command.as_user(user),
+            None => {
+                let session = self.session().await?;
+                command = command.as_user(&session.user).with_env(session.environment());
+            }
+        }
+        let env = shell.env.iter().map(|(name, value)| {
+            let value = match value {
+                Words::Plain(text) => SecretString::from(text.as_str()),
+                Words::Secret(secret) => secret.clone(),
+            };
+            (name.clone(), value)
+        });
+        let start = Instant::now();
+        let output = self.run.rig.guest.exec(command.with_env(env)).await?;
+        let ((stdout, a), (stderr, b)) = (record::tail(&output.stdout), record::tail(&output.stderr));
+        self.run.recorder.evidence(
+            &self.step.id,
+            Evidence::Shell {
+                command: shell.script.clone(),
+                exit: super::watch::describe(output.exit),
+                stdout,
+                stderr,
+                truncated: output.truncated || a || b,
+                ms: start.elapsed().as_millis() as u64,
+            },
+        );
+        Ok(output)
+    }
+
+    /// The desktop session, looked for once per run.
+    async fn session(&mut self) -> Result<Session, Failure> {
+        if let Some(session) = &self.run.session {
+            return Ok(session.clone());
+        }
+        let session = guest::discover(self.run.rig.guest.as_ref(), SESSION).await?;
+        Ok(self.run.session.insert(session).clone())
+    }
+}

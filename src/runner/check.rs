@@ -1,0 +1,260 @@
+//! Conditions: looked at on fresh frames until they hold or the time is up.
+
+use super::failure::Failure;
+use super::record;
+use super::step::Stage;
+use crate::api::FailureClass;
+use crate::desktop::Frame;
+use crate::guest::{Exit, process_runs};
+use crate::results::{Evidence, Mark, Role};
+use crate::scenario::{Check, ShellCheck};
+use crate::vision::{Located, Verdict};
+use futures::future::BoxFuture;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::{Instant, sleep};
+
+const POLL: Duration = Duration::from_millis(250);
+/// A command that is a check: how long one look may take.
+const LOOK: Duration = Duration::from_secs(30);
+
+/// What a look at a condition gave.
+pub(super) struct Finding {
+    pub verdict: Verdict,
+    pub reason: String,
+    pub marks: Vec<Mark>,
+}
+
+impl Finding {
+    fn new(verdict: Verdict, reason: impl Into<String>) -> Finding {
+        Finding {
+            verdict,
+            reason: reason.into(),
+            marks: Vec::new(),
+        }
+    }
+}
+
+/// How a condition ended.
+pub(super) enum Held {
+    Yes,
+    /// It did not hold on the last look.
+    No(String),
+    /// Nobody could say on the last look.
+    CannotTell(String),
+}
+
+fn needs_frame(check: &Check) -> bool {
+    match check {
+        Check::See(_) | Check::Text(_) => true,
+        Check::Shell(_) | Check::Process(_) => false,
+        Check::Not(check) => needs_frame(check),
+        Check::Any(checks) | Check::All(checks) => checks.iter().any(needs_frame),
+    }
+}
+
+fn needs_guest(check: &Check) -> bool {
+    match check {
+        Check::See(_) | Check::Text(_) => false,
+        Check::Shell(_) | Check::Process(_) => true,
+        Check::Not(check) => needs_guest(check),
+        Check::Any(checks) | Check::All(checks) => checks.iter().any(needs_guest),
+    }
+}
+
+impl Stage<'_> {
+    /// Looks until the condition holds or `until` is past; at least once.
+    pub(super) async fn hold(&mut self, check: &Check, until: Instant) -> Result<Held, Failure> {
+        let mut seen: Option<String> = None;
+        loop {
+            let frame = if needs_frame(check) {
+                Some(self.capture().await?)
+            } else {
+                None
+            };
+            let digest = frame.as_ref().map(|f| f.digest());
+            // What only the picture decides is not asked again of the same picture.
+            let news = needs_guest(check) || seen.is_none() || digest != seen;
+            let mut last = None;
+            if news {
+                seen = digest.or(Some(String::new()));
+                match self.look(check, frame.as_ref(), until).await {
+                    Ok(finding) => {
+                        self.run.recorder.evidence(
+                            &self.step.id,
+                            Evidence::Condition {
+                                condition: check.to_string(),
+                                verdict: record::verdict(finding.verdict).to_string(),
+                                reason: finding.reason.clone(),
+                            },
+                        );
+                        if let (Verdict::True, Some(frame)) = (finding.verdict, &frame) {
+                            self.show(Role::Checked, frame, finding.marks.clone()).await;
+                        }
+                        match finding.verdict {
+                            Verdict::True => return Ok(Held::Yes),
+                            Verdict::False => self.last = Some(Held::No(finding.reason)),
+                            Verdict::CannotTell => self.last = Some(Held::CannotTell(finding.reason)),
+                        }
+                    }
+                    Err(failure) if self.hopeless || Instant::now() >= until => return Err(failure),
+                    Err(failure) if failure.kind == super::Kind::Error(FailureClass::Vision) => {
+                        seen = None;
+                        last = Some(failure);
+                    }
+                    Err(failure) => return Err(failure),
+                }
+            }
+            self.glance().await?;
+            if Instant::now() >= until {
+                if let Some(failure) = last {
+                    return Err(failure);
+                }
+                if let Some(frame) = &frame {
+                    self.show(Role::Checked, frame, Vec::new()).await;
+                }
+                return Ok(self
+                    .last
+                    .take()
+                    .unwrap_or_else(|| Held::No("it was not looked at".into())));
+            }
+            sleep(POLL.min(until - Instant::now())).await;
+        }
+    }
+
+    /// Looks once.
+    pub(super) fn look<'a>(
+        &'a mut self,
+        check: &'a Check,
+        frame: Option<&'a Arc<Frame>>,
+        until: Instant,
+    ) -> BoxFuture<'a, Result<Finding, Failure>> {
+        Box::pin(async move {
+            match (check, frame) {
+                (Check::See(question), Some(frame)) => {
+                    let start = Instant::now();
+                    let vision = self.run.rig.vision.clone();
+                    let judgement = self.answer(vision.judge(frame, question), until).await?;
+                    let item = record::judged(question, &judgement, start.elapsed());
+                    self.run.recorder.evidence(&self.step.id, item);
+                    Ok(Finding {
+                        verdict: judgement.verdict,
+                        marks: judgement.evidence.iter().map(record::area_mark).collect(),
+                        reason: judgement.reason,
+                    })
+                }
+                (Check::Text(target), Some(frame)) => Ok(match self.locate(frame, target, until).await? {
+                    Located::Found(hit) => Finding {
+                        marks: vec![record::area_mark(&hit)],
+                        ..Finding::new(Verdict::True, format!("'{}' is shown", hit.matched))
+                    },
+                    // That it is there more than once does not make it absent.
+                    Located::Ambiguous { hits } => Finding {
+                        marks: hits.iter().map(record::area_mark).collect(),
+                        ..Finding::new(Verdict::True, format!("it is shown {} times", hits.len()))
+                    },
+                    Located::NotFound { reason } => Finding::new(Verdict::False, reason),
+                }),
+                (Check::Shell(shell), _) => self.shell_check(shell, until).await,
+                (Check::Process(name), _) => {
+                    let runs = process_runs(self.run.rig.guest.as_ref(), name).await?;
+                    Ok(match runs {
+                        true => Finding::new(Verdict::True, format!("a process {name} runs")),
+                        false => Finding::new(Verdict::False, format!("no process {name} runs")),
+                    })
+                }
+                (Check::Not(check), frame) => {
+                    let finding = self.look(check, frame, until).await?;
+                    let verdict = match finding.verdict {
+                        Verdict::True => Verdict::False,
+                        Verdict::False => Verdict::True,
+                        Verdict::CannotTell => Verdict::CannotTell,
+                    };
+                    Ok(Finding { verdict, ..finding })
+                }
+                (Check::Any(checks), frame) => self.several(checks, frame, until, Verdict::True).await,
+                (Check::All(checks), frame) => self.several(checks, frame, until, Verdict::False).await,
+                (Check::See(_) | Check::Text(_), None) => {
+                    let frame = self.capture().await?;
+                    self.look(check, Some(&frame), until).await
+                }
+            }
+        })
+    }
+
+    /// Three-valued any (`decisive` is true) and all (`decisive` is false).
+    async fn several(
+        &mut self,
+        checks: &[Check],
+        frame: Option<&Arc<Frame>>,
+        until: Instant,
+        decisive: Verdict,
+    ) -> Result<Finding, Failure> {
+        let mut reasons = Vec::new();
+        let mut marks = Vec::new();
+        let mut unsure = false;
+        for check in checks {
+            let finding = self.look(check, frame, until).await?;
+            if finding.verdict == decisive {
+                return Ok(finding);
+            }
+            unsure |= finding.verdict == Verdict::CannotTell;
+            reasons.push(finding.reason);
+            marks.extend(finding.marks);
+        }
+        let verdict = match (unsure, decisive) {
+            (true, _) => Verdict::CannotTell,
+            (false, Verdict::True) => Verdict::False,
+            (false, _) => Verdict::True,
+        };
+        Ok(Finding {
+            verdict,
+            reason: reasons.join("; "),
+            marks,
+        })
+    }
+
+    async fn shell_check(&mut self, check: &ShellCheck, until: Instant) -> Result<Finding, Failure> {
+        let left = until.saturating_duration_since(Instant::now());
+        let output = self
+            .shell(&check.shell, left.clamp(Duration::from_secs(2), LOOK))
+            .await?;
+        let no = |reason: String| Ok(Finding::new(Verdict::False, reason));
+        let printed = record::last_lines(&output.stdout);
+        match output.exit {
+            Exit::Code(code) if code == check.shell.exit => {}
+            Exit::TimedOut => return no("the command did not end in time".into()),
+            exit => {
+                let words = match record::last_lines(&output.stderr) {
+                    said if said.is_empty() => printed,
+                    said => said,
+                };
+                return no(format!(
+                    "it ended with {}, not with exit code {}{}{words}",
+                    super::watch::describe(exit),
+                    check.shell.exit,
+                    if words.is_empty() { "" } else { ": " },
+                ));
+            }
+        }
+        if let Some(wanted) = &check.contains
+            && !output.stdout.contains(wanted)
+        {
+            return no(format!("the output does not contain '{wanted}'; it is '{printed}'"));
+        }
+        if let Some(wanted) = &check.equals
+            && output.stdout.trim() != wanted.trim()
+        {
+            return no(format!("the output is not '{wanted}'; it is '{printed}'"));
+        }
+        if let Some(wanted) = &check.matches
+            && !wanted.is_match(&output.stdout)
+        {
+            return no(format!("the output does not match /{wanted}/; it is '{printed}'"));
+        }
+        Ok(Finding::new(
+            Verdict::True,
+            format!("the command did as it should; it printed '{printed}'"),
+        ))
+    }
+}

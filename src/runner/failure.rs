@@ -1,0 +1,133 @@
+//! Why a step did not pass, and what that says about the run.
+
+use crate::api::{FailureClass, RunFailure, RunResult};
+use crate::results::StepOutcome;
+use crate::scenario::Section;
+use crate::{desktop, guest, vision};
+
+/// Why a step did not pass.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
+    /// What it speaks about.
+    pub kind: Kind,
+    /// CamelCase word for programs.
+    pub reason: &'static str,
+    /// Sentence for people.
+    pub message: String,
+}
+
+/// What a failure speaks about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// The product: a check did not hold, or a target was not there.
+    Failed,
+    /// The product: it took longer than the step's time.
+    TimedOut,
+    /// The product: it died.
+    Crashed,
+    /// The infrastructure.
+    Error(FailureClass),
+    /// Somebody ended the run.
+    Cancelled,
+    /// The run's time was up.
+    RunTimedOut,
+}
+
+impl Failure {
+    /// A failure of the product.
+    pub fn failed(reason: &'static str, message: impl Into<String>) -> Failure {
+        Failure {
+            kind: Kind::Failed,
+            reason,
+            message: message.into(),
+        }
+    }
+
+    /// A failure of the infrastructure.
+    pub fn error(class: FailureClass, reason: &'static str, message: impl Into<String>) -> Failure {
+        Failure {
+            kind: Kind::Error(class),
+            reason,
+            message: message.into(),
+        }
+    }
+
+    /// True where another attempt may help.
+    pub fn is_about_the_product(&self) -> bool {
+        matches!(self.kind, Kind::Failed | Kind::TimedOut)
+    }
+
+    /// What the failure means in this part of the scenario: nothing in the set-up speaks about the product.
+    pub fn in_section(self, section: Section) -> Failure {
+        match (section, self.kind) {
+            (Section::Setup, Kind::Failed | Kind::TimedOut | Kind::Crashed) => Failure {
+                kind: Kind::Error(FailureClass::Guest),
+                reason: "SetupFailed",
+                message: format!("the set-up of the test failed ({}): {}", self.reason, self.message),
+            },
+            _ => self,
+        }
+    }
+
+    /// The step's outcome.
+    pub fn outcome(&self, soft: bool) -> StepOutcome {
+        match self.kind {
+            Kind::Failed | Kind::TimedOut if soft => StepOutcome::SoftFailed,
+            Kind::Failed => StepOutcome::Failed,
+            Kind::TimedOut | Kind::RunTimedOut => StepOutcome::TimedOut,
+            Kind::Crashed => StepOutcome::Crashed,
+            Kind::Error(_) => StepOutcome::Error,
+            Kind::Cancelled => StepOutcome::Skipped,
+        }
+    }
+
+    /// The run's result where this ended it.
+    pub fn result(&self) -> RunResult {
+        match self.kind {
+            // A step's own time is a demand on the product, like any other check of it.
+            Kind::Failed | Kind::TimedOut => RunResult::Failed,
+            Kind::Crashed => RunResult::Crashed,
+            Kind::Error(_) => RunResult::Error,
+            Kind::Cancelled => RunResult::Cancelled,
+            Kind::RunTimedOut => RunResult::TimedOut,
+        }
+    }
+
+    /// For the run's status.
+    pub fn for_status(&self, step: Option<&str>) -> RunFailure {
+        RunFailure {
+            class: match self.kind {
+                Kind::Error(class) => Some(class),
+                _ => None,
+            },
+            reason: self.reason.to_string(),
+            message: self.message.clone(),
+            step: step.map(String::from),
+        }
+    }
+}
+
+impl From<desktop::Error> for Failure {
+    fn from(error: desktop::Error) -> Failure {
+        Failure::error(FailureClass::Desktop, "DesktopFailed", error.to_string())
+    }
+}
+
+impl From<vision::Error> for Failure {
+    fn from(error: vision::Error) -> Failure {
+        Failure::error(FailureClass::Vision, "VisionFailed", error.to_string())
+    }
+}
+
+impl From<guest::Error> for Failure {
+    fn from(error: guest::Error) -> Failure {
+        let reason = match &error {
+            guest::Error::NoSession { .. } => "NoDesktopSession",
+            guest::Error::NoTool { .. } => "GuestLacksTool",
+            guest::Error::Script { .. } => "GuestScriptFailed",
+            guest::Error::Stuck { .. } => "GuestStuck",
+            guest::Error::Link { .. } | guest::Error::ResultLost { .. } => "GuestLinkLost",
+        };
+        Failure::error(FailureClass::Guest, reason, error.to_string())
+    }
+}

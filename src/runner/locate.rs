@@ -1,0 +1,145 @@
+//! Finding a target, and making sure that it is still there when it is used.
+
+use super::failure::Failure;
+use super::record;
+use super::step::Stage;
+use crate::api::FailureClass;
+use crate::desktop::{Frame, Rect};
+use crate::results::{Mark, Role};
+use crate::scenario::Target;
+use crate::vision::{self, Hit, Located};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::{Instant, sleep};
+
+/// A backend that says nothing for so long beyond the step's time is broken.
+pub(super) const VISION_GRACE: Duration = Duration::from_secs(30);
+const POLL: Duration = Duration::from_millis(250);
+
+/// The scenario's target as the vision backends take it.
+pub(super) fn target_of(target: &Target) -> vision::Target {
+    match target {
+        Target::Words(words) => vision::parse_target(words),
+        Target::Fields(t) => vision::Target {
+            text: t.text.clone(),
+            describe: t.describe.clone(),
+            exact: t.exact,
+            nth: t.nth,
+            near: t.near.clone(),
+            left_of: t.left_of.clone(),
+            right_of: t.right_of.clone(),
+            above: t.above.clone(),
+            below: t.below.clone(),
+        },
+    }
+}
+
+impl Stage<'_> {
+    /// Looks for the target on fresh frames until `until`. A hit counts when the live picture still shows it: the
+    /// answer may have taken longer than the picture lasted.
+    pub(super) async fn find(&mut self, target: &Target, until: Instant) -> Result<(Hit, Arc<Frame>), Failure> {
+        let mut looked_at: Option<String> = None;
+        let mut why: Option<Failure> = None;
+        loop {
+            let frame = self.capture().await?;
+            let digest = frame.digest();
+            if looked_at.as_deref() != Some(digest.as_str()) {
+                match self.locate(&frame, target, until).await {
+                    Ok(Located::Found(hit)) => {
+                        let live = self.capture().await?;
+                        if unchanged(&frame, &live, hit.rect) {
+                            return Ok((hit, live));
+                        }
+                        self.note("what was found has changed meanwhile; looking again");
+                        if Instant::now() < until {
+                            continue;
+                        }
+                        why = Some(Failure::failed(
+                            "TargetMoves",
+                            format!("{target} was found, but its place kept changing"),
+                        ));
+                    }
+                    Ok(Located::NotFound { reason }) => {
+                        looked_at = Some(digest);
+                        why = Some(Failure::failed(
+                            "TargetNotFound",
+                            format!("{target} was not found: {reason}"),
+                        ));
+                    }
+                    Ok(Located::Ambiguous { hits }) => {
+                        looked_at = Some(digest);
+                        let reason = record::ambiguous(&hits);
+                        why = Some(Failure::failed("TargetAmbiguous", format!("{target}: {reason}")));
+                    }
+                    // An outage may pass while there is time; what it says in the end is an error, not a failure.
+                    Err(failure) if Instant::now() < until && !self.hopeless => why = Some(failure),
+                    Err(failure) => return Err(failure),
+                }
+            }
+            self.glance().await?;
+            if Instant::now() >= until {
+                let failure =
+                    why.unwrap_or_else(|| Failure::failed("TargetNotFound", format!("{target} was not found")));
+                return Err(failure);
+            }
+            sleep(POLL.min(until - Instant::now())).await;
+        }
+    }
+
+    /// Asks the backend once.
+    pub(super) async fn locate(&mut self, frame: &Frame, target: &Target, until: Instant) -> Result<Located, Failure> {
+        let start = Instant::now();
+        let vision = self.run.rig.vision.clone();
+        let wanted = target_of(target);
+        let answer = self.answer(vision.locate(frame, &wanted), until).await?;
+        let item = record::located(&target.to_string(), &answer, start.elapsed());
+        self.run.recorder.evidence(&self.step.id, item);
+        Ok(answer)
+    }
+
+    /// Waits for a backend's answer, but not for ever.
+    pub(super) async fn answer<T>(
+        &mut self,
+        question: impl Future<Output = Result<T, vision::Error>>,
+        until: Instant,
+    ) -> Result<T, Failure> {
+        let until = until.max(Instant::now()) + VISION_GRACE;
+        match tokio::time::timeout_at(until, question).await {
+            Ok(Ok(answer)) => Ok(answer),
+            Ok(Err(error)) => {
+                self.hopeless = !matches!(error, vision::Error::Unreachable { .. } | vision::Error::Answer { .. });
+                Err(error.into())
+            }
+            Err(_) => {
+                self.hopeless = true;
+                Err(Failure::error(
+                    FailureClass::Vision,
+                    "VisionTimedOut",
+                    format!("the vision backend {} gave no answer", self.run.rig.vision.name()),
+                ))
+            }
+        }
+    }
+
+    pub(super) async fn show(&mut self, role: Role, frame: &Arc<Frame>, marks: Vec<Mark>) {
+        self.shown = Some(frame.digest());
+        self.run.recorder.screenshot(&self.step.id, role, frame, marks).await;
+    }
+}
+
+/// True where the picture within `rect` is the same in both frames, a blinking caret aside.
+fn unchanged(a: &Frame, b: &Frame, rect: Rect) -> bool {
+    let (a, b) = (a.image(), b.image());
+    if a.dimensions() != b.dimensions() {
+        return false;
+    }
+    let (right, bottom) = (rect.right().min(a.width()), rect.bottom().min(a.height()));
+    let (mut all, mut differing) = (0u64, 0u64);
+    for y in rect.y..bottom {
+        for x in rect.x..right {
+            all += 1;
+            differing += u64::from(a.get_pixel(x, y) != b.get_pixel(x, y));
+        }
+    }
+    differing * 20 <= all
+}

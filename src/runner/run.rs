@@ -1,0 +1,212 @@
+//! The whole run: sections in their order, the verdict.
+
+use super::failure::{Failure, Kind};
+use super::step::run_step;
+use super::watch::Watch;
+use super::{Limits, Outcome, Rig};
+use crate::api::{RunFailure, RunResult, StepCounts};
+use crate::guest::Session;
+use crate::results::{Body, PlannedStep, Recorder, StepOutcome};
+use crate::scenario::{Plan, Step};
+use std::time::Duration;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+/// Cleanup has time of its own, or a run that was out of time could leave anything behind.
+const CLEANUP: Duration = Duration::from_secs(600);
+
+/// What the steps of a run share.
+pub(super) struct Run {
+    pub rig: Rig,
+    pub recorder: Recorder,
+    pub session: Option<Session>,
+    pub watch: Watch,
+    counts: StepCounts,
+}
+
+impl Run {
+    pub fn count(&mut self, outcome: StepOutcome) {
+        let count = match outcome {
+            StepOutcome::Passed => &mut self.counts.passed,
+            StepOutcome::SoftFailed => &mut self.counts.soft_failed,
+            StepOutcome::Failed | StepOutcome::TimedOut | StepOutcome::Crashed => &mut self.counts.failed,
+            StepOutcome::Skipped => &mut self.counts.skipped,
+            StepOutcome::Error => &mut self.counts.error,
+        };
+        *count += 1;
+    }
+
+    fn skip(&mut self, step: &Step, reason: &str) {
+        self.count(StepOutcome::Skipped);
+        self.recorder.emit(Body::StepEnd {
+            step: step.id.clone(),
+            outcome: StepOutcome::Skipped,
+            reason: Some("Skipped".into()),
+            message: Some(reason.to_string()),
+            class: None,
+            attempts: 0,
+            ms: 0,
+        });
+    }
+}
+
+/// Carries the plan out and records it; never fails itself. `cancel` ends it early; cleanup runs all the same.
+pub async fn run(plan: Plan, rig: Rig, recorder: Recorder, limits: Limits, cancel: CancellationToken) -> Outcome {
+    recorder.hide(&plan.secrets);
+    recorder.emit(plan_event(&plan));
+    let deadline = Instant::now() + limits.timeout;
+    let mut run = Run {
+        rig,
+        recorder: recorder.clone(),
+        session: None,
+        watch: Watch::default(),
+        counts: StepCounts {
+            total: u32::try_from(plan.all_steps().count()).unwrap_or(u32::MAX),
+            ..StepCounts::default()
+        },
+    };
+
+    // What ended the test, and where; what failed softly.
+    let mut ended: Option<(Failure, String)> = None;
+    let mut soft: Option<(Failure, String)> = None;
+    for step in plan.setup.iter().chain(&plan.steps) {
+        if let Some((failure, at)) = &ended {
+            let reason = match failure.kind {
+                Kind::Cancelled => "the run was cancelled".to_string(),
+                Kind::RunTimedOut => "the run's time was up".to_string(),
+                _ => format!("{at} did not pass"),
+            };
+            run.skip(step, &reason);
+            continue;
+        }
+        let interrupt = async {
+            tokio::select! {
+                biased;
+                () = cancel.cancelled() => Failure {
+                    kind: Kind::Cancelled,
+                    reason: "Cancelled",
+                    message: "the run was cancelled".into(),
+                },
+                () = tokio::time::sleep_until(deadline) => Failure {
+                    kind: Kind::RunTimedOut,
+                    reason: "RunTimedOut",
+                    message: format!("the run's time of {:?} was up", limits.timeout),
+                },
+            }
+        };
+        match run_step(&mut run, step, interrupt).await {
+            Ok(()) => {}
+            Err(failure) if step.soft && failure.is_about_the_product() => {
+                soft.get_or_insert((failure, step.id.clone()));
+            }
+            Err(failure) => ended = Some((failure, step.id.clone())),
+        }
+    }
+
+    let mut untidy: Option<(Failure, String)> = None;
+    let until = Instant::now() + CLEANUP;
+    for step in &plan.cleanup {
+        let interrupt = async {
+            tokio::time::sleep_until(until).await;
+            Failure {
+                kind: Kind::TimedOut,
+                reason: "CleanupTimedOut",
+                message: format!("cleanup took longer than {CLEANUP:?}"),
+            }
+        };
+        if let Err(failure) = run_step(&mut run, step, interrupt).await {
+            untidy.get_or_insert((failure, step.id.clone()));
+        }
+    }
+
+    let (result, failure) = verdict(ended, soft, untidy);
+    let mut outcome = Outcome {
+        result,
+        failure: failure.map(|f| RunFailure {
+            message: recorder.masked(&f.message),
+            ..f
+        }),
+        steps: run.counts,
+    };
+    // Writing the reports reads and scales every picture: not on a thread that serves others.
+    let (writer, what) = (recorder, outcome.clone());
+    let written = tokio::task::spawn_blocking(move || writer.finish(what.result, what.failure, what.steps)).await;
+    let error = match written {
+        Ok(Ok(())) => None,
+        Ok(Err(error)) => Some(error.to_string()),
+        Err(error) => Some(error.to_string()),
+    };
+    if let Some(error) = error {
+        // A verdict without evidence is none that anybody could trust.
+        outcome.result = RunResult::Error;
+        let failure = Failure::error(crate::api::FailureClass::Artifact, "EvidenceNotStored", error);
+        outcome.failure = Some(failure.for_status(None));
+    }
+    outcome
+}
+
+fn plan_event(plan: &Plan) -> Body {
+    let steps: Vec<PlannedStep> = plan
+        .all_steps()
+        .map(|step| PlannedStep {
+            id: step.id.clone(),
+            label: step.label.clone(),
+            section: step.section.as_str().to_string(),
+            action: step.action.name().to_string(),
+        })
+        .collect();
+    Body::Plan {
+        scenario: plan.name.clone(),
+        description: plan.description.clone(),
+        digest: plan.digest.clone(),
+        variables: plan.variables.iter().map(|(k, v)| (k.clone(), v.to_string())).collect(),
+        total: steps.len(),
+        steps,
+    }
+}
+
+/// The run's verdict. A failed cleanup is told with a verdict that is not `passed`, and never changes one; with
+/// `passed` the counts and the report tell it.
+fn verdict(
+    ended: Option<(Failure, String)>,
+    soft: Option<(Failure, String)>,
+    untidy: Option<(Failure, String)>,
+) -> (RunResult, Option<RunFailure>) {
+    let (result, mut failure) = match (ended, soft) {
+        (Some((failure, step)), _) => (failure.result(), failure.for_status(Some(&step))),
+        (None, Some((failure, step))) => (RunResult::SoftFailed, failure.for_status(Some(&step))),
+        (None, None) => return (RunResult::Passed, None),
+    };
+    if let Some((cleanup, step)) = untidy {
+        failure.message += &format!(". Cleanup failed too, in {step}: {}", cleanup.message);
+    }
+    (result, Some(failure))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::FailureClass;
+
+    #[test]
+    fn verdicts() {
+        let at = |f: Failure| Some((f, "s".to_string()));
+        let failed = || at(Failure::failed("CheckFailed", "no"));
+        let infra = || at(Failure::error(FailureClass::Vision, "VisionFailed", "gone"));
+        assert_eq!(verdict(None, None, None), (RunResult::Passed, None));
+        assert_eq!(verdict(None, None, failed()), (RunResult::Passed, None));
+        assert_eq!(verdict(None, failed(), None).0, RunResult::SoftFailed);
+        let (result, failure) = verdict(failed(), failed(), infra());
+        let failure = failure.unwrap();
+        assert_eq!(
+            (result, failure.class, failure.step.as_deref()),
+            (RunResult::Failed, None, Some("s"))
+        );
+        assert_eq!(failure.message, "no. Cleanup failed too, in s: gone");
+        let (result, failure) = verdict(infra(), None, None);
+        assert_eq!(
+            (result, failure.unwrap().class),
+            (RunResult::Error, Some(FailureClass::Vision))
+        );
+    }
+}

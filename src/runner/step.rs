@@ -1,0 +1,186 @@
+//! One step: its attempts, its time, its one end.
+
+use super::check::Held;
+use super::failure::{Failure, Kind};
+use super::run::Run;
+use crate::api::FailureClass;
+use crate::desktop::Frame;
+use crate::results::{Body, Evidence, Role, StepOutcome};
+use crate::scenario::{Section, Step};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// A step that is this much over its time hangs in mosdat itself or in what it waits for.
+const STUCK: Duration = Duration::from_secs(120);
+/// How long taking the last picture of a failed step may take.
+const LAST_PICTURE: Duration = Duration::from_secs(5);
+
+/// A step in progress.
+pub(super) struct Stage<'a> {
+    pub run: &'a mut Run,
+    pub step: &'a Step,
+    /// The vision backend said something that will not change by asking again.
+    pub hopeless: bool,
+    /// What the last look at the present condition said.
+    pub last: Option<Held>,
+    pub attempts: u32,
+    /// Digest of the picture that was recorded last.
+    pub shown: Option<String>,
+}
+
+/// Runs a step to its one end. `interrupt` resolves when the run must stop.
+pub(super) async fn run_step(
+    run: &mut Run,
+    step: &Step,
+    interrupt: impl Future<Output = Failure>,
+) -> Result<(), Failure> {
+    let start = Instant::now();
+    run.recorder.emit(Body::StepStart { step: step.id.clone() });
+    let mut stage = Stage {
+        run,
+        step,
+        hopeless: false,
+        last: None,
+        attempts: 0,
+        shown: None,
+    };
+    // The one boundary: whatever happens inside, the step ends here.
+    let result = tokio::select! {
+        biased;
+        failure = interrupt => Err(failure),
+        result = tokio::time::timeout(step.timeout + STUCK, stage.carry_out(start + step.timeout)) => {
+            result.unwrap_or_else(|_| Err(Failure::error(
+                FailureClass::Controller,
+                "StepStuck",
+                format!("the step did not end {STUCK:?} after its time of {:?}", step.timeout),
+            )))
+        }
+    };
+    let mut result = result.map_err(|failure| failure.in_section(step.section));
+    if result.is_err() {
+        stage.last_picture().await;
+    }
+    let attempts = stage.attempts;
+    if let Some(error) = run.recorder.take_error() {
+        result = Err(Failure::error(
+            FailureClass::Artifact,
+            "EvidenceNotStored",
+            error.to_string(),
+        ));
+    }
+    let (outcome, failure) = match &result {
+        Ok(()) => (StepOutcome::Passed, None),
+        Err(failure) => (failure.outcome(step.soft), Some(failure)),
+    };
+    run.count(outcome);
+    run.recorder.emit(Body::StepEnd {
+        step: step.id.clone(),
+        outcome,
+        reason: failure.map(|f| f.reason.to_string()),
+        message: failure.map(|f| f.message.clone()),
+        class: failure.and_then(|f| match f.kind {
+            Kind::Error(class) => Some(class),
+            _ => None,
+        }),
+        attempts,
+        ms: start.elapsed().as_millis() as u64,
+    });
+    result
+}
+
+impl Stage<'_> {
+    async fn carry_out(&mut self, deadline: Instant) -> Result<(), Failure> {
+        let result = self.attempts(deadline).await;
+        match result {
+            // What looks like a failed check may be the application's death, and a click that went well its cause.
+            Ok(()) => self.look_after().await,
+            Err(failure) if failure.is_about_the_product() => {
+                self.look_after().await?;
+                Err(failure)
+            }
+            Err(failure) => Err(failure),
+        }
+    }
+
+    async fn attempts(&mut self, deadline: Instant) -> Result<(), Failure> {
+        let step = self.step;
+        let mut why = None;
+        for attempt in 1..=step.attempts {
+            if attempt > 1 {
+                if Instant::now() >= deadline {
+                    break;
+                }
+                self.note(&format!("attempt {attempt} of {}", step.attempts));
+                // What has happened meanwhile is not done twice.
+                if let Some(verify) = &step.verify
+                    && matches!(self.hold(verify, Instant::now()).await?, Held::Yes)
+                {
+                    self.note("what was to be reached is there already; nothing is done again");
+                    return Ok(());
+                }
+            }
+            self.attempts = attempt;
+            // Attempts share what is left of the time; the last one has all of it.
+            let now = Instant::now();
+            let until = now + deadline.saturating_duration_since(now) / (step.attempts - attempt + 1);
+            match self.attempt(until).await {
+                Err(failure) if failure.is_about_the_product() && attempt < step.attempts => {
+                    self.look_after().await?;
+                    self.note(&format!("attempt {attempt} failed: {}", failure.message));
+                    why = Some(failure);
+                }
+                result => return result,
+            }
+        }
+        Err(why.unwrap_or_else(|| Failure::failed("NotTried", "there was no time for an attempt")))
+    }
+
+    async fn attempt(&mut self, until: Instant) -> Result<(), Failure> {
+        self.act(until).await?;
+        match &self.step.verify {
+            Some(verify) => self.expect(verify, until, Kind::Failed, "NotVerified").await,
+            None => Ok(()),
+        }
+    }
+
+    pub(super) async fn capture(&mut self) -> Result<Arc<Frame>, Failure> {
+        Ok(self.run.rig.desktop.capture().await?)
+    }
+
+    pub(super) fn note(&self, text: &str) {
+        let item = Evidence::Note { text: text.to_string() };
+        self.run.recorder.evidence(&self.step.id, item);
+    }
+
+    /// Asks about the started programs, now. During cleanup they are meant to end.
+    pub(super) async fn look_after(&mut self) -> Result<(), Failure> {
+        if self.step.section == Section::Cleanup {
+            return Ok(());
+        }
+        let run = &mut *self.run;
+        run.watch
+            .look(run.rig.guest.as_ref(), &run.recorder, &self.step.id)
+            .await
+    }
+
+    /// As `look_after`, but not every time: for loops.
+    pub(super) async fn glance(&mut self) -> Result<(), Failure> {
+        if self.step.section == Section::Cleanup {
+            return Ok(());
+        }
+        let run = &mut *self.run;
+        run.watch
+            .glance(run.rig.guest.as_ref(), &run.recorder, &self.step.id)
+            .await
+    }
+
+    /// The desktop as it is when a step did not pass; without it a person has to guess.
+    async fn last_picture(&mut self) {
+        if let Ok(Ok(frame)) = tokio::time::timeout(LAST_PICTURE, self.capture()).await
+            && self.shown.as_deref() != Some(frame.digest().as_str())
+        {
+            self.show(Role::Failure, &frame, Vec::new()).await;
+        }
+    }
+}

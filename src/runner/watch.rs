@@ -1,0 +1,108 @@
+//! Keeps an eye on the programs that the scenario started.
+
+use super::failure::{Failure, Kind};
+use crate::guest::{App, AppState, Exit, Guest};
+use crate::results::{Evidence, Recorder};
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// How often the guest is asked while a step waits: each question costs the guest a process.
+const INTERVAL: Duration = Duration::from_secs(2);
+
+/// The programs that run.
+#[derive(Default)]
+pub(super) struct Watch {
+    apps: Vec<App>,
+    last: Option<Instant>,
+}
+
+impl Watch {
+    pub fn add(&mut self, app: App) {
+        self.apps.push(app);
+    }
+
+    /// True while this program is known to run.
+    pub fn knows(&self, pid: u32) -> bool {
+        self.apps.iter().any(|app| app.pid == pid)
+    }
+
+    /// Asks about all programs unless that was done a moment ago.
+    pub async fn glance(&mut self, guest: &dyn Guest, recorder: &Recorder, step: &str) -> Result<(), Failure> {
+        match self.last {
+            Some(last) if last.elapsed() < INTERVAL => Ok(()),
+            _ => self.look(guest, recorder, step).await,
+        }
+    }
+
+    /// Asks about all programs. A program that died by a signal or with an error code is a crash; one that ended well
+    /// is noted, and whatever misses it will say so.
+    pub async fn look(&mut self, guest: &dyn Guest, recorder: &Recorder, step: &str) -> Result<(), Failure> {
+        let mut crash = None;
+        let mut running = Vec::new();
+        for app in std::mem::take(&mut self.apps) {
+            match app.state(guest).await {
+                Ok(AppState::Running) => running.push(app),
+                Ok(AppState::Ended { exit, output }) => {
+                    recorder.evidence(
+                        step,
+                        Evidence::App {
+                            name: app.name.clone(),
+                            pid: app.pid,
+                            state: format!("ended with {}", describe(exit)),
+                            output: output.clone(),
+                        },
+                    );
+                    if exit != Exit::Code(0) {
+                        crash.get_or_insert(crashed(&app, exit, &output));
+                    }
+                }
+                Err(error) => {
+                    running.push(app);
+                    self.apps = running;
+                    return Err(error.into());
+                }
+            }
+        }
+        self.apps = running;
+        self.last = Some(Instant::now());
+        crash.map_or(Ok(()), Err)
+    }
+}
+
+fn crashed(app: &App, exit: Exit, output: &str) -> Failure {
+    let last: Vec<&str> = output.lines().rev().filter(|l| !l.trim().is_empty()).take(5).collect();
+    let last: Vec<&str> = last.into_iter().rev().collect();
+    let tail = match last.is_empty() {
+        true => " It printed nothing.".to_string(),
+        false => format!(" Its last output: {}", last.join(" | ")),
+    };
+    Failure {
+        kind: Kind::Crashed,
+        reason: "ApplicationDied",
+        message: format!("{} (process {}) died with {}.{tail}", app.name, app.pid, describe(exit)),
+    }
+}
+
+/// `signal 11 (SIGSEGV)`.
+pub(super) fn describe(exit: Exit) -> String {
+    let Exit::Signal(number) = exit else {
+        return exit.to_string();
+    };
+    let name = match number {
+        1 => "SIGHUP",
+        2 => "SIGINT",
+        3 => "SIGQUIT",
+        4 => "SIGILL",
+        5 => "SIGTRAP",
+        6 => "SIGABRT",
+        7 => "SIGBUS",
+        8 => "SIGFPE",
+        9 => "SIGKILL",
+        11 => "SIGSEGV",
+        13 => "SIGPIPE",
+        14 => "SIGALRM",
+        15 => "SIGTERM",
+        _ => return exit.to_string(),
+    };
+    format!("{exit} ({name})")
+}

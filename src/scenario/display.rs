@@ -1,0 +1,107 @@
+//! How targets and conditions read in labels and reports.
+
+use super::model::{Check, ShellCheck, Target, TargetFields, Type, Words};
+use std::fmt;
+
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Target::Words(words) => f.write_str(words),
+            Target::Fields(fields) => fields.fmt(f),
+        }
+    }
+}
+
+impl fmt::Display for TargetFields {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (&self.text, &self.describe) {
+            (Some(text), _) if self.exact => write!(f, "exactly '{text}'")?,
+            (Some(text), _) => write!(f, "'{text}'")?,
+            (None, Some(describe)) => f.write_str(describe)?,
+            (None, None) => {}
+        }
+        if let Some(nth) = self.nth {
+            write!(f, " number {nth}")?;
+        }
+        let relations = [
+            ("near", &self.near),
+            ("left of", &self.left_of),
+            ("right of", &self.right_of),
+            ("above", &self.above),
+            ("below", &self.below),
+        ];
+        for (word, anchor) in relations {
+            if let Some(anchor) = anchor {
+                write!(f, " {word} '{anchor}'")?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for Check {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let list = |f: &mut fmt::Formatter<'_>, word: &str, checks: &[Check]| {
+            for (i, check) in checks.iter().enumerate() {
+                if i > 0 {
+                    write!(f, " {word} ")?;
+                }
+                write!(f, "({check})")?;
+            }
+            Ok(())
+        };
+        match self {
+            Check::See(question) => f.write_str(question),
+            Check::Text(target) => write!(f, "text {target}"),
+            Check::Shell(shell) => shell.fmt(f),
+            Check::Process(name) => write!(f, "process {name} runs"),
+            Check::Not(check) => write!(f, "not ({check})"),
+            Check::Any(checks) => list(f, "or", checks),
+            Check::All(checks) => list(f, "and", checks),
+        }
+    }
+}
+
+impl fmt::Display for ShellCheck {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "`{}`", self.shell.script.trim())?;
+        if self.shell.exit != 0 {
+            write!(f, " exits {}", self.shell.exit)?;
+        }
+        if let Some(text) = &self.contains {
+            write!(f, " contains '{text}'")?;
+        }
+        if let Some(text) = &self.equals {
+            write!(f, " equals '{text}'")?;
+        }
+        if let Some(regex) = &self.matches {
+            write!(f, " matches /{regex}/")?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for Words {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Words::Plain(text) => f.write_str(text),
+            Words::Secret(_) => f.write_str("***"),
+        }
+    }
+}
+
+impl fmt::Display for Type {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.text {
+            Words::Plain(text) => write!(f, "'{text}'")?,
+            secret => write!(f, "{secret}")?,
+        }
+        if let Some(into) = &self.into {
+            write!(f, " into {into}")?;
+        }
+        if let Some(then) = &self.then {
+            write!(f, " then {then}")?;
+        }
+        Ok(())
+    }
+}

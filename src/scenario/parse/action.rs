@@ -1,0 +1,323 @@
+//! What each action says, in its short and its long form.
+
+use super::super::chord;
+use super::super::model::{Action, Button, Click, Key, Launch, Shell, Target, TargetFields, Type, Words};
+use super::super::node::{Node, Value};
+use super::super::{template, text, vocabulary as v};
+use super::Parser;
+use std::collections::BTreeMap;
+
+impl Parser<'_> {
+    pub(super) fn action(&mut self, name: &str, node: &Node) -> Option<Action> {
+        match name {
+            "launch" => self.launch(node).map(Action::Launch),
+            "click" => self.click(node).map(Action::Click),
+            "type" => self.typing(node).map(Action::Type),
+            "key" => self.key(node).map(Action::Key),
+            "wait_for" => self.check(node, "'wait_for'").map(Action::WaitFor),
+            "expect" => self.check(node, "'expect'").map(Action::Expect),
+            "shell" => self.shell(node).map(Action::Shell),
+            "screenshot" => self.text(node, "'screenshot'").map(Action::Screenshot),
+            _ => self.text(node, "'note'").map(Action::Note),
+        }
+    }
+
+    fn launch(&mut self, node: &Node) -> Option<Launch> {
+        if !matches!(node.value, Value::Map(_)) {
+            let argv = self.command(node, "'launch'")?;
+            return Some(Launch { argv, window: None });
+        }
+        let fields = self.fields(node, "launch", v::LAUNCH, &v::NONE)?;
+        if let Some(n) = fields.get("display") {
+            self.choice(n, "'display'", v::DISPLAYS, &v::PLANNED_DISPLAYS);
+        }
+        let window = fields.get("window").and_then(|n| self.text(n, "'window'"));
+        let command = self.required(node, &fields, "command", "launch")?;
+        Some(Launch {
+            argv: self.command(command, "'command'")?,
+            window,
+        })
+    }
+
+    /// A command line, or a list of words. Templates are filled in word by word: a value stays one word.
+    fn command(&mut self, node: &Node, what: &str) -> Option<Vec<String>> {
+        match &node.value {
+            Value::Str(line) => match text::words(line) {
+                Ok(words) => words.iter().map(|w| self.fill_in(&node.place, w, what)).collect(),
+                Err(message) => {
+                    self.problem(&node.place, format!("the command {message}"));
+                    None
+                }
+            },
+            Value::Seq(items) if !items.is_empty() => {
+                let words: Vec<_> = items
+                    .iter()
+                    .map(|item| self.text(item, "a word of the command"))
+                    .collect();
+                words.into_iter().collect()
+            }
+            _ => {
+                self.problem(
+                    &node.place,
+                    super::expected(what, "a command line or a list of words", node),
+                );
+                None
+            }
+        }
+    }
+
+    fn click(&mut self, node: &Node) -> Option<Click> {
+        let simple = |target| Click {
+            target,
+            button: Button::Left,
+            count: 1,
+        };
+        if !matches!(node.value, Value::Map(_)) {
+            return self.text(node, "'click'").map(|words| simple(Target::Words(words)));
+        }
+        let fields = self.fields(node, "click", v::CLICK, &v::PLANNED_CLICK)?;
+        let button = match fields.get("button") {
+            Some(n) => match self.choice(n, "'button'", v::BUTTONS, &v::NONE) {
+                Some("middle") => Button::Middle,
+                Some("right") => Button::Right,
+                _ => Button::Left,
+            },
+            None => Button::Left,
+        };
+        let count = match fields.get("count") {
+            Some(n) => self.integer(n, "'count'", 1, 3).unwrap_or(1),
+            None => 1,
+        };
+        let target = self.required(node, &fields, "target", "click")?;
+        Some(Click {
+            target: self.target(target, "'target'")?,
+            button,
+            count: u8::try_from(count).unwrap_or(1),
+        })
+    }
+
+    pub(super) fn target(&mut self, node: &Node, what: &str) -> Option<Target> {
+        if !matches!(node.value, Value::Map(_)) {
+            return self.text(node, what).map(Target::Words);
+        }
+        let fields = self.fields(node, "a target", v::TARGET, &v::PLANNED_TARGET)?;
+        let mut text = |key: &str| fields.get(key).and_then(|n| self.text(n, &format!("'{key}'")));
+        let mut target = TargetFields {
+            text: text("text"),
+            describe: text("describe"),
+            near: text("near"),
+            left_of: text("left_of"),
+            right_of: text("right_of"),
+            above: text("above"),
+            below: text("below"),
+            exact: false,
+            nth: None,
+        };
+        if let Some(n) = fields.get("exact") {
+            target.exact = self.boolean(n, "'exact'").unwrap_or(false);
+        }
+        if let Some(n) = fields.get("nth") {
+            let nth = self.integer(n, "'nth'", 1, 1000);
+            target.nth = nth.and_then(|n| u32::try_from(n).ok());
+        }
+        if fields.get("text").is_none() && fields.get("describe").is_none() {
+            self.problem(&node.place, "a target needs 'text' or 'describe'");
+            return None;
+        }
+        Some(Target::Fields(target))
+    }
+
+    fn typing(&mut self, node: &Node) -> Option<Type> {
+        if !matches!(node.value, Value::Map(_)) {
+            return self.words(node, "'type'").map(|text| Type {
+                text,
+                into: None,
+                clear: false,
+                then: None,
+            });
+        }
+        let fields = self.fields(node, "type", v::TYPE, &v::PLANNED_TYPE)?;
+        let into = fields.get("into").and_then(|n| self.target(n, "'into'"));
+        let clear = match fields.get("clear") {
+            Some(n) => self.boolean(n, "'clear'").unwrap_or(false),
+            None => false,
+        };
+        let then = fields.get("then").and_then(|n| self.chord(n, "'then'"));
+        let text = self.required(node, &fields, "text", "type")?;
+        Some(Type {
+            text: self.words(text, "'text'")?,
+            into,
+            clear,
+            then,
+        })
+    }
+
+    fn key(&mut self, node: &Node) -> Option<Key> {
+        let (keys, times) = match &node.value {
+            Value::Map(_) => {
+                let fields = self.fields(node, "key", v::KEY, &v::PLANNED_KEY)?;
+                let times = match fields.get("times") {
+                    Some(n) => self.integer(n, "'times'", 1, 1000).unwrap_or(1),
+                    None => 1,
+                };
+                (self.required(node, &fields, "keys", "key")?, times)
+            }
+            _ => (node, 1),
+        };
+        let chords = match &keys.value {
+            Value::Seq(items) if !items.is_empty() => {
+                let chords: Vec<_> = items.iter().map(|item| self.chord(item, "a key")).collect();
+                chords.into_iter().collect::<Option<Vec<String>>>()?
+            }
+            _ => vec![self.chord(keys, "'key'")?],
+        };
+        Some(Key {
+            chords,
+            times: u32::try_from(times).unwrap_or(1),
+        })
+    }
+
+    fn chord(&mut self, node: &Node, what: &str) -> Option<String> {
+        // A digit key is written `key: 5`, which YAML reads as a number; there is only one key it can mean.
+        let chord = match &node.value {
+            Value::Int(i) if (0..=9).contains(i) => i.to_string(),
+            _ => self.text(node, what)?,
+        };
+        if template::is_template(&chord) {
+            return Some(chord);
+        }
+        match chord::parse(&chord) {
+            Ok(_) => Some(chord),
+            Err(error) => {
+                self.problem(&node.place, error.to_string());
+                None
+            }
+        }
+    }
+
+    fn shell(&mut self, node: &Node) -> Option<Shell> {
+        if !matches!(node.value, Value::Map(_)) {
+            return self.script(node, "'shell'", None, None, None);
+        }
+        let fields = self.fields(node, "shell", v::SHELL, &v::PLANNED_SHELL)?;
+        let command = self.required(node, &fields, "command", "shell")?;
+        self.script(
+            command,
+            "'command'",
+            fields.get("exit"),
+            fields.get("as"),
+            fields.get("env"),
+        )
+    }
+
+    /// A shell command with its options. Its text is taken as it stands; values come as environment variables.
+    pub(super) fn script(
+        &mut self,
+        node: &Node,
+        what: &str,
+        exit: Option<&Node>,
+        user: Option<&Node>,
+        env: Option<&Node>,
+    ) -> Option<Shell> {
+        let script = match &node.value {
+            Value::Str(s) if s.trim().is_empty() => {
+                self.problem(&node.place, format!("{what} is empty"));
+                return None;
+            }
+            Value::Str(s) => s,
+            _ => {
+                self.problem(&node.place, super::expected(what, "text", node));
+                return None;
+            }
+        };
+        if let Ok(names) = template::references(script)
+            && let Some(name) = names.iter().find(|n| self.inputs.contains_key(*n))
+        {
+            self.problem(
+                &node.place,
+                format!(
+                    "templates do not work in a shell's text: variables arrive as environment variables; write \"${name}\" \
+                     for {{{{ {name} }}}}"
+                ),
+            );
+            return None;
+        } else if template::is_template(script) {
+            self.problem(
+                &node.place,
+                "templates do not work in a shell's text: variables arrive as environment variables, as \"$user\"",
+            );
+            return None;
+        }
+        let exit = match exit {
+            Some(n) => self.integer(n, "'exit'", 0, 255)?,
+            None => 0,
+        };
+        let user = match user {
+            Some(n) => Some(self.text(n, "'as'")?),
+            None => None,
+        };
+        let mut variables = self.inputs_for(script);
+        if let Some(n) = env {
+            variables.extend(self.env(n)?);
+        }
+        Some(Shell {
+            script: script.clone(),
+            exit: i32::try_from(exit).unwrap_or(0),
+            user,
+            env: variables,
+        })
+    }
+
+    /// All plain inputs, and those secret ones that the script names: a shell gets no secret that it does not use.
+    fn inputs_for(&self, script: &str) -> BTreeMap<String, Words> {
+        let Some(values) = self.values else {
+            return BTreeMap::new();
+        };
+        let plain = values
+            .plain
+            .iter()
+            .map(|(name, v)| (name.clone(), Words::Plain(v.to_string())));
+        let secret = values
+            .secret
+            .iter()
+            .filter(|(name, _)| mentions(script, name))
+            .map(|(name, v)| (name.clone(), Words::Secret(v.clone())));
+        plain.chain(secret).collect()
+    }
+
+    fn env(&mut self, node: &Node) -> Option<BTreeMap<String, Words>> {
+        let Value::Map(entries) = &node.value else {
+            self.problem(&node.place, super::expected("'env'", "an object", node));
+            return None;
+        };
+        let mut env = BTreeMap::new();
+        for entry in entries {
+            let good = entry.key.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+                && !entry.key.starts_with(|c: char| c.is_ascii_digit())
+                && !entry.key.is_empty();
+            if !good {
+                self.problem(
+                    &entry.place,
+                    format!(
+                        "'{}' is no name of an environment variable: letters, digits and _",
+                        entry.key
+                    ),
+                );
+                continue;
+            }
+            if let Some(words) = self.words(&entry.value, &format!("'{}'", entry.key)) {
+                env.insert(entry.key.clone(), words);
+            }
+        }
+        Some(env)
+    }
+}
+
+/// True where the script uses the variable, as `$name` or within `${...}`.
+fn mentions(script: &str, name: &str) -> bool {
+    let ends = |rest: &str| !rest.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '_');
+    script.match_indices(name).any(|(at, _)| {
+        let before = &script[..at];
+        (before.ends_with('$') || before.ends_with("${") || before.ends_with("${#")) && ends(&script[at + name.len()..])
+    })
+}

@@ -1,0 +1,131 @@
+//! Conditions: what `expect`, `wait_for` and `verify` look at.
+
+use super::super::error::unknown;
+use super::super::model::{Check, ShellCheck, Target, TargetFields};
+use super::super::node::{Node, Value};
+use super::super::vocabulary as v;
+use super::Parser;
+use super::fields::not_yet;
+
+impl Parser<'_> {
+    /// A condition. Text is a question for the judge.
+    pub(super) fn check(&mut self, node: &Node, what: &str) -> Option<Check> {
+        let Value::Map(entries) = &node.value else {
+            return self.text(node, what).map(Check::See);
+        };
+        let names = v::check_names();
+        let mut found: Option<(&str, &[&str])> = None;
+        for entry in entries {
+            if let Some((name, options)) = v::CHECKS.iter().find(|(name, _)| *name == entry.key) {
+                match found {
+                    None => found = Some((name, options)),
+                    Some((first, _)) => {
+                        let message =
+                            format!("two conditions in one, '{first}' and '{name}'; put both into 'all' or 'any'");
+                        self.problem(&entry.place, message);
+                        return None;
+                    }
+                }
+            }
+        }
+        let Some((name, options)) = found else {
+            let planned = entries.iter().find(|e| v::PLANNED_CHECKS.0.contains(&e.key.as_str()));
+            match (planned, entries.first()) {
+                (Some(e), _) => self.problem(&e.place, not_yet(&e.key, "conditions", &names)),
+                (None, Some(e)) => self.problem(&e.place, unknown("condition", "conditions", &e.key, &names)),
+                (None, None) => self.problem(
+                    &node.place,
+                    format!("{what} needs a condition. Valid conditions: {}", names.join(", ")),
+                ),
+            }
+            return None;
+        };
+        let valid: Vec<&str> = std::iter::once(name).chain(options.iter().copied()).collect();
+        let fields = self.fields(node, &format!("condition {name}"), &valid, &v::NONE)?;
+        let value = fields.get(name)?;
+        match name {
+            "see" => self.text(value, "'see'").map(Check::See),
+            "process" => self.process(value),
+            "not" => self.check(value, "'not'").map(|c| Check::Not(Box::new(c))),
+            "any" => self.checks(value, "'any'").map(Check::Any),
+            "all" => self.checks(value, "'all'").map(Check::All),
+            "shell" => {
+                let shell = self.script(
+                    value,
+                    "'shell'",
+                    fields.get("exit"),
+                    fields.get("as"),
+                    fields.get("env"),
+                )?;
+                let matches = match fields.get("matches") {
+                    Some(n) => Some(self.regex(n)?),
+                    None => None,
+                };
+                let mut text = |key: &str| match fields.get(key) {
+                    Some(n) => self.text(n, &format!("'{key}'")).map(Some),
+                    None => Some(None),
+                };
+                Some(Check::Shell(ShellCheck {
+                    shell,
+                    contains: text("contains")?,
+                    equals: text("equals")?,
+                    matches,
+                }))
+            }
+            _ => {
+                // The text's own options stand beside it: the target is this object.
+                if let Value::Map(_) = value.value {
+                    self.problem(&value.place, super::expected("'text'", "text", value));
+                    return None;
+                }
+                match self.target(node, "'text'")? {
+                    Target::Fields(TargetFields { text: None, .. }) => None,
+                    target => Some(Check::Text(target)),
+                }
+            }
+        }
+    }
+
+    fn checks(&mut self, node: &Node, what: &str) -> Option<Vec<Check>> {
+        let items = self.list(node, what)?;
+        if items.is_empty() {
+            self.problem(&node.place, format!("{what} is empty"));
+            return None;
+        }
+        let checks: Vec<_> = items.iter().map(|item| self.check(item, what)).collect();
+        checks.into_iter().collect()
+    }
+
+    fn process(&mut self, node: &Node) -> Option<Check> {
+        let name = self.text(node, "'process'")?;
+        if name.contains(['/', ' ', '\n']) {
+            self.problem(
+                &node.place,
+                format!(
+                    "'process' is the name of a program as ps shows it, without folder and arguments, not '{name}'"
+                ),
+            );
+            return None;
+        }
+        Some(Check::Process(name))
+    }
+
+    fn regex(&mut self, node: &Node) -> Option<regex::Regex> {
+        let text = self.text(node, "'matches'")?;
+        // While loading, a template is not an expression yet.
+        let text = if self.values.is_none() && super::template::is_template(&text) {
+            String::new()
+        } else {
+            text
+        };
+        match regex::Regex::new(&text) {
+            Ok(regex) => Some(regex),
+            Err(error) => {
+                let error = error.to_string();
+                let last = error.lines().last().unwrap_or_default().trim().to_string();
+                self.problem(&node.place, format!("'matches' is not a regular expression: {last}"));
+                None
+            }
+        }
+    }
+}

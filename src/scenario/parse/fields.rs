@@ -1,0 +1,73 @@
+//! Members of an object: known, planned and unknown ones.
+
+use super::super::error::unknown;
+use super::super::node::{Entry, Node, Value};
+use super::super::vocabulary::Planned;
+use super::Parser;
+
+/// The members of an object whose keys are all known.
+pub(super) struct Fields<'n>(Vec<&'n Entry>);
+
+impl<'n> Fields<'n> {
+    pub fn get(&self, key: &str) -> Option<&'n Node> {
+        self.entry(key).map(|e| &e.value)
+    }
+
+    pub fn entry(&self, key: &str) -> Option<&'n Entry> {
+        self.0.iter().copied().find(|e| e.key == key)
+    }
+}
+
+/// ``not implemented yet: `drag`. What is: click, ...``
+pub(super) fn not_yet(name: &str, plural: &str, valid: &[&str]) -> String {
+    format!(
+        "not implemented yet: `{name}`. Implemented {plural}: {}",
+        valid.join(", ")
+    )
+}
+
+impl Parser<'_> {
+    /// Reads an object; unknown keys are problems and are left out.
+    pub(super) fn fields<'n>(
+        &mut self,
+        node: &'n Node,
+        what: &str,
+        valid: &[&str],
+        planned: &Planned,
+    ) -> Option<Fields<'n>> {
+        let Value::Map(entries) = &node.value else {
+            self.problem(
+                &node.place,
+                format!(
+                    "{what} must be an object with {}, not {}",
+                    valid.join(", "),
+                    node.kind()
+                ),
+            );
+            return None;
+        };
+        let mut known = Vec::new();
+        for entry in entries {
+            if valid.contains(&entry.key.as_str()) {
+                known.push(entry);
+            } else if planned.0.contains(&entry.key.as_str()) {
+                self.problem(&entry.place, not_yet(&entry.key, &format!("keys of {what}"), valid));
+            } else {
+                self.problem(
+                    &entry.place,
+                    unknown(&format!("key of {what}"), "keys", &entry.key, valid),
+                );
+            }
+        }
+        Some(Fields(known))
+    }
+
+    /// A member that must be there.
+    pub(super) fn required<'n>(&mut self, node: &Node, fields: &Fields<'n>, key: &str, what: &str) -> Option<&'n Node> {
+        let found = fields.get(key);
+        if found.is_none() {
+            self.problem(&node.place, format!("{what} needs '{key}'"));
+        }
+        found
+    }
+}

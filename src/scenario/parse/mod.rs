@@ -1,0 +1,209 @@
+//! The one parser: a tree with places becomes typed values, or all that is wrong with it.
+//!
+//! It reads a scenario twice: when it is loaded, texts stay as written and references are checked; when a run is
+//! planned, the same code reads it again with the inputs' values and every text is filled in.
+
+mod action;
+mod check;
+mod fields;
+mod scenario;
+mod step;
+
+pub(super) use scenario::{scenario, typed};
+
+use super::error::{Place, Problems, nearest};
+use super::model::{Input, Words};
+use super::node::{Node, Value};
+use super::template::{self, Values};
+use std::collections::BTreeMap;
+
+/// Reads the parts of one scenario.
+pub(super) struct Parser<'a> {
+    pub problems: &'a mut Problems,
+    pub inputs: BTreeMap<String, Input>,
+    /// The inputs' values when a run is planned; none when the scenario is loaded.
+    pub values: Option<&'a Values>,
+}
+
+impl Parser<'_> {
+    fn problem(&mut self, place: &Place, message: impl Into<String>) {
+        self.problems.add(place, message);
+    }
+
+    /// Text without a template.
+    fn literal<'n>(&mut self, node: &'n Node, what: &str) -> Option<&'n str> {
+        match &node.value {
+            Value::Str(s) if s.trim().is_empty() => {
+                self.problem(&node.place, format!("{what} is empty"));
+                None
+            }
+            Value::Str(s) if template::is_template(s) => {
+                self.problem(
+                    &node.place,
+                    format!("{what} cannot be a template; write the value itself"),
+                );
+                None
+            }
+            Value::Str(s) => Some(s),
+            _ => {
+                self.problem(&node.place, self::expected(what, "text", node));
+                None
+            }
+        }
+    }
+
+    /// Text in which inputs may be used, but no secret ones.
+    fn text(&mut self, node: &Node, what: &str) -> Option<String> {
+        match &node.value {
+            Value::Str(s) if s.trim().is_empty() => {
+                self.problem(&node.place, format!("{what} is empty"));
+                None
+            }
+            Value::Str(s) => self.fill_in(&node.place, s, what),
+            // A number is what YAML makes of an unquoted 42; as a text it is not guessed (is 007 7?).
+            _ => {
+                self.problem(&node.place, self::expected(what, "text", node));
+                None
+            }
+        }
+    }
+
+    /// `text` with the inputs' values, as far as they are known now.
+    fn fill_in(&mut self, place: &Place, text: &str, what: &str) -> Option<String> {
+        let secret = self.references(place, text)?;
+        if let Some(name) = secret.first() {
+            self.problem(
+                place,
+                format!(
+                    "the secret input '{name}' is used in {what}; a secret may only stand in the text of 'type' and in a \
+                     shell's environment"
+                ),
+            );
+            return None;
+        }
+        self.render(place, text, false)
+    }
+
+    /// Text that may hold secrets.
+    fn words(&mut self, node: &Node, what: &str) -> Option<Words> {
+        let text = match &node.value {
+            Value::Str(s) => s,
+            _ => {
+                self.problem(&node.place, self::expected(what, "text", node));
+                return None;
+            }
+        };
+        let secret = !self.references(&node.place, text)?.is_empty();
+        let text = self.render(&node.place, text, secret)?;
+        Some(if secret {
+            Words::Secret(text.into())
+        } else {
+            Words::Plain(text)
+        })
+    }
+
+    fn render(&mut self, place: &Place, text: &str, with_secrets: bool) -> Option<String> {
+        let Some(values) = self.values else {
+            return Some(text.to_string());
+        };
+        match template::render(text, values, with_secrets) {
+            Ok(text) => Some(text),
+            Err(message) => {
+                self.problem(place, message);
+                None
+            }
+        }
+    }
+
+    /// Checks the names in a template; returns the secret ones.
+    fn references(&mut self, place: &Place, text: &str) -> Option<Vec<String>> {
+        let names = match template::references(text) {
+            Ok(names) => names,
+            Err(message) => {
+                self.problem(place, message);
+                return None;
+            }
+        };
+        let mut secret = Vec::new();
+        let mut known = true;
+        for name in names {
+            match self.inputs.get(&name) {
+                Some(input) if input.secret => secret.push(name),
+                Some(_) => {}
+                None => {
+                    let message = self.undefined(&name);
+                    self.problem(place, message);
+                    known = false;
+                }
+            }
+        }
+        known.then_some(secret)
+    }
+
+    fn undefined(&self, name: &str) -> String {
+        let hint = match nearest(name, self.inputs.keys().map(String::as_str)) {
+            Some(near) => format!("; did you mean '{near}'?"),
+            None => ".".to_string(),
+        };
+        let list: Vec<&str> = self.inputs.keys().map(String::as_str).collect();
+        if list.is_empty() {
+            return format!("undefined variable '{name}'. The scenario has no inputs");
+        }
+        format!("undefined variable '{name}'{hint} Inputs: {}", list.join(", "))
+    }
+
+    fn boolean(&mut self, node: &Node, what: &str) -> Option<bool> {
+        match node.value {
+            Value::Bool(b) => Some(b),
+            _ => {
+                self.problem(&node.place, self::expected(what, "true or false", node));
+                None
+            }
+        }
+    }
+
+    fn integer(&mut self, node: &Node, what: &str, min: i64, max: i64) -> Option<i64> {
+        match node.value {
+            Value::Int(i) if (min..=max).contains(&i) => Some(i),
+            Value::Int(i) => {
+                self.problem(&node.place, format!("{what} is {i}; it must be from {min} to {max}"));
+                None
+            }
+            _ => {
+                self.problem(&node.place, self::expected(what, "an integer", node));
+                None
+            }
+        }
+    }
+
+    /// One of a few words.
+    fn choice<'c>(
+        &mut self,
+        node: &Node,
+        what: &str,
+        valid: &'c [&'c str],
+        planned: &super::vocabulary::Planned,
+    ) -> Option<&'c str> {
+        let text = self.literal(node, what)?;
+        if let Some(found) = valid.iter().find(|v| **v == text) {
+            return Some(found);
+        }
+        let message = if planned.0.contains(&text) {
+            fields::not_yet(text, &format!("values of {what}"), valid)
+        } else {
+            super::error::unknown(&format!("value of {what}"), "values", text, valid)
+        };
+        self.problem(&node.place, message);
+        None
+    }
+}
+
+/// `'timeout' must be text, not a list`
+fn expected(what: &str, wanted: &str, node: &Node) -> String {
+    let hint = match &node.value {
+        Value::Int(i) if wanted == "text" => format!("; write \"{i}\""),
+        Value::Bool(b) if wanted == "text" => format!("; write \"{b}\""),
+        _ => String::new(),
+    };
+    format!("{what} must be {wanted}, not {}{hint}", node.kind())
+}

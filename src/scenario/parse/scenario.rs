@@ -1,0 +1,225 @@
+//! The outermost object: name, inputs, sections.
+
+use super::super::error::{Place, unknown};
+use super::super::model::{Input, InputType, Platform, Scalar, Section, Step};
+use super::super::node::{Node, Value};
+use super::super::{template, vocabulary as v};
+use super::Parser;
+use std::collections::BTreeMap;
+
+/// What a scenario's outermost object says.
+pub(in crate::scenario) struct Parsed {
+    pub name: String,
+    pub description: Option<String>,
+    pub platforms: Vec<Platform>,
+    pub setup: Vec<Step>,
+    pub steps: Vec<Step>,
+    pub cleanup: Vec<Step>,
+}
+
+/// Reads the whole; what is wrong is recorded, and the rest is read on.
+pub(in crate::scenario) fn scenario(parser: &mut Parser<'_>, node: &Node) -> Option<Parsed> {
+    let fields = parser.fields(node, "a scenario", v::TOP, &v::PLANNED_TOP)?;
+    if let Some(inputs) = fields.get("inputs") {
+        parser.inputs = parser.read_inputs(inputs);
+    }
+    let name = parser
+        .required(node, &fields, "name", "a scenario")
+        .and_then(|n| parser.literal(n, "'name'"));
+    let description = fields
+        .get("description")
+        .and_then(|n| parser.literal(n, "'description'"));
+    let mut platforms = Vec::new();
+    if let Some(list) = fields.get("platforms") {
+        for item in parser.list(list, "'platforms'").unwrap_or_default() {
+            if parser
+                .choice(item, "'platforms'", &["linux"], &v::Planned(&["windows"]))
+                .is_some()
+            {
+                platforms.push(Platform::Linux);
+            }
+        }
+    }
+    let mut ids = BTreeMap::new();
+    let mut section = |section: Section, max: usize| match fields.get(section.as_str()) {
+        Some(list) => parser.steps(list, section, max, &mut ids),
+        None => Vec::new(),
+    };
+    let setup = section(Section::Setup, 100);
+    let steps = section(Section::Steps, 500);
+    let cleanup = section(Section::Cleanup, 100);
+    match fields.get("steps") {
+        None => parser.problem(&node.place, "a scenario needs 'steps'"),
+        Some(list) if matches!(&list.value, Value::Seq(items) if items.is_empty()) => {
+            parser.problem(
+                &list.place,
+                "'steps' is empty; a test that does nothing would always pass",
+            );
+        }
+        Some(_) => {}
+    }
+    Some(Parsed {
+        name: name?.to_string(),
+        description: description.map(String::from),
+        platforms,
+        setup,
+        steps,
+        cleanup,
+    })
+}
+
+impl Parser<'_> {
+    pub(super) fn list<'n>(&mut self, node: &'n Node, what: &str) -> Option<&'n [Node]> {
+        match &node.value {
+            Value::Seq(items) => Some(items),
+            _ => {
+                self.problem(&node.place, super::expected(what, "a list", node));
+                None
+            }
+        }
+    }
+
+    fn read_inputs(&mut self, node: &Node) -> BTreeMap<String, Input> {
+        let Value::Map(entries) = &node.value else {
+            self.problem(&node.place, super::expected("'inputs'", "an object", node));
+            return BTreeMap::new();
+        };
+        let mut inputs = BTreeMap::new();
+        for entry in entries {
+            if !is_input_name(&entry.key) {
+                self.problem(
+                    &entry.place,
+                    format!(
+                        "input name '{}' must begin with a lower-case letter and have only letters, digits and _: it \
+                         becomes the name of an environment variable",
+                        entry.key
+                    ),
+                );
+                continue;
+            }
+            let input = self.input(&entry.key, &entry.value);
+            // Also a faulty input is known by its name, or every use of it would be a second error.
+            inputs.insert(
+                entry.key.clone(),
+                input.unwrap_or(Input {
+                    kind: InputType::String,
+                    default: None,
+                    secret: false,
+                    description: None,
+                }),
+            );
+        }
+        inputs
+    }
+
+    fn input(&mut self, name: &str, node: &Node) -> Option<Input> {
+        let fields = self.fields(node, &format!("input '{name}'"), v::INPUT, &v::NONE)?;
+        let kind = match fields.get("type") {
+            Some(n) => match self.choice(n, "'type'", v::INPUT_TYPES, &v::NONE)? {
+                "integer" => InputType::Integer,
+                "number" => InputType::Number,
+                "boolean" => InputType::Boolean,
+                _ => InputType::String,
+            },
+            None => InputType::String,
+        };
+        let secret = match fields.get("secret") {
+            Some(n) => self.boolean(n, "'secret'")?,
+            None => false,
+        };
+        let description = fields.get("description").and_then(|n| self.literal(n, "'description'"));
+        let default = match fields.get("default") {
+            Some(n) if secret => {
+                self.problem(
+                    &n.place,
+                    format!("the secret input '{name}' has a default; a secret does not belong in a file"),
+                );
+                None
+            }
+            Some(n) => self.default(name, kind, n),
+            None => None,
+        };
+        if secret && kind != InputType::String {
+            self.problem(&node.place, format!("the secret input '{name}' must have type string"));
+        }
+        Some(Input {
+            kind,
+            default,
+            secret,
+            description: description.map(String::from),
+        })
+    }
+
+    fn default(&mut self, name: &str, kind: InputType, node: &Node) -> Option<Scalar> {
+        let what = format!("the default of '{name}'");
+        match (kind, &node.value) {
+            (InputType::String, Value::Str(s)) if template::is_template(s) => {
+                self.problem(&node.place, format!("{what} cannot be a template"));
+                None
+            }
+            (InputType::String, Value::Str(s)) => Some(Scalar::String(s.clone())),
+            (InputType::Integer, Value::Int(i)) => Some(Scalar::Integer(*i)),
+            (InputType::Number, Value::Int(i)) => Some(Scalar::Number(*i as f64)),
+            (InputType::Number, Value::Float(f)) => Some(Scalar::Number(*f)),
+            (InputType::Boolean, Value::Bool(b)) => Some(Scalar::Boolean(*b)),
+            _ => {
+                let wanted = match kind {
+                    InputType::String => "text",
+                    InputType::Integer => "an integer",
+                    InputType::Number => "a number",
+                    InputType::Boolean => "true or false",
+                };
+                self.problem(&node.place, super::expected(&what, wanted, node));
+                None
+            }
+        }
+    }
+
+    fn steps(&mut self, node: &Node, section: Section, max: usize, ids: &mut BTreeMap<String, Place>) -> Vec<Step> {
+        let Some(items) = self.list(node, &format!("'{}'", section.as_str())) else {
+            return Vec::new();
+        };
+        if items.len() > max {
+            self.problem(
+                &node.place,
+                format!(
+                    "'{}' has {} steps; at most {max} are allowed",
+                    section.as_str(),
+                    items.len()
+                ),
+            );
+            return Vec::new();
+        }
+        let steps = items.iter().enumerate();
+        steps
+            .filter_map(|(i, item)| self.step(item, section, i + 1, ids))
+            .collect()
+    }
+}
+
+/// Names that can be a variable of a template and of a shell, and none that a shell uses itself.
+fn is_input_name(name: &str) -> bool {
+    name.starts_with(|c: char| c.is_ascii_lowercase())
+        && name.len() <= 63
+        && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+}
+
+/// Reads a caller's text as a value of the input's type.
+pub(in crate::scenario) fn typed(kind: InputType, text: &str) -> Result<Scalar, String> {
+    match kind {
+        InputType::String => Ok(Scalar::String(text.to_string())),
+        InputType::Integer => text
+            .parse()
+            .map(Scalar::Integer)
+            .map_err(|_| format!("'{text}' is not an integer")),
+        InputType::Number => match text.parse::<f64>() {
+            Ok(n) if n.is_finite() => Ok(Scalar::Number(n)),
+            _ => Err(format!("'{text}' is not a number")),
+        },
+        InputType::Boolean => match text {
+            "true" => Ok(Scalar::Boolean(true)),
+            "false" => Ok(Scalar::Boolean(false)),
+            _ => Err(unknown("boolean", "values", text, &["true", "false"])),
+        },
+    }
+}

@@ -1,0 +1,271 @@
+//! One step: which action, which options, which id.
+
+use super::super::error::{Place, nearest, unknown};
+use super::super::model::{Action, Section, Step};
+use super::super::node::{Entry, Node, Value};
+use super::super::{text, vocabulary as v};
+use super::Parser;
+use super::fields::not_yet;
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+impl Parser<'_> {
+    /// Reads the step with number `ordinal` (from 1) of its section.
+    pub(super) fn step(
+        &mut self,
+        node: &Node,
+        section: Section,
+        ordinal: usize,
+        ids: &mut BTreeMap<String, Place>,
+    ) -> Option<Step> {
+        let Value::Map(entries) = &node.value else {
+            self.problem(
+                &node.place,
+                format!(
+                    "a step must be an object with one action, not {}. Valid actions: {}",
+                    node.kind(),
+                    v::action_names().join(", ")
+                ),
+            );
+            return None;
+        };
+        let (word, action_entry) = self.action_key(node, entries)?;
+        let option = |key: &str| entries.iter().find(|e| e.key == key).map(|e| &e.value);
+        let allowed = |key: &str| word.options.contains(&key);
+
+        let action = self.action(word.name, &action_entry.value);
+        let label = option("label").and_then(|n| self.text(n, "'label'"));
+        let timeout = match option("timeout").filter(|_| allowed("timeout")) {
+            Some(n) => self.duration(n, "'timeout'"),
+            None => Some(Duration::from_secs(word.seconds)),
+        };
+        let attempts = match option("attempts").filter(|_| allowed("attempts")) {
+            Some(n) => {
+                let attempts = self.integer(n, "'attempts'", 1, 20);
+                if attempts.is_some_and(|a| a > 1) && option("verify").is_none() && word.name != "shell" {
+                    self.problem(
+                        &n.place,
+                        format!(
+                            "'attempts' of {} needs 'verify': without it nothing says that another try is due",
+                            word.name
+                        ),
+                    );
+                }
+                attempts.and_then(|a| u32::try_from(a).ok())
+            }
+            None => Some(1),
+        };
+        let soft = match option("soft").filter(|_| allowed("soft")) {
+            Some(n) => {
+                if section != Section::Steps {
+                    self.problem(&n.place, format!("'soft' has no meaning in {}", section.as_str()));
+                }
+                self.boolean(n, "'soft'")
+            }
+            None => Some(false),
+        };
+        let verify = match option("verify").filter(|_| allowed("verify")) {
+            Some(n) => Some(self.check(n, "'verify'")?),
+            None => None,
+        };
+        let id = self.id(option("id"), section, ordinal, word.name, &action_entry.value, ids);
+        let action = action?;
+        Some(Step {
+            label: label.unwrap_or_else(|| describe(&action)),
+            id: id?,
+            section,
+            action,
+            verify,
+            timeout: timeout?,
+            attempts: attempts?,
+            soft: soft?,
+        })
+    }
+
+    /// Finds the one action; everything else must be an option that this action knows.
+    fn action_key<'n>(&mut self, node: &Node, entries: &'n [Entry]) -> Option<(&'static v::ActionWord, &'n Entry)> {
+        let names = v::action_names();
+        let all_options: Vec<&str> = v::ACTIONS[1].options.to_vec();
+        let mut found: Option<(&'static v::ActionWord, &Entry)> = None;
+        let mut refused = false;
+        let mut strangers = Vec::new();
+        for entry in entries {
+            let key = entry.key.as_str();
+            if let Some(word) = v::ACTIONS.iter().find(|a| a.name == key) {
+                match &found {
+                    None => found = Some((word, entry)),
+                    Some((first, _)) => {
+                        let message = format!(
+                            "two actions in one step, '{}' and '{key}'; a step has exactly one: make two steps",
+                            first.name
+                        );
+                        self.problem(&entry.place, message);
+                    }
+                }
+            } else if v::PLANNED_ACTIONS.0.contains(&key) {
+                self.problem(&entry.place, not_yet(key, "actions", &names));
+                refused = true;
+            } else if !all_options.contains(&key) {
+                strangers.push(entry);
+            }
+        }
+        let Some((word, entry)) = found else {
+            if refused {
+                return None;
+            }
+            // Without an action, the stranger nearest to one was meant to be it.
+            let meant = strangers
+                .iter()
+                .find(|e| nearest(&e.key, names.iter().copied()).is_some())
+                .or(strangers
+                    .iter()
+                    .find(|e| !v::PLANNED_OPTIONS.0.contains(&e.key.as_str())));
+            match meant {
+                Some(e) => self.problem(&e.place, unknown("action", "actions", &e.key, &names)),
+                None => self.problem(
+                    &node.place,
+                    format!("a step needs an action. Valid actions: {}", names.join(", ")),
+                ),
+            }
+            return None;
+        };
+        for entry in entries {
+            let key = entry.key.as_str();
+            if names.contains(&key) || v::PLANNED_ACTIONS.0.contains(&key) || word.options.contains(&key) {
+                continue;
+            }
+            let what = format!("option of {}", word.name);
+            let message = if v::PLANNED_OPTIONS.0.contains(&key) {
+                not_yet(key, &format!("options of {}", word.name), word.options)
+            } else if all_options.contains(&key) {
+                format!(
+                    "{} does not know the option '{key}'. Valid options: {}",
+                    word.name,
+                    word.options.join(", ")
+                )
+            } else if nearest(key, word.options.iter().copied()).is_none()
+                && let Some(action) = nearest(key, names.iter().copied())
+            {
+                format!(
+                    "unknown {what} '{key}'; if '{action}' is meant: that is an action, make a step of its own. Valid \
+                     options: {}",
+                    word.options.join(", ")
+                )
+            } else {
+                unknown(&what, "options", key, word.options)
+            };
+            self.problem(&entry.place, message);
+        }
+        Some((word, entry))
+    }
+
+    fn duration(&mut self, node: &Node, what: &str) -> Option<Duration> {
+        if let Value::Int(i) = node.value {
+            self.problem(&node.place, format!("{what} has no unit; write {i}s"));
+            return None;
+        }
+        let literal = self.literal(node, what)?;
+        match text::duration(literal) {
+            Ok(duration) => Some(duration),
+            Err(message) => {
+                self.problem(&node.place, format!("{what}: {message}"));
+                None
+            }
+        }
+    }
+
+    /// The given id, or one made of the place and the action as written: it does not depend on inputs' values.
+    fn id(
+        &mut self,
+        given: Option<&Node>,
+        section: Section,
+        ordinal: usize,
+        action: &str,
+        node: &Node,
+        ids: &mut BTreeMap<String, Place>,
+    ) -> Option<String> {
+        let id = match given {
+            Some(n) => {
+                let id = self.literal(n, "'id'")?;
+                let good = id.len() <= 63
+                    && id
+                        .chars()
+                        .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-')
+                    && !id.starts_with('-')
+                    && !id.ends_with('-');
+                if !good {
+                    self.problem(
+                        &n.place,
+                        format!("id '{id}' must have at most 63 lower-case letters, digits and inner dashes"),
+                    );
+                    return None;
+                }
+                if let Some(first) = ids.get(id) {
+                    let first = match first {
+                        Place::Line(line, _) => format!("in line {line}"),
+                        Place::Path(path) => format!("at {path}"),
+                        Place::Whole => "before".into(),
+                    };
+                    self.problem(
+                        &n.place,
+                        format!("id '{id}' is taken {first}; ids are unique in a scenario"),
+                    );
+                    return None;
+                }
+                id.to_string()
+            }
+            None => {
+                let slug = text::slug(main_text(node));
+                let joint = if slug.is_empty() { "" } else { "-" };
+                let action = action.replace('_', "-");
+                let derived = format!("{}{ordinal:02}-{action}{joint}{slug}", section.letter());
+                let mut id = derived.clone();
+                let mut n = 2;
+                while ids.contains_key(&id) {
+                    id = format!("{derived}-{n}");
+                    n += 1;
+                }
+                id
+            }
+        };
+        ids.insert(id.clone(), given.map_or(&node.place, |n| &n.place).clone());
+        Some(id)
+    }
+}
+
+/// The text by which a person would name the action.
+fn main_text(node: &Node) -> &str {
+    match &node.value {
+        Value::Str(s) => s,
+        Value::Seq(items) => items.first().map_or("", main_text),
+        Value::Map(entries) => {
+            const TELLING: [&str; 11] = [
+                "target", "text", "command", "see", "shell", "process", "keys", "describe", "not", "any", "all",
+            ];
+            TELLING
+                .iter()
+                .find_map(|key| entries.iter().find(|e| e.key == *key))
+                .map_or("", |e| main_text(&e.value))
+        }
+        _ => "",
+    }
+}
+
+/// The label of a step that has none.
+fn describe(action: &Action) -> String {
+    let text = match action {
+        Action::Launch(launch) => launch.argv.join(" "),
+        Action::Click(click) => click.target.to_string(),
+        Action::Type(t) => t.to_string(),
+        Action::Key(key) => key.chords.join(" "),
+        Action::WaitFor(check) | Action::Expect(check) => check.to_string(),
+        Action::Shell(shell) => shell.script.clone(),
+        Action::Screenshot(text) | Action::Note(text) => text.clone(),
+    };
+    let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let mut label = format!("{} {line}", action.name().replace('_', " "));
+    if label.chars().count() > 120 {
+        label = label.chars().take(119).collect::<String>() + "…";
+    }
+    label
+}

@@ -1,0 +1,114 @@
+//! A scenario with values for its inputs: what a run carries out.
+
+use super::error::{Errors, Place, Problems, unknown};
+use super::model::Step;
+use super::parse;
+use super::template::Values;
+use super::{Scenario, model::Scalar};
+use secrecy::SecretString;
+use std::collections::BTreeMap;
+
+/// A scenario that can be run: every text is filled in.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// Title for people.
+    pub name: String,
+    /// What it shows.
+    pub description: Option<String>,
+    /// Digest of the scenario that it was made from.
+    pub digest: String,
+    /// Values of the inputs that are not secret.
+    pub variables: BTreeMap<String, Scalar>,
+    /// Values that may be shown nowhere.
+    pub secrets: Vec<SecretString>,
+    /// Steps before the test.
+    pub setup: Vec<Step>,
+    /// The test.
+    pub steps: Vec<Step>,
+    /// Steps that always run at the end.
+    pub cleanup: Vec<Step>,
+}
+
+impl Plan {
+    /// All steps in the order in which they run.
+    pub fn all_steps(&self) -> impl Iterator<Item = &Step> {
+        self.setup.iter().chain(&self.steps).chain(&self.cleanup)
+    }
+}
+
+impl Scenario {
+    /// Fills in the inputs' values.
+    ///
+    /// # Errors
+    /// An input without value, a value of the wrong type, a name that is no input, a secret given as a plain
+    /// variable or the other way round, and everything that shows only now (a chord made by a template, ...).
+    pub fn plan(
+        &self,
+        variables: &BTreeMap<String, String>,
+        secrets: &BTreeMap<String, SecretString>,
+    ) -> Result<Plan, Errors> {
+        let mut problems = Problems::new(&self.origin);
+        let mut wrong = |message: String| problems.add(&Place::Whole, message);
+        let names: Vec<&str> = self.inputs.keys().map(String::as_str).collect();
+        let mut values = Values::default();
+
+        for name in variables.keys().filter(|name| !self.inputs.contains_key(*name)) {
+            wrong(unknown("variable", "variables", name, &names));
+        }
+        for name in secrets.keys() {
+            match self.inputs.get(name) {
+                None => wrong(unknown("secret variable", "variables", name, &names)),
+                Some(input) if !input.secret => {
+                    wrong(format!("input '{name}' is not secret; give it as a plain variable"));
+                }
+                Some(_) => {}
+            }
+        }
+        for (name, input) in &self.inputs {
+            if input.secret {
+                match (secrets.get(name), variables.contains_key(name)) {
+                    (_, true) => wrong(format!("input '{name}' is secret; give it as a secret variable")),
+                    (Some(value), _) => {
+                        values.secret.insert(name.clone(), value.clone());
+                    }
+                    (None, _) => wrong(format!("the secret input '{name}' has no value")),
+                }
+                continue;
+            }
+            match (variables.get(name), &input.default) {
+                (Some(text), _) => match parse::typed(input.kind, text) {
+                    Ok(value) => {
+                        values.plain.insert(name.clone(), value);
+                    }
+                    Err(message) => wrong(format!("input '{name}': {message}")),
+                },
+                (None, Some(default)) => {
+                    values.plain.insert(name.clone(), default.clone());
+                }
+                (None, None) => wrong(format!("input '{name}' has no value and no default")),
+            }
+        }
+        if !problems.is_empty() {
+            return Err(problems.into_errors());
+        }
+
+        let mut parser = parse::Parser {
+            problems: &mut problems,
+            inputs: BTreeMap::new(),
+            values: Some(&values),
+        };
+        match parse::scenario(&mut parser, &self.tree) {
+            Some(parsed) if problems.is_empty() => Ok(Plan {
+                name: parsed.name,
+                description: parsed.description,
+                digest: self.digest(),
+                secrets: values.secret.into_values().collect(),
+                variables: values.plain,
+                setup: parsed.setup,
+                steps: parsed.steps,
+                cleanup: parsed.cleanup,
+            }),
+            _ => Err(problems.into_errors()),
+        }
+    }
+}

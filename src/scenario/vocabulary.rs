@@ -1,0 +1,196 @@
+//! The words of the language: what there is, and what is planned and refused by name until then.
+
+/// An action and the step options that it knows.
+pub(super) struct ActionWord {
+    pub name: &'static str,
+    pub options: &'static [&'static str],
+    /// Seconds that a step has where it gives no `timeout`.
+    pub seconds: u64,
+}
+
+const ACTING: &[&str] = &["id", "label", "verify", "timeout", "attempts", "soft"];
+const LAUNCHING: &[&str] = &["id", "label", "verify", "timeout", "soft"];
+const CHECKING: &[&str] = &["id", "label", "timeout", "soft"];
+const TELLING: &[&str] = &["id", "label"];
+
+pub(super) const ACTIONS: &[ActionWord] = &[
+    ActionWord {
+        name: "launch",
+        options: LAUNCHING,
+        seconds: 60,
+    },
+    ActionWord {
+        name: "click",
+        options: ACTING,
+        seconds: 30,
+    },
+    ActionWord {
+        name: "type",
+        options: ACTING,
+        seconds: 60,
+    },
+    ActionWord {
+        name: "key",
+        options: ACTING,
+        seconds: 30,
+    },
+    ActionWord {
+        name: "wait_for",
+        options: CHECKING,
+        seconds: 60,
+    },
+    ActionWord {
+        name: "expect",
+        options: CHECKING,
+        seconds: 20,
+    },
+    ActionWord {
+        name: "shell",
+        options: ACTING,
+        seconds: 60,
+    },
+    ActionWord {
+        name: "screenshot",
+        options: TELLING,
+        seconds: 30,
+    },
+    ActionWord {
+        name: "note",
+        options: TELLING,
+        seconds: 30,
+    },
+];
+
+pub(super) fn action_names() -> Vec<&'static str> {
+    ACTIONS.iter().map(|a| a.name).collect()
+}
+
+/// Words of the language that this version does not carry out.
+pub(super) struct Planned(pub &'static [&'static str]);
+
+pub(super) const PLANNED_ACTIONS: Planned = Planned(&[
+    "hover",
+    "drag",
+    "scroll",
+    "wait_gone",
+    "never",
+    "stage",
+    "install",
+    "uninstall",
+    "snapshot",
+    "rollback",
+    "reboot",
+    "power",
+    "use",
+    "if",
+    "repeat",
+]);
+pub(super) const PLANNED_OPTIONS: Planned = Planned(&[
+    "verify_not",
+    "on_failure",
+    "motion",
+    "dwell",
+    "settle",
+    "mask",
+    "when",
+    "with",
+]);
+pub(super) const NONE: Planned = Planned(&[]);
+
+pub(super) const TOP: &[&str] = &[
+    "name",
+    "description",
+    "platforms",
+    "inputs",
+    "setup",
+    "steps",
+    "cleanup",
+];
+pub(super) const PLANNED_TOP: Planned = Planned(&["imports", "routines", "variables", "phases", "budget", "outputs"]);
+
+pub(super) const INPUT: &[&str] = &["type", "default", "secret", "description"];
+pub(super) const INPUT_TYPES: &[&str] = &["string", "integer", "number", "boolean"];
+
+pub(super) const LAUNCH: &[&str] = &["command", "window", "display"];
+pub(super) const DISPLAYS: &[&str] = &["session"];
+pub(super) const PLANNED_DISPLAYS: Planned =
+    Planned(&["x11", "xwayland", "wayland", "wayland-fake", "wayland-nodisp", "none"]);
+
+pub(super) const CLICK: &[&str] = &["target", "button", "count"];
+pub(super) const PLANNED_CLICK: Planned = Planned(&["modifiers", "to"]);
+pub(super) const BUTTONS: &[&str] = &["left", "middle", "right"];
+
+pub(super) const TYPE: &[&str] = &["text", "into", "clear", "then"];
+pub(super) const PLANNED_TYPE: Planned = Planned(&["canary"]);
+
+pub(super) const KEY: &[&str] = &["keys", "times"];
+pub(super) const PLANNED_KEY: Planned = Planned(&["hold"]);
+
+pub(super) const SHELL: &[&str] = &["command", "exit", "as", "env"];
+pub(super) const PLANNED_SHELL: Planned = Planned(&["capture"]);
+
+pub(super) const TARGET: &[&str] = &[
+    "text", "describe", "exact", "nth", "near", "left_of", "right_of", "above", "below",
+];
+pub(super) const PLANNED_TARGET: Planned = Planned(&["node", "role", "name", "state", "reference", "at", "in"]);
+
+/// A condition and the options that it knows.
+pub(super) const CHECKS: &[(&str, &[&str])] = &[
+    ("see", &[]),
+    (
+        "text",
+        &["exact", "nth", "near", "left_of", "right_of", "above", "below"],
+    ),
+    ("shell", &["exit", "contains", "equals", "matches", "as", "env"]),
+    ("process", &[]),
+    ("not", &[]),
+    ("any", &[]),
+    ("all", &[]),
+];
+pub(super) const PLANNED_CHECKS: Planned =
+    Planned(&["reference", "window", "file", "clipboard", "node", "port", "log"]);
+
+pub(super) fn check_names() -> Vec<&'static str> {
+    CHECKS.iter().map(|(name, _)| *name).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use kube::CustomResourceExt;
+
+    /// One vocabulary: what the loader reads is what the API server stores.
+    #[test]
+    fn the_schema_has_the_words_of_the_loader() {
+        let crd = serde_json::to_value(crate::api::Scenario::crd()).unwrap();
+        let spec = &crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"];
+        let keys = |v: &serde_json::Value| -> Vec<String> { v.as_object().unwrap().keys().cloned().collect() };
+        let sorted = |words: Vec<&str>| {
+            let mut words: Vec<String> = words.into_iter().map(String::from).collect();
+            words.sort();
+            words.dedup();
+            words
+        };
+        let mut top = keys(&spec["properties"]);
+        top.sort();
+        assert_eq!(top, sorted(TOP.to_vec()));
+        for section in ["setup", "steps", "cleanup"] {
+            let step = &spec["properties"][section]["items"];
+            let mut found = keys(&step["properties"]);
+            found.sort();
+            let options = ACTIONS.iter().flat_map(|a| a.options.iter().copied());
+            assert_eq!(found, sorted(action_names().into_iter().chain(options).collect()));
+            let mut one_of: Vec<String> = step["oneOf"]
+                .as_array()
+                .expect("a step has a oneOf")
+                .iter()
+                .map(|v| v["required"][0].as_str().unwrap().to_string())
+                .collect();
+            one_of.sort();
+            assert_eq!(one_of, sorted(action_names()));
+        }
+        let mut input = keys(&spec["properties"]["inputs"]["additionalProperties"]["properties"]);
+        input.sort();
+        assert_eq!(input, sorted(INPUT.to_vec()));
+    }
+}

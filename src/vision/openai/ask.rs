@@ -1,0 +1,235 @@
+//! Sending a picture and a prompt, with failover.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use reqwest::StatusCode;
+use reqwest::header::RETRY_AFTER;
+use secrecy::{ExposeSecret, SecretString};
+use serde::Deserialize;
+use url::Url;
+
+use super::super::Error;
+
+/// How often each address is asked, and the pause between the rounds.
+const ROUNDS: u32 = 2;
+const PAUSE: Duration = Duration::from_millis(500);
+/// The longest wait a server's Retry-After can impose.
+const LONGEST_WAIT: Duration = Duration::from_secs(30);
+/// Answers are a few hundred bytes; thinking models need room before they answer.
+const MAX_TOKENS: u32 = 4096;
+const MAX_BODY: usize = 1 << 20;
+
+pub(super) struct Client {
+    http: reqwest::Client,
+    endpoints: Vec<Url>,
+    api_key: Option<SecretString>,
+    /// The address that answered last is asked first.
+    preferred: AtomicUsize,
+}
+
+/// What happened at one address.
+struct Failure {
+    text: String,
+    /// False for what another try will not change (a wrong key, an unknown model).
+    again: bool,
+    wait: Option<Duration>,
+}
+
+impl Failure {
+    fn new(text: impl Into<String>, again: bool) -> Failure {
+        Failure {
+            text: text.into(),
+            again,
+            wait: None,
+        }
+    }
+}
+
+#[derive(Deserialize)]
+struct Completion {
+    choices: Vec<Choice>,
+}
+
+#[derive(Deserialize)]
+struct Choice {
+    message: Message,
+    finish_reason: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Message {
+    content: Option<String>,
+}
+
+impl Client {
+    pub(super) fn new(bases: Vec<Url>, api_key: Option<SecretString>, timeout: Duration) -> Result<Client, Error> {
+        if bases.is_empty() {
+            return Err(Error::Config("no base URL for the VLM".into()));
+        }
+        let endpoint = |base: Url| {
+            if !matches!(base.scheme(), "http" | "https") || base.host().is_none() {
+                return Err(Error::Config(format!("{} is no http or https URL", shown(&base))));
+            }
+            let mut endpoint = base;
+            let path = format!("{}/chat/completions", endpoint.path().trim_end_matches('/'));
+            endpoint.set_path(&path);
+            Ok(endpoint)
+        };
+        let endpoints = bases.into_iter().map(endpoint).collect::<Result<_, _>>()?;
+        // Another part of the process may have installed it already.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        // Redirects are not followed: they would carry the picture elsewhere.
+        let http = reqwest::Client::builder()
+            .timeout(timeout)
+            .connect_timeout(timeout.min(Duration::from_secs(10)))
+            .redirect(reqwest::redirect::Policy::none())
+            .build()
+            .map_err(|e| Error::Config(e.without_url().to_string()))?;
+        Ok(Client {
+            http,
+            endpoints,
+            api_key,
+            preferred: AtomicUsize::new(0),
+        })
+    }
+
+    /// The model's text. Each address is asked at most [`ROUNDS`] times.
+    pub(super) async fn complete(&self, model: &str, png: &[u8], prompt: &str) -> Result<String, Error> {
+        let picture = format!("data:image/png;base64,{}", STANDARD.encode(png));
+        let body = serde_json::json!({
+            "model": model,
+            "temperature": 0,
+            "max_tokens": MAX_TOKENS,
+            "stream": false,
+            "messages": [{"role": "user", "content": [
+                {"type": "image_url", "image_url": {"url": picture}},
+                {"type": "text", "text": prompt},
+            ]}],
+        });
+        let body = body.to_string();
+        let count = self.endpoints.len();
+        let first = self.preferred.load(Ordering::Relaxed);
+        let mut order: Vec<usize> = (0..count).map(|i| (first + i) % count).collect();
+        let mut attempts = Vec::new();
+        let mut wait = PAUSE;
+        for round in 0..ROUNDS {
+            if round > 0 && !order.is_empty() {
+                tokio::time::sleep(wait).await;
+            }
+            let (mut again, mut shortest) = (Vec::new(), None::<Duration>);
+            for i in order {
+                match self.once(&self.endpoints[i], body.clone()).await {
+                    Ok(text) => {
+                        self.preferred.store(i, Ordering::Relaxed);
+                        return Ok(text);
+                    }
+                    Err(failure) => {
+                        let attempt = format!("{}: {}", shown(&self.endpoints[i]), failure.text);
+                        tracing::debug!(model, attempt, "VLM request failed");
+                        attempts.push(attempt);
+                        if failure.again {
+                            again.push(i);
+                            let asked = failure.wait.unwrap_or(PAUSE).min(LONGEST_WAIT);
+                            shortest = Some(shortest.map_or(asked, |s| s.min(asked)));
+                        }
+                    }
+                }
+            }
+            (order, wait) = (again, shortest.unwrap_or(PAUSE));
+        }
+        Err(Error::Unreachable {
+            model: model.into(),
+            attempts,
+        })
+    }
+
+    async fn once(&self, endpoint: &Url, body: String) -> Result<String, Failure> {
+        let mut request = self
+            .http
+            .post(endpoint.clone())
+            .header("content-type", "application/json")
+            .body(body);
+        if let Some(key) = &self.api_key {
+            request = request.bearer_auth(key.expose_secret());
+        }
+        let failed = |e: reqwest::Error| {
+            let text = if e.is_timeout() {
+                "no answer in time".into()
+            } else {
+                chain(&e.without_url())
+            };
+            Failure::new(text, true)
+        };
+        let mut response = request.send().await.map_err(failed)?;
+        let status = response.status();
+        let wait = response
+            .headers()
+            .get(RETRY_AFTER)
+            .and_then(|v| v.to_str().ok()?.trim().parse().ok());
+        let mut bytes = Vec::new();
+        while let Some(chunk) = response.chunk().await.map_err(failed)? {
+            if bytes.len() + chunk.len() > MAX_BODY {
+                return Err(Failure::new("its answer is longer than 1 MiB", false));
+            }
+            bytes.extend_from_slice(&chunk);
+        }
+        if !status.is_success() {
+            let again = status.is_server_error()
+                || matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::REQUEST_TIMEOUT);
+            let said: String = String::from_utf8_lossy(&bytes).chars().take(200).collect();
+            // A server may repeat the key it refuses.
+            let said = match &self.api_key {
+                Some(key) if !key.expose_secret().is_empty() => said.replace(key.expose_secret(), "***"),
+                _ => said,
+            };
+            let wait = wait.map(Duration::from_secs);
+            return Err(Failure {
+                text: format!("HTTP {status} {said}").trim().to_string(),
+                again,
+                wait,
+            });
+        }
+        let completion: Completion =
+            serde_json::from_slice(&bytes).map_err(|e| Failure::new(format!("not a completion: {e}"), true))?;
+        let choice = completion
+            .choices
+            .into_iter()
+            .next()
+            .ok_or_else(|| Failure::new("no choices", true))?;
+        if choice.finish_reason.as_deref() == Some("length") {
+            return Err(Failure::new(
+                format!("the answer was cut off at {MAX_TOKENS} tokens"),
+                false,
+            ));
+        }
+        choice
+            .message
+            .content
+            .ok_or_else(|| Failure::new("an answer without content", true))
+    }
+}
+
+/// An address without user, password or query.
+fn shown(url: &Url) -> String {
+    let port = url.port().map(|p| format!(":{p}")).unwrap_or_default();
+    format!(
+        "{}://{}{port}{}",
+        url.scheme(),
+        url.host_str().unwrap_or(""),
+        url.path()
+    )
+}
+
+/// An error with its causes.
+fn chain(e: &dyn std::error::Error) -> String {
+    let mut text = e.to_string();
+    let mut cause = e.source();
+    while let Some(c) = cause {
+        text.push_str(&format!(": {c}"));
+        cause = c.source();
+    }
+    text
+}

@@ -1,0 +1,311 @@
+//! The VLM backend against a server that speaks the chat completions API. The server has no canned coordinates: it
+//! decodes the picture it is sent and finds the coloured box in it, or fails in the ways real servers do.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use axum::Router;
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
+use axum::routing::post;
+use base64::Engine;
+use image::{Rgba, RgbaImage};
+use mosdat::desktop::{Frame, Point};
+use mosdat::vision::{
+    Cascade, Coordinates, Error, Located, OpenAi, OpenAiConfig, Target, Verdict, Vision, parse_target,
+};
+use secrecy::SecretString;
+use serde_json::{Value, json};
+use url::Url;
+
+use crate::reading::{ocr, screen};
+
+/// How the server behaves towards one request.
+#[derive(Clone)]
+enum Behaviour {
+    /// Answers from the picture, in these coordinates.
+    Honest(Coordinates),
+    /// Answers this text.
+    Says(&'static str),
+    Status(u16, Option<&'static str>),
+    Hangs,
+}
+
+#[derive(Clone)]
+struct Model {
+    script: Arc<Mutex<VecDeque<Behaviour>>>,
+    last: Behaviour,
+    seen: Arc<Mutex<Vec<(HeaderMap, Value)>>>,
+    url: Url,
+}
+
+impl Model {
+    /// A server that goes through the script and then stays with its last entry.
+    async fn start(script: Vec<Behaviour>) -> Model {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = Url::parse(&format!("http://{}/v1/", listener.local_addr().unwrap())).unwrap();
+        let last = script.last().unwrap().clone();
+        let model = Model {
+            script: Arc::new(Mutex::new(script.into())),
+            last,
+            seen: Default::default(),
+            url,
+        };
+        let app = Router::new()
+            .route("/v1/chat/completions", post(answer))
+            .layer(axum::extract::DefaultBodyLimit::disable())
+            .with_state(model.clone());
+        tokio::spawn(async move { axum::serve(listener, app).await });
+        model
+    }
+
+    fn requests(&self) -> usize {
+        self.seen.lock().unwrap().len()
+    }
+}
+
+async fn answer(State(model): State<Model>, headers: HeaderMap, body: String) -> Response {
+    let body: Value = serde_json::from_str(&body).unwrap();
+    model.seen.lock().unwrap().push((headers, body.clone()));
+    let behaviour = model.script.lock().unwrap().pop_front().unwrap_or(model.last.clone());
+    let text = match behaviour {
+        Behaviour::Honest(coordinates) => look(&body, coordinates),
+        Behaviour::Says(text) => text.to_string(),
+        Behaviour::Status(code, retry) => {
+            let headers: Vec<_> = retry.map(|r| ("retry-after", r)).into_iter().collect();
+            let headers: HeaderMap = headers
+                .into_iter()
+                .map(|(n, v)| (n.parse().unwrap(), v.parse().unwrap()))
+                .collect();
+            return (StatusCode::from_u16(code).unwrap(), headers, "sorry, key tops3cret").into_response();
+        }
+        Behaviour::Hangs => {
+            tokio::time::sleep(Duration::from_secs(60)).await;
+            String::new()
+        }
+    };
+    let body = json!({"choices": [{"message": {"role": "assistant", "content": text}, "finish_reason": "stop"}]});
+    ([("content-type", "application/json")], body.to_string()).into_response()
+}
+
+/// Finds the box of the colour that the prompt names in the picture that was sent.
+fn look(body: &Value, coordinates: Coordinates) -> String {
+    let content = &body["messages"][0]["content"];
+    let url = content[0]["image_url"]["url"].as_str().unwrap();
+    let png = base64::engine::general_purpose::STANDARD.decode(url.strip_prefix("data:image/png;base64,").unwrap());
+    let image = image::load_from_memory(&png.unwrap()).unwrap().to_rgba8();
+    let prompt = content[1]["text"].as_str().unwrap();
+    let wanted = if prompt.contains("red") { RED } else { BLUE };
+    let places: Vec<(u32, u32)> = image
+        .enumerate_pixels()
+        .filter(|(.., p)| **p == wanted)
+        .map(|(x, y, _)| (x, y))
+        .collect();
+    let visible = !places.is_empty();
+    if prompt.contains("cannot_tell") {
+        return json!({"answer": visible.to_string(), "reason": "looked at the pixels"}).to_string();
+    }
+    if !visible {
+        return json!({"found": false, "reason": "no such box"}).to_string();
+    }
+    let middle = |v: Vec<u32>| (f64::from(*v.iter().min().unwrap()) + f64::from(*v.iter().max().unwrap())) / 2.0;
+    let (x, y) = (
+        middle(places.iter().map(|p| p.0).collect()),
+        middle(places.iter().map(|p| p.1).collect()),
+    );
+    let (w, h) = (f64::from(image.width()), f64::from(image.height()));
+    let (x, y) = match coordinates {
+        Coordinates::Pixels => (x, y),
+        Coordinates::Fraction => (x / w, y / h),
+        Coordinates::Normalised1000 => ((x / w * 1000.0).round(), (y / h * 1000.0).round()),
+    };
+    format!(
+        "<think>let me see</think>```json\n{}\n```",
+        json!({"found": true, "x": x, "y": y})
+    )
+}
+
+const RED: Rgba<u8> = Rgba([200, 10, 10, 255]);
+const BLUE: Rgba<u8> = Rgba([10, 10, 200, 255]);
+
+/// A screen with a red box from (300, 200) to (399, 249).
+fn drawn() -> Frame {
+    let inside = |x, y| (300..400).contains(&x) && (200..250).contains(&y);
+    Frame::from_image(RgbaImage::from_fn(1100, 700, |x, y| {
+        if inside(x, y) { RED } else { Rgba([240, 240, 240, 255]) }
+    }))
+}
+
+fn vision(urls: &[&Model], coordinates: Coordinates) -> OpenAi {
+    let config = OpenAiConfig {
+        base_urls: urls.iter().map(|m| m.url.clone()).collect(),
+        locate_model: "pointer".into(),
+        judge_model: "judge".into(),
+        coordinates,
+        api_key: Some(SecretString::from("tops3cret")),
+        timeout: Duration::from_secs(1),
+    };
+    OpenAi::new(config).unwrap()
+}
+
+fn red() -> Target {
+    parse_target("the red box")
+}
+
+#[tokio::test]
+async fn places_and_verdicts_come_from_the_picture() {
+    for coordinates in [Coordinates::Normalised1000, Coordinates::Fraction, Coordinates::Pixels] {
+        let model = Model::start(vec![Behaviour::Honest(coordinates)]).await;
+        let vlm = vision(&[&model], coordinates);
+        let Located::Found(hit) = vlm.locate(&drawn(), &red()).await.unwrap() else {
+            panic!()
+        };
+        assert!(
+            hit.point.x.abs_diff(349) <= 1 && hit.point.y.abs_diff(224) <= 1,
+            "{coordinates:?}: {hit:?}"
+        );
+        assert_eq!(hit.rung, "vlm");
+        let missing = vlm.locate(&drawn(), &parse_target("the blue box")).await.unwrap();
+        assert!(matches!(missing, Located::NotFound { reason } if reason == "no such box"));
+        assert_eq!(
+            vlm.judge(&drawn(), "a red box is visible").await.unwrap().verdict,
+            Verdict::True
+        );
+        assert_eq!(
+            vlm.judge(&drawn(), "a blue box is visible").await.unwrap().verdict,
+            Verdict::False
+        );
+        let (headers, body) = model.seen.lock().unwrap()[0].clone();
+        assert_eq!(headers["authorization"], "Bearer tops3cret");
+        assert_eq!(
+            (body["model"].as_str(), body["temperature"].as_i64()),
+            (Some("pointer"), Some(0))
+        );
+    }
+}
+
+#[tokio::test]
+async fn failover_goes_on_and_stays_with_what_answers() {
+    let down = Model::start(vec![Behaviour::Status(503, None)]).await;
+    let hangs = Model::start(vec![Behaviour::Hangs]).await;
+    let good = Model::start(vec![Behaviour::Honest(Coordinates::Pixels)]).await;
+    let vlm = vision(&[&down, &hangs, &good], Coordinates::Pixels);
+    assert!(matches!(vlm.locate(&drawn(), &red()).await.unwrap(), Located::Found(_)));
+    assert!(matches!(vlm.locate(&drawn(), &red()).await.unwrap(), Located::Found(_)));
+    assert_eq!((down.requests(), hangs.requests(), good.requests()), (1, 1, 2));
+}
+
+#[tokio::test]
+async fn limits_are_respected_and_outages_are_errors_without_the_key() {
+    let busy = Model::start(vec![
+        Behaviour::Status(429, Some("1")),
+        Behaviour::Honest(Coordinates::Pixels),
+    ])
+    .await;
+    let start = Instant::now();
+    let vlm = vision(&[&busy], Coordinates::Pixels);
+    assert!(matches!(vlm.locate(&drawn(), &red()).await.unwrap(), Located::Found(_)));
+    assert!(start.elapsed() >= Duration::from_secs(1), "Retry-After is waited for");
+    assert_eq!(busy.requests(), 2);
+
+    let refused = Model::start(vec![Behaviour::Status(401, None)]).await;
+    let error = vision(&[&refused], Coordinates::Pixels)
+        .locate(&drawn(), &red())
+        .await
+        .unwrap_err();
+    assert_eq!(refused.requests(), 1, "a wrong key is not tried again");
+    assert!(
+        error.to_string().contains("401") && !error.to_string().contains("tops3cret"),
+        "{error}"
+    );
+
+    let down = Model::start(vec![Behaviour::Status(500, None)]).await;
+    let error = vision(&[&down], Coordinates::Pixels)
+        .judge(&drawn(), "red?")
+        .await
+        .unwrap_err();
+    assert!(
+        matches!(error, Error::Unreachable { .. }) && down.requests() == 2,
+        "{error}"
+    );
+
+    let hangs = Model::start(vec![Behaviour::Hangs]).await;
+    let start = Instant::now();
+    let error = vision(&[&hangs], Coordinates::Pixels)
+        .judge(&drawn(), "red?")
+        .await
+        .unwrap_err();
+    assert!(
+        error.to_string().contains("no answer in time") && start.elapsed() < Duration::from_secs(6),
+        "{error}"
+    );
+}
+
+#[tokio::test]
+async fn unusable_answers_are_asked_again_once_and_never_guessed() {
+    let vague = Model::start(vec![Behaviour::Says("Yes, it is. Now what?")]).await;
+    let error = vision(&[&vague], Coordinates::Pixels)
+        .judge(&drawn(), "red?")
+        .await
+        .unwrap_err();
+    assert!(
+        matches!(error, Error::Answer { .. }) && vague.requests() == 2,
+        "{error}"
+    );
+    let better = Model::start(vec![
+        Behaviour::Says("hm"),
+        Behaviour::Says("{\"answer\":\"cannot_tell\",\"reason\":\"dark\"}"),
+    ])
+    .await;
+    let got = vision(&[&better], Coordinates::Pixels)
+        .judge(&drawn(), "red?")
+        .await
+        .unwrap();
+    assert_eq!((got.verdict, got.reason.as_str()), (Verdict::CannotTell, "dark"));
+    // A pixel position from a model that was declared to use 0 to 1000.
+    let outside = Model::start(vec![Behaviour::Says("{\"found\":true,\"x\":1050,\"y\":10}")]).await;
+    let error = vision(&[&outside], Coordinates::Normalised1000)
+        .locate(&drawn(), &red())
+        .await
+        .unwrap_err();
+    assert!(error.to_string().contains("outside 0 to 1000"), "{error}");
+}
+
+#[tokio::test]
+async fn the_cascade_asks_the_model_only_for_what_ocr_cannot_decide() {
+    let model = Model::start(vec![
+        Behaviour::Says("{\"answer\":\"true\",\"reason\":\"it is grey\"}"),
+        Behaviour::Says("{\"found\":true,\"x\":66,\"y\":217}"),
+        Behaviour::Status(500, None),
+    ])
+    .await;
+    let cascade = Cascade(vec![Arc::new(ocr()), Arc::new(vision(&[&model], Coordinates::Pixels))]);
+    let frame = screen("form-and-terminal");
+    let Located::Found(hit) = cascade
+        .locate(&frame, &parse_target("the 'Apply' button"))
+        .await
+        .unwrap()
+    else {
+        panic!()
+    };
+    assert_eq!((hit.rung, model.requests()), ("ocr", 0));
+    assert_eq!(
+        cascade.judge(&frame, "'Settings saved' is shown").await.unwrap().rung,
+        "ocr"
+    );
+    let grey = cascade
+        .judge(&frame, "the 'Delete account' button is disabled")
+        .await
+        .unwrap();
+    assert_eq!((grey.verdict, grey.rung, model.requests()), (Verdict::True, "vlm", 1));
+    let Located::Found(hit) = cascade.locate(&frame, &parse_target("the unticked box")).await.unwrap() else {
+        panic!()
+    };
+    assert_eq!((hit.rung, hit.point), ("vlm", Point::new(66, 217)));
+    assert!(
+        cascade.judge(&frame, "the window is blue").await.is_err(),
+        "an outage is no verdict"
+    );
+}

@@ -1,0 +1,430 @@
+//! A world that can be looked at, clicked and typed into.
+
+use async_trait::async_trait;
+use image::{Rgba, RgbaImage};
+use mosdat::desktop::{self, Button, Frame, Point, Rect, Settled};
+use mosdat::guest::{self, Command, Exit, Guest, Output, What, bootstrap};
+use mosdat::results::{Body, Event, Evidence, Recorder, RunMeta, read_events};
+use mosdat::runner::{Limits, Outcome, Rig, Screen};
+use mosdat::scenario::Scenario;
+use mosdat::vision::{self, Hit, Judgement, Located, Target, Verdict, Vision};
+use secrecy::{ExposeSecret, SecretString};
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+use tokio_util::sync::CancellationToken;
+
+/// What can be seen: texts with their places. Every change is a new version, which is drawn into the frame.
+#[derive(Default)]
+pub struct World {
+    pub versions: Vec<Vec<(String, Rect)>>,
+    pub done: Vec<String>,
+    /// Texts that appear at a time.
+    pub later: Vec<(Instant, String)>,
+    /// What a click on a text does: shows another.
+    pub on_click: BTreeMap<String, String>,
+    pub windows: Vec<String>,
+    /// The answer to every question, if not from the world.
+    pub verdict: Option<Verdict>,
+    pub vision_error: Option<fn() -> vision::Error>,
+    pub desktop_down: bool,
+    pub guest_down: bool,
+    /// The place of everything shifts with every frame.
+    pub trembling: bool,
+}
+
+impl World {
+    pub fn show(&mut self, text: &str) {
+        let mut texts = self.versions.last().cloned().unwrap_or_default();
+        let y = 20 + 30 * texts.len() as u32;
+        texts.push((text.to_string(), Rect::new(40, y, 80, 20)));
+        self.versions.push(texts);
+    }
+
+    fn frame(&mut self) -> Frame {
+        let now = Instant::now();
+        let due: Vec<String> = self
+            .later
+            .iter()
+            .filter(|(at, _)| *at <= now)
+            .map(|(_, t)| t.clone())
+            .collect();
+        self.later.retain(|(at, _)| *at > now);
+        for text in due {
+            self.show(&text);
+        }
+        if self.versions.is_empty() {
+            self.versions.push(Vec::new());
+        }
+        if self.trembling {
+            let moved = self.versions.last().unwrap().iter().map(|(t, r)| {
+                let x = if r.x == 40 { 60 } else { 40 };
+                (t.clone(), Rect::new(x, r.y, r.width, r.height))
+            });
+            let moved = moved.collect();
+            self.versions.push(moved);
+        }
+        let version = self.versions.len() - 1;
+        let mut image = RgbaImage::from_pixel(320, 240, Rgba([200, 210, 220, 255]));
+        image.put_pixel(0, 0, Rgba([(version >> 8) as u8, version as u8, 77, 255]));
+        for (_, r) in &self.versions[version] {
+            for (x, y) in (r.x..r.right()).flat_map(|x| (r.y..r.bottom()).map(move |y| (x, y))) {
+                image.put_pixel(x, y, Rgba([40, 40, (x * 3 % 200) as u8, 255]));
+            }
+        }
+        Frame::from_image(image)
+    }
+
+    fn texts(&self, frame: &Frame) -> &[(String, Rect)] {
+        let p = frame.image().get_pixel(0, 0);
+        &self.versions[usize::from(p[0]) << 8 | usize::from(p[1])]
+    }
+}
+
+#[derive(Clone, Default)]
+pub struct Double {
+    pub world: Arc<Mutex<World>>,
+    pub looks: Arc<AtomicU32>,
+    /// Where the guest's temporary files go.
+    pub tmp: Arc<Mutex<Option<std::path::PathBuf>>>,
+}
+
+impl Double {
+    fn down(&self) -> Result<(), desktop::Error> {
+        match self.world.lock().unwrap().desktop_down {
+            true => Err(desktop::Error::Closed {
+                reason: "the double is down".into(),
+            }),
+            false => Ok(()),
+        }
+    }
+
+    fn did(&self, what: String) {
+        self.world.lock().unwrap().done.push(what);
+    }
+}
+
+#[async_trait]
+impl Screen for Double {
+    async fn capture(&self) -> Result<Arc<Frame>, desktop::Error> {
+        self.down()?;
+        Ok(Arc::new(self.world.lock().unwrap().frame()))
+    }
+    async fn settle(&self, _: Duration, _: Duration) -> Result<Settled, desktop::Error> {
+        let frame = self.capture().await?;
+        Ok(Settled {
+            frame,
+            still: true,
+            waited: Duration::ZERO,
+            moving: None,
+        })
+    }
+    async fn click(&self, at: Point, button: Button, count: u32) -> Result<(), desktop::Error> {
+        self.down()?;
+        let mut world = self.world.lock().unwrap();
+        let hit = world
+            .versions
+            .last()
+            .unwrap()
+            .iter()
+            .find(|(_, r)| r.contains(at))
+            .map(|(t, _)| t.clone());
+        let text = hit.unwrap_or_else(|| "nothing".into());
+        world.done.push(format!("click {text} {button:?} {count}"));
+        if let Some(shown) = world.on_click.get(&text).cloned() {
+            world.show(&shown);
+        }
+        Ok(())
+    }
+    async fn key(&self, chord: &str) -> Result<(), desktop::Error> {
+        self.down()?;
+        self.did(format!("key {chord}"));
+        Ok(())
+    }
+    async fn type_text(&self, text: &str) -> Result<(), desktop::Error> {
+        self.down()?;
+        self.did(format!("type {text}"));
+        Ok(())
+    }
+    async fn type_secret(&self, secret: &SecretString) -> Result<(), desktop::Error> {
+        self.down()?;
+        self.did(format!("secret {}", secret.expose_secret()));
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl Vision for Double {
+    fn name(&self) -> String {
+        "double".into()
+    }
+    async fn locate(&self, frame: &Frame, target: &Target) -> Result<Located, vision::Error> {
+        self.looks.fetch_add(1, Ordering::Relaxed);
+        let world = self.world.lock().unwrap();
+        if let Some(error) = world.vision_error {
+            return Err(error());
+        }
+        let wanted = target.text.clone().or(target.describe.clone()).unwrap_or_default();
+        let hits: Vec<Hit> = world
+            .texts(frame)
+            .iter()
+            .filter(|(t, _)| *t == wanted)
+            .map(hit)
+            .collect();
+        Ok(match hits.len() {
+            0 => Located::NotFound {
+                reason: format!("no text '{wanted}' among {:?}", names(world.texts(frame))),
+            },
+            1 => Located::Found(hits[0].clone()),
+            _ => Located::Ambiguous { hits },
+        })
+    }
+    async fn judge(&self, frame: &Frame, question: &str) -> Result<Judgement, vision::Error> {
+        self.looks.fetch_add(1, Ordering::Relaxed);
+        let world = self.world.lock().unwrap();
+        if let Some(error) = world.vision_error {
+            return Err(error());
+        }
+        let found = world
+            .texts(frame)
+            .iter()
+            .find(|(t, _)| question.contains(&format!("'{t}'")));
+        let verdict = world
+            .verdict
+            .unwrap_or(if found.is_some() { Verdict::True } else { Verdict::False });
+        Ok(Judgement {
+            verdict,
+            reason: format!("seen: {:?}", names(world.texts(frame))),
+            evidence: found.map(hit).into_iter().collect(),
+            rung: "double",
+        })
+    }
+}
+
+fn names(texts: &[(String, Rect)]) -> Vec<&str> {
+    texts.iter().map(|(t, _)| t.as_str()).collect()
+}
+
+fn hit((text, rect): &(String, Rect)) -> Hit {
+    Hit {
+        rect: *rect,
+        point: rect.center(),
+        confidence: 0.9,
+        rung: "double",
+        matched: text.clone(),
+    }
+}
+
+/// This machine. Only what needs a desktop session is answered by the world.
+#[async_trait]
+impl Guest for Double {
+    async fn exec(&self, command: Command) -> Result<Output, guest::Error> {
+        let (down, windows) = {
+            let world = self.world.lock().unwrap();
+            (world.guest_down, world.windows.clone())
+        };
+        if down {
+            return Err(guest::Error::ResultLost { guest: "double".into() });
+        }
+        if let What::Script(script) = &command.what {
+            if script.contains("MOSDAT_LEADER") {
+                let user =
+                    String::from_utf8(std::process::Command::new("id").arg("-un").output().unwrap().stdout).unwrap();
+                return Ok(said(
+                    0,
+                    &format!("MOSDAT_USER={}\nMOSDAT_LEADER=double\nDISPLAY=:99\n", user.trim()),
+                ));
+            }
+            if script.contains("xdotool search") {
+                let title = command.env["title"].expose_secret();
+                return Ok(said(i32::from(!windows.iter().any(|w| w.contains(title))), ""));
+            }
+        }
+        let script = bootstrap(&command);
+        let tmp = self.tmp.lock().unwrap().clone().unwrap();
+        let mut child = tokio::process::Command::new("/bin/sh")
+            .env("TMPDIR", tmp)
+            .stdin(std::process::Stdio::piped())
+            .stdout(std::process::Stdio::piped())
+            .stderr(std::process::Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .unwrap();
+        let pid = child.id().unwrap();
+        let mut stdin = child.stdin.take().unwrap();
+        tokio::io::AsyncWriteExt::write_all(&mut stdin, script.expose_secret().as_bytes())
+            .await
+            .unwrap();
+        drop(stdin);
+        let waiting = child.wait_with_output();
+        tokio::pin!(waiting);
+        let (output, late) = tokio::select! {
+            output = &mut waiting => (output.unwrap(), false),
+            () = tokio::time::sleep(command.timeout) => {
+                // SAFETY: a plain system call on the group that this very child leads.
+                unsafe { libc::kill(-(pid as i32), libc::SIGKILL) };
+                (waiting.await.unwrap(), true)
+            }
+        };
+        use std::os::unix::process::ExitStatusExt;
+        let exit = match (late, output.status.signal()) {
+            (true, _) => Exit::TimedOut,
+            (false, Some(signal)) => Exit::Signal(signal),
+            (false, None) => Exit::Code(output.status.code().unwrap_or(0)),
+        };
+        Ok(Output {
+            exit,
+            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+            truncated: false,
+        })
+    }
+    async fn read_file(&self, path: &str) -> Result<Vec<u8>, guest::Error> {
+        Ok(std::fs::read(path).unwrap())
+    }
+    async fn write_file(&self, path: &str, content: &[u8]) -> Result<(), guest::Error> {
+        std::fs::write(path, content).unwrap();
+        Ok(())
+    }
+}
+
+fn said(code: i32, text: &str) -> Output {
+    Output {
+        exit: Exit::Code(code),
+        stdout: text.into(),
+        stderr: String::new(),
+        truncated: false,
+    }
+}
+
+/// A finished run.
+pub struct Ran {
+    pub outcome: Outcome,
+    pub events: Vec<Event>,
+    pub dir: tempfile::TempDir,
+    pub done: Vec<String>,
+    pub looks: u32,
+}
+
+impl Ran {
+    /// `id=outcome` of every step, in the order of their ends.
+    pub fn ends(&self) -> Vec<String> {
+        let ends = self.events.iter().filter_map(|e| match &e.body {
+            Body::StepEnd { step, outcome, .. } => Some(format!("{step}={}", outcome.as_str())),
+            _ => None,
+        });
+        ends.collect()
+    }
+
+    pub fn reason(&self) -> &str {
+        self.outcome.failure.as_ref().map_or("", |f| f.reason.as_str())
+    }
+
+    pub fn message(&self) -> &str {
+        self.outcome.failure.as_ref().map_or("", |f| f.message.as_str())
+    }
+}
+
+pub async fn run(scenario: &str, prepare: impl FnOnce(&mut World)) -> Ran {
+    run_with(
+        scenario,
+        prepare,
+        Duration::from_secs(60),
+        CancellationToken::new(),
+        &[],
+    )
+    .await
+}
+
+pub async fn run_with(
+    scenario: &str,
+    prepare: impl FnOnce(&mut World),
+    timeout: Duration,
+    cancel: CancellationToken,
+    secrets: &[(&str, &str)],
+) -> Ran {
+    let double = Double::default();
+    prepare(&mut double.world.lock().unwrap());
+    let scenario = Scenario::from_str("test.yaml", scenario).unwrap();
+    let secrets = secrets
+        .iter()
+        .map(|(k, v)| (k.to_string(), SecretString::from(*v)))
+        .collect();
+    let plan = scenario.plan(&BTreeMap::new(), &secrets).unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let meta = RunMeta {
+        namespace: "default".into(),
+        name: "table".into(),
+        uid: "u-1".into(),
+        attempt: 1,
+        vm: "table-vm".into(),
+        node: "lab".into(),
+        vmid: 100,
+        vision: "double".into(),
+    };
+    let guest_dir = tempfile::tempdir().unwrap();
+    *double.tmp.lock().unwrap() = Some(guest_dir.path().to_path_buf());
+    let recorder = Recorder::create(dir.path(), meta).unwrap();
+    let rig = Rig {
+        desktop: Arc::new(double.clone()),
+        guest: Arc::new(double.clone()),
+        vision: Arc::new(double.clone()),
+    };
+    let outcome = mosdat::runner::run(plan, rig, recorder, Limits { timeout }, cancel).await;
+    let events = read_events(&dir.path().join("events.jsonl")).unwrap();
+    for event in &events {
+        if let Body::Evidence {
+            item: Evidence::App { pid, .. },
+            ..
+        } = &event.body
+        {
+            // SAFETY: a plain system call; the program was started by this run.
+            unsafe { libc::kill(*pid as i32, libc::SIGKILL) };
+        }
+    }
+    let done = double.world.lock().unwrap().done.clone();
+    let looks = double.looks.load(Ordering::Relaxed);
+    let ran = Ran {
+        outcome,
+        events,
+        dir,
+        done,
+        looks,
+    };
+    check_log(&ran);
+    ran
+}
+
+/// What holds for the log of every run, whatever happened.
+fn check_log(ran: &Ran) {
+    let seqs: Vec<u64> = ran.events.iter().map(|e| e.seq).collect();
+    assert_eq!(seqs, (1..=seqs.len() as u64).collect::<Vec<_>>());
+    assert!(matches!(ran.events[0].body, Body::RunStart { .. }));
+    assert!(matches!(ran.events.last().unwrap().body, Body::RunEnd { .. }));
+    let Body::Plan { steps, total, .. } = &ran.events[1].body else {
+        panic!("{:?}", ran.events[1])
+    };
+    assert_eq!(*total, steps.len());
+    for step in steps {
+        let ends = ran
+            .events
+            .iter()
+            .filter(|e| matches!(&e.body, Body::StepEnd { step: s, .. } if *s == step.id));
+        assert_eq!(ends.count(), 1, "ends of {}", step.id);
+        let starts = ran
+            .events
+            .iter()
+            .filter(|e| matches!(&e.body, Body::StepStart { step: s } if *s == step.id));
+        assert!(starts.count() <= 1, "starts of {}", step.id);
+    }
+    let c = &ran.outcome.steps;
+    assert_eq!(
+        c.total,
+        c.passed + c.failed + c.soft_failed + c.skipped + c.error,
+        "{c:?}"
+    );
+    for file in ["report.html", "junit.xml", "events.jsonl"] {
+        assert!(ran.dir.path().join(file).exists(), "{file}");
+    }
+}

@@ -1,0 +1,131 @@
+//! What a run leaves behind.
+
+use super::doubles::{run, run_with};
+use mosdat::api::RunResult;
+use mosdat::results::{Body, Evidence, MarkKind, Recorder, Role, RunMeta};
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pictures_before_and_after_with_the_click() {
+    let ran = run(
+        "name: t\nsteps:\n  - {id: a, click: Save, verify: {text: Saved}}\n",
+        |w| {
+            w.show("Save");
+            w.on_click.insert("Save".into(), "Saved".into());
+        },
+    )
+    .await;
+    assert_eq!(ran.outcome.result, RunResult::Passed);
+    let mut roles = Vec::new();
+    for event in &ran.events {
+        if let Body::Evidence {
+            item:
+                Evidence::Screenshot {
+                    role,
+                    file,
+                    marks,
+                    width,
+                    height,
+                },
+            ..
+        } = &event.body
+        {
+            let picture = image::open(ran.dir.path().join(file)).unwrap();
+            assert_eq!((picture.width(), picture.height()), (*width, *height));
+            if *role == Role::Before {
+                let click = marks.iter().find(|m| m.kind == MarkKind::Click).unwrap();
+                assert_eq!((click.place.x, click.place.y), (80, 30));
+            }
+            roles.push(*role);
+        }
+    }
+    assert_eq!(roles, [Role::Before, Role::After, Role::Checked]);
+    let files = std::fs::read_dir(ran.dir.path().join("screenshots")).unwrap().count();
+    assert_eq!(files, 2, "the same picture is stored once");
+    let report = std::fs::read_to_string(ran.dir.path().join("report.html")).unwrap();
+    assert_eq!(report.matches("data:image/jpeg;base64,").count(), 2);
+    assert!(report.contains("<circle class=\"click\" cx=\"80\" cy=\"30\""));
+    assert!(
+        !report.contains("http://") && !report.contains("https://"),
+        "works offline"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_secret_is_in_no_file() {
+    let secret = "hunter2 & <co>'s";
+    let text = "name: t\ninputs: {pw: {secret: true}}\nsteps:\n  - type: '{{ pw }}!'\n  - shell: 'printf %s \"$pw\"; echo \"x$pw\" >&2'\n  \
+                - expect: {shell: 'echo \"$pw\"; exit 1'}\n    timeout: 300ms\n";
+    let ran = run_with(
+        text,
+        |_| {},
+        Duration::from_secs(30),
+        CancellationToken::new(),
+        &[("pw", secret)],
+    )
+    .await;
+    assert_eq!(ran.outcome.result, RunResult::Failed);
+    assert_eq!(ran.done, [format!("secret {secret}!")]);
+    assert!(ran.message().contains("***"), "{}", ran.message());
+    assert!(!format!("{:?}", ran.outcome).contains("hunter2"));
+    for file in ["events.jsonl", "report.html", "junit.xml"] {
+        let text = std::fs::read_to_string(ran.dir.path().join(file)).unwrap();
+        assert!(!text.contains("hunter2"), "{file}");
+        assert!(text.contains("***"), "{file}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn markup_in_texts_stays_text() {
+    let text = "name: '<b>&\"t\"</b>'\nsteps:\n  - note: '</script><script>alert(1)</script>'\n  - {id: s, shell: 'printf \"]]>\\001<x a=1>\"; exit 4', label: 'a < b & \"c\"'}\n";
+    let ran = run(text, |_| {}).await;
+    let report = std::fs::read_to_string(ran.dir.path().join("report.html")).unwrap();
+    assert!(!report.contains("<script>alert") && !report.contains("<b>&"));
+    let junit = std::fs::read_to_string(ran.dir.path().join("junit.xml")).unwrap();
+    assert!(junit.contains("name=\"a &lt; b &amp; &quot;c&quot;\""), "{junit}");
+    assert!(
+        junit.contains("tests=\"2\" failures=\"1\" errors=\"0\" skipped=\"0\""),
+        "{junit}"
+    );
+    assert!(!junit.contains('\u{1}'));
+}
+
+#[test]
+fn a_run_that_never_began_has_a_report_too() {
+    let dir = tempfile::tempdir().unwrap();
+    let meta = RunMeta {
+        name: "early".into(),
+        ..RunMeta::default()
+    };
+    let recorder = Recorder::create(dir.path(), meta).unwrap();
+    let mut events = recorder.subscribe();
+    let failure = mosdat::api::RunFailure {
+        class: Some(mosdat::api::FailureClass::Proxmox),
+        reason: "CloneFailed".into(),
+        message: "no space".into(),
+        step: None,
+    };
+    recorder
+        .finish(RunResult::Error, Some(failure), Default::default())
+        .unwrap();
+    assert!(matches!(events.try_recv().unwrap().body, Body::RunEnd { .. }));
+    let report = std::fs::read_to_string(dir.path().join("report.html")).unwrap();
+    assert!(report.contains("CloneFailed") && report.contains("no space"));
+    let junit = std::fs::read_to_string(dir.path().join("junit.xml")).unwrap();
+    assert!(
+        junit.contains("errors=\"1\"") && junit.contains("type=\"CloneFailed\""),
+        "{junit}"
+    );
+}
+
+#[test]
+fn a_log_that_a_kill_cut_off_can_be_read() {
+    let dir = tempfile::tempdir().unwrap();
+    Recorder::create(dir.path(), RunMeta::default()).unwrap();
+    let path = dir.path().join("events.jsonl");
+    let mut text = std::fs::read_to_string(&path).unwrap();
+    text += "{\"v\":1,\"seq\":2,\"ti";
+    std::fs::write(&path, text).unwrap();
+    assert_eq!(mosdat::results::read_events(&path).unwrap().len(), 1);
+}

@@ -1,0 +1,8 @@
+//! The runner's truth table: what happened in the world, and the one right outcome.
+//!
+//! The screen and the vision backend are doubles that share one drawn world; the guest is this machine: shells,
+//! programs and their deaths are real.
+
+mod doubles;
+mod evidence;
+mod table;

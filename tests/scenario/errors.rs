@@ -1,0 +1,309 @@
+//! Each wrong text and the exact message that it gets.
+
+use mosdat::scenario::Scenario;
+
+const ACTIONS: &str = "launch, click, type, key, wait_for, expect, shell, screenshot, note";
+const ACTING: &str = "id, label, verify, timeout, attempts, soft";
+const CHECKS: &str = "see, text, shell, process, not, any, all";
+
+/// Errors of a scenario with these steps, whose first line is line 3.
+fn steps(steps: &str) -> String {
+    of(&format!("name: t\nsteps:\n{steps}\n"))
+}
+
+fn of(text: &str) -> String {
+    match Scenario::from_str("login.yaml", text) {
+        Ok(scenario) => panic!("loaded: {scenario:?}"),
+        Err(errors) => errors.to_string(),
+    }
+}
+
+#[test]
+fn steps_and_options() {
+    let table = [
+        (
+            "  - clik: the Save button",
+            format!("login.yaml:3:5: unknown action 'clik'; did you mean 'click'? Valid actions: {ACTIONS}"),
+        ),
+        (
+            "  - label: x\n    frobnicate: y",
+            format!("login.yaml:4:5: unknown action 'frobnicate'. Valid actions: {ACTIONS}"),
+        ),
+        (
+            "  - drag: x",
+            format!("login.yaml:3:5: not implemented yet: `drag`. Implemented actions: {ACTIONS}"),
+        ),
+        (
+            "  - click: x\n    type: y",
+            "login.yaml:4:5: two actions in one step, 'click' and 'type'; a step has exactly one: make two steps"
+                .into(),
+        ),
+        (
+            "  - label: x",
+            format!("login.yaml:3:5: a step needs an action. Valid actions: {ACTIONS}"),
+        ),
+        (
+            "  - click the button",
+            format!("login.yaml:3:5: a step must be an object with one action, not text. Valid actions: {ACTIONS}"),
+        ),
+        (
+            "  - click: x\n    timout: 5s",
+            format!(
+                "login.yaml:4:5: unknown option of click 'timout'; did you mean 'timeout'? Valid options: {ACTING}"
+            ),
+        ),
+        (
+            "  - click: x\n    motion: linear",
+            format!("login.yaml:4:5: not implemented yet: `motion`. Implemented options of click: {ACTING}"),
+        ),
+        (
+            "  - expect: x\n    attempts: 2",
+            "login.yaml:4:5: expect does not know the option 'attempts'. Valid options: id, label, timeout, soft"
+                .into(),
+        ),
+        (
+            "  - click: x\n    timeout: 5",
+            "login.yaml:4:14: 'timeout' has no unit; write 5s".into(),
+        ),
+        (
+            "  - click: x\n    timeout: soon",
+            "login.yaml:4:14: 'timeout': 'soon' is not a length of time; write it as 500ms, 30s, 2m or 1m30s".into(),
+        ),
+        (
+            "  - click: x\n    attempts: 0\n    verify: y",
+            "login.yaml:4:15: 'attempts' is 0; it must be from 1 to 20".into(),
+        ),
+        (
+            "  - click: x\n    attempts: 2",
+            "login.yaml:4:15: 'attempts' of click needs 'verify': without it nothing says that another try is due"
+                .into(),
+        ),
+        (
+            "  - click: x\n    id: Not Good",
+            "login.yaml:4:9: id 'Not Good' must have at most 63 lower-case letters, digits and inner dashes".into(),
+        ),
+        (
+            "  - click: x\n    id: a\n  - note: y\n    id: a",
+            "login.yaml:6:9: id 'a' is taken in line 4; ids are unique in a scenario".into(),
+        ),
+        (
+            "  - click: x\n    soft: yes",
+            "login.yaml:4:11: 'soft' must be true or false, not text".into(),
+        ),
+    ];
+    for (text, message) in table {
+        assert_eq!(steps(text), message, "{text}");
+    }
+}
+
+#[test]
+fn actions_and_conditions() {
+    let table = [
+        (
+            "  - click: {target: {role: button}}",
+            "login.yaml:3:22: not implemented yet: `role`. Implemented keys of a target: text, describe, exact, nth, near, \
+             left_of, right_of, above, below\nlogin.yaml:3:21: a target needs 'text' or 'describe'"
+                .to_string(),
+        ),
+        (
+            "  - click: {target: x, buton: left}",
+            "login.yaml:3:24: unknown key of click 'buton'; did you mean 'button'? Valid keys: target, button, count".into(),
+        ),
+        (
+            "  - click: {target: x, button: lefft}",
+            "login.yaml:3:32: unknown value of 'button' 'lefft'; did you mean 'left'? Valid values: left, middle, right"
+                .into(),
+        ),
+        (
+            "  - click: 42",
+            "login.yaml:3:12: 'click' must be text, not an integer; write \"42\"".into(),
+        ),
+        (
+            "  - click: ''",
+            "login.yaml:3:12: 'click' is empty".into(),
+        ),
+        (
+            "  - type: {into: x}",
+            "login.yaml:3:11: type needs 'text'".into(),
+        ),
+        (
+            "  - type: {text: x, canary: true}",
+            "login.yaml:3:21: not implemented yet: `canary`. Implemented keys of type: text, into, clear, then".into(),
+        ),
+        (
+            "  - launch: a | b",
+            "login.yaml:3:13: the command '|' belongs to a shell, and no shell is between; quote it, or launch [sh, -c, \
+             \"...\"]"
+                .into(),
+        ),
+        (
+            "  - launch: {command: a, display: x11}",
+            "login.yaml:3:35: not implemented yet: `x11`. Implemented values of 'display': session".into(),
+        ),
+        (
+            "  - expect: {sea: x}",
+            format!("login.yaml:3:14: unknown condition 'sea'; did you mean 'see'? Valid conditions: {CHECKS}"),
+        ),
+        (
+            "  - wait_for: {window: x}",
+            format!("login.yaml:3:16: not implemented yet: `window`. Implemented conditions: {CHECKS}"),
+        ),
+        (
+            "  - expect: {see: x, text: y}",
+            "login.yaml:3:22: two conditions in one, 'see' and 'text'; put both into 'all' or 'any'".into(),
+        ),
+        (
+            "  - expect: {process: x, exit: 1}",
+            "login.yaml:3:26: unknown key of condition process 'exit'. Valid keys: process".into(),
+        ),
+        (
+            "  - expect: {shell: x, matches: '('}",
+            "login.yaml:3:33: 'matches' is not a regular expression: error: unclosed group".into(),
+        ),
+        (
+            "  - expect: {any: []}",
+            "login.yaml:3:19: 'any' is empty".into(),
+        ),
+        (
+            "  - shell: {command: x, exit: 300}",
+            "login.yaml:3:31: 'exit' is 300; it must be from 0 to 255".into(),
+        ),
+    ];
+    for (text, message) in table {
+        let found = steps(text);
+        let mut wanted: Vec<&str> = message.lines().collect();
+        wanted.sort();
+        let mut lines: Vec<&str> = found.lines().collect();
+        lines.sort();
+        assert_eq!(lines, wanted, "{text}");
+    }
+    let key = steps("  - key: ctrl+entr");
+    assert!(
+        key.starts_with("login.yaml:3:10: unknown key 'entr' in 'ctrl+entr'; did you mean 'enter'? Keys: single"),
+        "{key}"
+    );
+}
+
+#[test]
+fn the_outermost_object_and_inputs() {
+    let table = [
+        (
+            "nmae: t\nsteps: [{note: x}]",
+            "login.yaml:1:1: unknown key of a scenario 'nmae'; did you mean 'name'? Valid keys: name, description, platforms, \
+             inputs, setup, steps, cleanup\nlogin.yaml:1:1: a scenario needs 'name'",
+        ),
+        ("name: t", "login.yaml:1:1: a scenario needs 'steps'"),
+        (
+            "name: t\nsteps: []",
+            "login.yaml:2:8: 'steps' is empty; a test that does nothing would always pass",
+        ),
+        (
+            "name: t\nsteps: [{note: x}]\nphases: []",
+            "login.yaml:3:1: not implemented yet: `phases`. Implemented keys of a scenario: name, description, platforms, \
+             inputs, setup, steps, cleanup",
+        ),
+        (
+            "name: t\nplatforms: [windows]\nsteps: [{note: x}]",
+            "login.yaml:2:13: not implemented yet: `windows`. Implemented values of 'platforms': linux",
+        ),
+        (
+            "name: t\ninputs: {n: {type: integr, default: 1}}\nsteps: [{note: '{{ n }}'}]",
+            "login.yaml:2:20: unknown value of 'type' 'integr'; did you mean 'integer'? Valid values: string, integer, number, \
+             boolean",
+        ),
+        (
+            "name: t\ninputs: {n: {type: integer, default: one}}\nsteps: [{note: x}]",
+            "login.yaml:2:38: the default of 'n' must be an integer, not text",
+        ),
+        (
+            "name: t\ninputs: {PATH: {}}\nsteps: [{note: x}]",
+            "login.yaml:2:10: input name 'PATH' must begin with a lower-case letter and have only letters, digits and _: it \
+             becomes the name of an environment variable",
+        ),
+        (
+            "name: t\ninputs: {p: {secret: true, default: x}}\nsteps: [{note: x}]",
+            "login.yaml:2:37: the secret input 'p' has a default; a secret does not belong in a file",
+        ),
+        ("", "login.yaml: the file is empty; a scenario needs 'name' and 'steps'"),
+        (
+            "name: t\nname: u\nsteps: [{note: x}]",
+            "login.yaml:2:1: duplicate key 'name'; it is given in line 1 already",
+        ),
+        (
+            "kind: Scenaro\napiVersion: mosdat.dev/v1alpha1\nspec: {}",
+            "login.yaml:1:7: 'kind' must be Scenario for a scenario",
+        ),
+        ("- a", "login.yaml:1:1: a scenario must be an object, not a list"),
+        (
+            "name: t\nsteps: !x [{note: x}]\n---\nname: b",
+            "login.yaml:4:1: more than one document; a file holds one scenario",
+        ),
+    ];
+    for (text, message) in table {
+        assert_eq!(of(text), message, "{text}");
+    }
+    let tab = of("name: t\nsteps:\n\t- note: x\n");
+    assert!(tab.starts_with("login.yaml:3:2: not YAML: tabs"), "{tab}");
+}
+
+#[test]
+fn templates_and_secrets() {
+    let with = |step: &str| {
+        of(&format!(
+            "name: t\ninputs: {{user: {{}}, password: {{secret: true}}}}\nsteps:\n  - {step}\n"
+        ))
+    };
+    let table = [
+        (
+            "click: 'the {{ usr }} row'",
+            "login.yaml:4:12: undefined variable 'usr'; did you mean 'user'? Inputs: password, user",
+        ),
+        (
+            "shell: 'echo {{ user }}'",
+            "login.yaml:4:12: templates do not work in a shell's text: variables arrive as environment variables; write \
+             \"$user\" for {{ user }}",
+        ),
+        (
+            "expect: {shell: 'echo {{ 1 }}'}",
+            "login.yaml:4:21: templates do not work in a shell's text: variables arrive as environment variables, as \"$user\"",
+        ),
+        (
+            "click: '{{ password }}'",
+            "login.yaml:4:12: the secret input 'password' is used in 'click'; a secret may only stand in the text of 'type' \
+             and in a shell's environment",
+        ),
+        (
+            "launch: 'app --pw={{ password }}'",
+            "login.yaml:4:13: the secret input 'password' is used in 'launch'; a secret may only stand in the text of 'type' \
+             and in a shell's environment",
+        ),
+        (
+            "note: '{% for x in y %}{{ x }}{% endfor %}'",
+            "login.yaml:4:11: templates are {{ name }}; blocks and comments of templates are not part of the language",
+        ),
+        (
+            "note: x\n    id: '{{ user }}'",
+            "login.yaml:5:9: 'id' cannot be a template; write the value itself",
+        ),
+    ];
+    for (step, message) in table {
+        assert_eq!(with(step), message, "{step}");
+    }
+    let broken = with("note: 'a {{ user'");
+    assert!(
+        broken.starts_with("login.yaml:4:11: not a template: syntax error"),
+        "{broken}"
+    );
+}
+
+#[test]
+fn all_errors_of_a_file_at_once_in_order() {
+    let text = "name: t\nsteps:\n  - clik: x\n  - click: y\n    timout: 1s\n  - key: ctrl+\ncleanup:\n  - drag: x\n";
+    let errors = Scenario::from_str("login.yaml", text).unwrap_err();
+    let places: Vec<_> = errors.0.iter().map(|p| format!("{:?}", p.place)).collect();
+    assert_eq!(
+        places,
+        ["Line(3, 5)", "Line(5, 5)", "Line(6, 10)", "Line(8, 5)"],
+        "{errors}"
+    );
+}

@@ -1,0 +1,4 @@
+//! The loader: every error with its place and words; plans; ids; digests.
+
+mod errors;
+mod plan;
