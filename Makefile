@@ -1,6 +1,6 @@
 # The one entry for people and CI. Each target is a small script in tools/ or one cargo command.
 
-.PHONY: help demo test generate lint kube bench setup clean
+.PHONY: help demo test generate lint kube models bench setup clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -20,6 +20,9 @@ lint: ## formatting, clippy, shellcheck
 
 kube: ## a real Kubernetes control plane for the tests (once per machine, about 9 minutes)
 	@tools/kube.sh && tools/kube.sh helm
+
+models: ## the OCR models, from a pinned and hash-checked package
+	@tools/fetch-models.sh
 
 bench: ## measurements
 	@tools/numbers.sh

@@ -40,7 +40,7 @@ mosdat=$TARGET_DIR/debug/mosdat
 
 say "the desktop template (once per machine; later runs reuse it)"
 start=$SECONDS
-"$mosdat" lab template build
+tools/template.sh
 echo "    template ready after $((SECONDS - start)) s"
 
 mkdir -p "$STATE"

@@ -56,7 +56,6 @@ lint() {
 
 build() { with_ticks "building the tests" cargo test --quiet --no-run --locked && cargo build --quiet --bin mosdat; }
 unit() { cargo_test --quiet --lib --bins && cargo_test --quiet --doc; }
-template() { "$TARGET_DIR/debug/mosdat" lab template build; }
 
 # Cheap and telling ones first; areas without a place in this list go before the end-to-end one.
 areas() {
@@ -80,7 +79,7 @@ one() {
     build) run_stage build build ;;
     generated) run_stage generated tools/generate.sh --check ;;
     unit) run_stage unit unit ;;
-    template) run_stage template template ;;
+    template) run_stage template tools/template.sh ;;
     *)
       [ -e "tests/$1.rs" ] || [ -e "tests/$1/main.rs" ] || die "no such stage: $1"
       # The end-to-end tests measure and wait for whole desktops: one at a time.
