@@ -315,7 +315,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Task<S> {
     }
 
     fn take_events(&mut self) -> Result<(), Error> {
-        while let Some(event) = self.decoder.next()? {
+        while let Some(event) = self.decoder.next_event()? {
             match event {
                 Event::UpdateBegin => self.counting = self.outstanding.is_some(),
                 Event::Painted(rect) if self.counting => self.coverage.add(&rect),

@@ -25,7 +25,7 @@ pub enum Event {
     Bell,
 }
 
-/// Decodes what a server sends after the handshake. Feed bytes into [`Decoder::buffer`], then call [`Decoder::next`]
+/// Decodes what a server sends after the handshake. Feed bytes into [`Decoder::buffer`], then call [`Decoder::next_event`]
 /// until it wants more. After an error it must be dropped: the stream has lost its framing.
 pub struct Decoder {
     buffer: BytesMut,
@@ -105,8 +105,7 @@ impl Decoder {
     ///
     /// # Errors
     /// [`ProtocolError`]; the decoder must not be used afterwards.
-    #[allow(clippy::should_implement_trait)] // fallible and not an iterator: it yields again after more bytes
-    pub fn next(&mut self) -> Result<Option<Event>, ProtocolError> {
+    pub fn next_event(&mut self) -> Result<Option<Event>, ProtocolError> {
         loop {
             let step = match self.state {
                 State::Message => self.message()?,
@@ -353,7 +352,7 @@ mod tests {
         let mut out = Vec::new();
         for part in bytes.chunks(piece) {
             d.buffer().extend_from_slice(part);
-            while let Some(e) = d.next()? {
+            while let Some(e) = d.next_event()? {
                 out.push(e);
             }
         }

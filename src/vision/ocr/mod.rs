@@ -194,14 +194,14 @@ impl Vision for Ocr {
     /// Finds targets that have a `text`; for one that has only a description the answer is `NotFound` with that reason.
     async fn locate(&self, frame: &Frame, target: &Target) -> Result<Located, Error> {
         locate::check(target)?;
-        Ok(locate::locate(&*self.lines(frame).await?, target))
+        Ok(locate::locate(&self.lines(frame).await?, target))
     }
 
     async fn judge(&self, frame: &Frame, question: &str) -> Result<Judgement, Error> {
         // What no reading could decide need not be read.
         match judge::plan(question) {
             Err(judgement) => Ok(judgement),
-            Ok(quoted) => Ok(judge::judge(&*self.lines(frame).await?, &quoted)),
+            Ok(quoted) => Ok(judge::judge(&self.lines(frame).await?, &quoted)),
         }
     }
 }
