@@ -1,9 +1,10 @@
 //! Reading text: PP-OCRv6 small on rten, in the process, without a network.
 //!
-//! `detect` finds lines, `recognise` reads them; lines whose pixels were read before come from a cache, since most of
-//! a screen does not change between two looks.
+//! `detect` finds lines, `recognise` reads them. Most of a screen does not change between two looks, so three things are
+//! remembered: whole frames, the last frame (only what changed since is looked at: `damage`), and lines by their pixels.
 
 mod cache;
+mod damage;
 mod detect;
 mod recognise;
 
@@ -54,6 +55,8 @@ struct Inner {
     pool: rayon::ThreadPool,
     lines: Mutex<Cache<Reading>>,
     frames: Mutex<Cache<Arc<Vec<Line>>>>,
+    /// The frame read last, for reading only what has changed since.
+    last: Mutex<Option<(Arc<Frame>, Arc<Vec<Line>>)>>,
 }
 
 /// How many lines are recognised at once, and threads for detection.
@@ -75,6 +78,7 @@ impl Ocr {
             pool,
             lines: Mutex::new(Cache::new(4000)),
             frames: Mutex::new(Cache::new(8)),
+            last: Mutex::new(None),
         };
         Ok(Ocr { inner: Arc::new(inner) })
     }
@@ -89,16 +93,8 @@ impl Ocr {
             None => Ok(self.inner.read_whole(frame.image().clone(), &frame.digest())?.to_vec()),
             Some(region) => {
                 let whole = Rect::new(0, 0, frame.width(), frame.height());
-                let Some(r) = region.intersection(&whole) else {
-                    return Ok(vec![]);
-                };
-                let part = DynamicImage::ImageRgba8(frame.image().clone()).crop_imm(r.x, r.y, r.width, r.height);
-                let mut lines = self.inner.read(part)?;
-                for line in &mut lines {
-                    shift(&mut line.rect, &r);
-                    line.words.iter_mut().for_each(|w| shift(&mut w.rect, &r));
-                }
-                Ok(lines)
+                let inside = region.intersection(&whole);
+                inside.map_or(Ok(vec![]), |part| self.inner.read_part(frame, &part))
             }
         }
     }
@@ -127,11 +123,39 @@ impl Inner {
         if let Some(lines) = self.frames.lock().unwrap_or_else(PoisonError::into_inner).get(digest) {
             return Ok(lines);
         }
-        let lines = Arc::new(self.read(DynamicImage::ImageRgba8(image))?);
+        let frame = Arc::new(Frame::from_image(image));
+        let last = self.last.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let changed = last.and_then(|(before, lines)| Some((damage::region(&before, &frame, &lines)?, lines)));
+        let lines = Arc::new(match changed {
+            Some((region, lines)) => {
+                let fresh = self.read_part(&frame, &region)?;
+                let mut all: Vec<Line> = lines
+                    .iter()
+                    .filter(|l| l.rect.intersection(&region).is_none())
+                    .cloned()
+                    .collect();
+                all.extend(fresh);
+                sort_for_reading(&mut all);
+                all
+            }
+            None => self.read(DynamicImage::ImageRgba8(frame.image().clone()))?,
+        });
+        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some((frame, lines.clone()));
         self.frames
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .put(digest.into(), lines.clone());
+        Ok(lines)
+    }
+
+    /// Reads a rectangle that lies inside the frame; places are the frame's.
+    fn read_part(&self, frame: &Frame, part: &Rect) -> Result<Vec<Line>, Error> {
+        let pixels = image::imageops::crop_imm(frame.image(), part.x, part.y, part.width, part.height).to_image();
+        let mut lines = self.read(DynamicImage::ImageRgba8(pixels))?;
+        for line in &mut lines {
+            shift(&mut line.rect, part);
+            line.words.iter_mut().for_each(|w| shift(&mut w.rect, part));
+        }
         Ok(lines)
     }
 
