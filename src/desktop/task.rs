@@ -268,8 +268,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Task<S> {
             return Ok(());
         }
         // What has already arrived is older than the request and must not count for it.
-        self.take_received().await?;
-        if self.decoder.in_update() {
+        if !self.take_received().await? || self.decoder.in_update() {
             return Ok(());
         }
         self.counting = false;
@@ -292,9 +291,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Task<S> {
             .extend_from_slice(&message::update_request(false, &Rect::new(0, 0, width, height)));
     }
 
-    /// Decodes what can be read without waiting.
-    async fn take_received(&mut self) -> Result<(), Error> {
-        loop {
+    /// Decodes what can be read without waiting. False if the server sends faster than that: then deadlines come first.
+    async fn take_received(&mut self) -> Result<bool, Error> {
+        for _ in 0..64 {
             self.decoder.buffer().reserve(READ_AHEAD);
             let mut read = std::pin::pin!(self.reader.read_buf(self.decoder.buffer()));
             let ready = std::future::poll_fn(|cx| match Pin::new(&mut read).poll(cx) {
@@ -302,7 +301,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Task<S> {
                 Poll::Pending => Poll::Ready(None),
             });
             match ready.await {
-                None => return Ok(()),
+                None => return Ok(true),
                 Some(Ok(0)) => {
                     return Err(Error::Eof {
                         doing: "the session was in use",
@@ -312,6 +311,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Task<S> {
                 Some(Err(e)) => return Err(Error::io("reading from the VNC server", e)),
             }
         }
+        Ok(false)
     }
 
     fn take_events(&mut self) -> Result<(), Error> {
@@ -393,7 +393,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Task<S> {
                 }
             }
         }
-        if self.outgoing.is_empty() {
+        if self.outgoing.is_empty() && !self.unflushed {
             self.blocked_since = None;
         } else if now - *self.blocked_since.get_or_insert(now) > self.timeout {
             return Err(Error::Timeout {

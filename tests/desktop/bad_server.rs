@@ -279,6 +279,12 @@ async fn lies_and_silence_end_in_typed_errors() {
         Desktop::open_with(ours, Auth::None, quick()).await.err(),
         Some(Error::Timeout { .. })
     ));
+    // A server that rings the bell without end.
+    let d = desktop(move |mut s| async move { while s.stream.write_all(&[2; 4096]).await.is_ok() {} }).await;
+    let start = Instant::now();
+    assert!(matches!(d.capture().await, Err(Error::Timeout { .. })));
+    assert!(start.elapsed() < Duration::from_secs(3));
+    drop(d);
     // A server that does not read: input fails in time.
     let (ours, theirs) = tokio::io::duplex(64);
     let server = tokio::spawn(Server::accept(theirs));

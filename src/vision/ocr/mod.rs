@@ -56,7 +56,13 @@ struct Inner {
     lines: Mutex<Cache<Reading>>,
     frames: Mutex<Cache<Arc<Vec<Line>>>>,
     /// The frame read last, for reading only what has changed since.
-    last: Mutex<Option<(Arc<Frame>, Arc<Vec<Line>>)>>,
+    last: Mutex<Option<Seen>>,
+}
+
+#[derive(Clone)]
+struct Seen {
+    frame: Arc<Frame>,
+    lines: Arc<Vec<Line>>,
 }
 
 /// How many lines are recognised at once, and threads for detection.
@@ -125,7 +131,7 @@ impl Inner {
         }
         let frame = Arc::new(Frame::from_image(image));
         let last = self.last.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let changed = last.and_then(|(before, lines)| Some((damage::region(&before, &frame, &lines)?, lines)));
+        let changed = last.and_then(|seen| Some((damage::region(&seen.frame, &frame, &seen.lines)?, seen.lines)));
         let lines = Arc::new(match changed {
             Some((region, lines)) => {
                 let fresh = self.read_part(&frame, &region)?;
@@ -140,7 +146,10 @@ impl Inner {
             }
             None => self.read(DynamicImage::ImageRgba8(frame.image().clone()))?,
         });
-        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some((frame, lines.clone()));
+        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(Seen {
+            frame,
+            lines: lines.clone(),
+        });
         self.frames
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
