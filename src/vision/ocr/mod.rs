@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use image::{DynamicImage, RgbaImage};
-use rayon::prelude::*;
+use rten::ThreadPool;
 
 use self::cache::Cache;
 use self::detect::Detector;
@@ -52,7 +52,6 @@ pub struct Ocr {
 struct Inner {
     detector: Detector,
     recogniser: Recogniser,
-    pool: rayon::ThreadPool,
     lines: Mutex<Cache<Reading>>,
     frames: Mutex<Cache<Arc<Vec<Line>>>>,
     /// The frame read last, for reading only what has changed since.
@@ -74,14 +73,9 @@ impl Ocr {
     /// # Errors
     /// [`Error`] naming the file and the command that fetches it.
     pub fn load(model_dir: &Path) -> Result<Ocr, Error> {
-        let pool = rayon::ThreadPoolBuilder::new()
-            .num_threads(THREADS)
-            .thread_name(|i| format!("ocr-{i}"));
-        let pool = pool.build().map_err(|e| failed("starting threads", e))?;
         let inner = Inner {
             detector: Detector::load(models::read(model_dir, &models::DETECTION)?, THREADS)?,
-            recogniser: Recogniser::load(models::read(model_dir, &models::RECOGNITION)?)?,
-            pool,
+            recogniser: Recogniser::load(models::read(model_dir, &models::RECOGNITION)?, THREADS)?,
             lines: Mutex::new(Cache::new(4000)),
             frames: Mutex::new(Cache::new(8)),
             last: Mutex::new(None),
@@ -172,14 +166,14 @@ impl Inner {
         // The methods of DynamicImage are compiled inside `image`, optimised even in our debug builds.
         let image = DynamicImage::ImageRgb8(image.into_rgb8());
         let boxes = self.detector.lines(&image)?;
-        let read_one = |rect: &Rect| -> Result<Option<Line>, Error> {
+        let read_one = |rect: &Rect, pool: &Arc<ThreadPool>| -> Result<Option<Line>, Error> {
             let crop = image.crop_imm(rect.x, rect.y, rect.width, rect.height);
             let key = cache::picture_key(&crop);
             let known = self.lines.lock().unwrap_or_else(PoisonError::into_inner).get(&key);
             let reading = match known {
                 Some(reading) => reading,
                 None => {
-                    let reading = self.recogniser.read(&crop)?;
+                    let reading = self.recogniser.read(&crop, pool)?;
                     self.lines
                         .lock()
                         .unwrap_or_else(PoisonError::into_inner)
@@ -189,8 +183,7 @@ impl Inner {
             };
             Ok(reading.into_line(rect))
         };
-        let lines: Result<Vec<_>, Error> = self.pool.install(|| boxes.par_iter().map(read_one).collect());
-        let mut lines: Vec<Line> = lines?.into_iter().flatten().collect();
+        let mut lines: Vec<Line> = self.recogniser.each(&boxes, read_one)?.into_iter().flatten().collect();
         sort_for_reading(&mut lines);
         Ok(lines)
     }
