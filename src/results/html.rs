@@ -309,18 +309,25 @@ fn step_card<'e>(page: &mut String, step: &StepView<'e>, pictures: &mut BTreeMap
         row(page, item);
     }
     *page += "</table><div class=\"shots\">";
-    for item in &step.items {
-        if let Evidence::Screenshot {
+    for (i, item) in step.items.iter().enumerate() {
+        let Evidence::Screenshot {
             role,
             file,
             width,
             height,
             marks,
         } = item
-        {
-            pictures.insert(file, (*width, *height));
-            shot(page, *role, file, (*width, *height), marks);
+        else {
+            continue;
+        };
+        pictures.insert(file, (*width, *height));
+        // The picture after the action is often the one that decided, which comes with marks: one of them is enough.
+        let decided =
+            |later: &&Evidence| matches!(later, Evidence::Screenshot { role: Role::Checked, file: f, .. } if f == file);
+        if *role == Role::After && step.items[i + 1..].iter().any(decided) {
+            continue;
         }
+        shot(page, *role, file, (*width, *height), marks);
     }
     *page += "</div></div></details>";
 }

@@ -80,14 +80,15 @@ impl Stage<'_> {
                 seen = digest.or(Some(String::new()));
                 match self.look(check, frame.as_ref(), until).await {
                     Ok(finding) => {
-                        self.run.recorder.evidence(
-                            &self.step.id,
-                            Evidence::Condition {
+                        // What is one question or one search has its own record.
+                        if !matches!(check, Check::See(_) | Check::Text(_)) {
+                            let item = Evidence::Condition {
                                 condition: check.to_string(),
                                 verdict: record::verdict(finding.verdict).to_string(),
                                 reason: finding.reason.clone(),
-                            },
-                        );
+                            };
+                            self.run.recorder.evidence(&self.step.id, item);
+                        }
                         if let (Verdict::True, Some(frame)) = (finding.verdict, &frame) {
                             self.show(Role::Checked, frame, finding.marks.clone()).await;
                         }
