@@ -29,6 +29,25 @@ fn the_quickstart_loads() {
 }
 
 #[test]
+fn scenarios_inside_of_manifests_have_lines_too() {
+    let text = std::fs::read_to_string(quickstart("failing.yaml")).unwrap();
+    assert_eq!(Scenario::in_manifests("f", &text).unwrap()[0].name, "Apply is not Save");
+    let both = format!("{text}---\nname: alone\nsteps: [{{nte: x}}]\n---\nkind: Secret\napiVersion: v1\n");
+    let wrong = both.replace("- click:", "- clik:");
+    let error = Scenario::in_manifests("failing.yaml", &wrong).unwrap_err().to_string();
+    let lines: Vec<&str> = error.lines().collect();
+    assert_eq!(lines.len(), 2, "{error}");
+    assert!(
+        lines[0].starts_with("failing.yaml:24:11: unknown action 'clik'; did you mean 'click'?"),
+        "{error}"
+    );
+    assert!(
+        lines[1].contains("unknown action 'nte'; did you mean 'note'?"),
+        "{error}"
+    );
+}
+
+#[test]
 fn a_file_that_is_not_there_is_one_clear_line() {
     let error = Scenario::from_file(Path::new("/no/such.yaml")).unwrap_err().to_string();
     assert!(
