@@ -218,17 +218,14 @@ impl Stage<'_> {
         let start = Instant::now();
         let output = self.run.rig.guest.exec(command.with_env(env)).await?;
         let ((stdout, a), (stderr, b)) = (record::tail(&output.stdout), record::tail(&output.stderr));
-        self.run.recorder.evidence(
-            &self.step.id,
-            Evidence::Shell {
-                command: shell.script.clone(),
-                exit: super::watch::describe(output.exit),
-                stdout,
-                stderr,
-                truncated: output.truncated || a || b,
-                ms: start.elapsed().as_millis() as u64,
-            },
-        );
+        self.tell(Evidence::Shell {
+            command: shell.script.clone(),
+            exit: super::watch::describe(output.exit),
+            stdout,
+            stderr,
+            truncated: output.truncated || a || b,
+            ms: start.elapsed().as_millis() as u64,
+        });
         Ok(output)
     }
 
