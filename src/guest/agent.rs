@@ -52,15 +52,15 @@ impl AgentGuest {
     /// The state of a started command. A link that is away for a moment is waited for.
     async fn status(&self, pid: u64) -> Result<AgentExecStatus, Error> {
         let until = Instant::now() + LINK_GRACE;
-        let mut lost = false;
         loop {
             match self.client.agent_exec_status(&self.node, self.vmid, pid).await {
                 Ok(status) => return Ok(status),
-                // The answer that told the end may be the one that was lost: then the result is gone for good.
-                Err(_) if lost && Instant::now() >= until => return Err(Error::ResultLost { guest: self.name() }),
-                Err(error) if lost && !error.is_transient() => return Err(Error::ResultLost { guest: self.name() }),
+                // The answer that tells the end is given once. That the process is not known says that it was lost on
+                // the way: to this client's own second try, or to nobody.
+                Err(error) if error.kind == ErrorKind::NotFound => {
+                    return Err(Error::ResultLost { guest: self.name() });
+                }
                 Err(error) if error.is_transient() && Instant::now() < until => {
-                    lost = true;
                     sleep(Duration::from_millis(300)).await;
                 }
                 Err(error) => return Err(self.link("asking for a command's result")(error)),
@@ -95,9 +95,9 @@ impl Guest for AgentGuest {
         if let Some(status) = self.wait(pid, until).await? {
             return Ok(output(status, false));
         }
-        let killer = self
-            .start(format!("kill -KILL -- -{pid} || kill -KILL {pid}").as_bytes())
-            .await?;
+        // Not `kill -KILL -- -PID`: dash takes no `--` there.
+        let kill = format!("kill -9 -{pid} || kill -9 {pid}");
+        let killer = self.start(kill.as_bytes()).await?;
         self.wait(killer, Instant::now() + KILL_GRACE).await?;
         match self.wait(pid, Instant::now() + KILL_GRACE).await? {
             Some(status) => Ok(output(status, true)),

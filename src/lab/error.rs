@@ -30,7 +30,9 @@ pub enum Error {
         need_mib: u64,
     },
     /// The machine's package sources cannot be used for a guest.
-    #[error("no package mirror for the guest: {why}; the template is made from Debian packages of this machine's own mirror")]
+    #[error(
+        "no package mirror for the guest: {why}; the template is made from Debian packages of this machine's own mirror"
+    )]
     NoMirror {
         /// What is missing.
         why: String,

@@ -18,5 +18,8 @@ use std::path::PathBuf;
 /// The default cache: `$XDG_CACHE_HOME/mosdat/lab`, else `~/.cache/mosdat/lab`.
 pub fn default_cache_dir() -> PathBuf {
     let home = || PathBuf::from(std::env::var_os("HOME").unwrap_or_else(|| "/root".into())).join(".cache");
-    std::env::var_os("XDG_CACHE_HOME").filter(|v| !v.is_empty()).map_or_else(home, PathBuf::from).join("mosdat/lab")
+    std::env::var_os("XDG_CACHE_HOME")
+        .filter(|v| !v.is_empty())
+        .map_or_else(home, PathBuf::from)
+        .join("mosdat/lab")
 }

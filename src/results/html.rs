@@ -3,115 +3,11 @@
 use super::event::*;
 use super::picture::data_url;
 use super::style::{SCRIPT, STYLE};
-use crate::api::{RunFailure, RunResult, StepCounts};
+use super::view::{RunView, StepView, view};
+use crate::api::RunFailure;
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::path::Path;
-
-/// What the events say about one step.
-pub(super) struct StepView<'e> {
-    pub plan: &'e PlannedStep,
-    pub items: Vec<&'e Evidence>,
-    pub end: Option<StepEnd<'e>>,
-    pub started: bool,
-}
-
-pub(super) struct StepEnd<'e> {
-    pub outcome: StepOutcome,
-    pub reason: Option<&'e str>,
-    pub message: Option<&'e str>,
-    pub attempts: u32,
-    pub ms: u64,
-}
-
-/// What the events say about the run.
-pub(super) struct RunView<'e> {
-    pub run: Option<&'e RunMeta>,
-    pub begun: &'e str,
-    pub scenario: &'e str,
-    pub description: Option<&'e str>,
-    pub digest: &'e str,
-    pub variables: Option<&'e BTreeMap<String, String>>,
-    pub steps: Vec<StepView<'e>>,
-    pub end: Option<(RunResult, Option<&'e RunFailure>, &'e StepCounts, u64)>,
-}
-
-pub(super) fn view(events: &[Event]) -> RunView<'_> {
-    let mut view = RunView {
-        run: None,
-        begun: events.first().map_or("", |e| &e.time),
-        scenario: "",
-        description: None,
-        digest: "",
-        variables: None,
-        steps: Vec::new(),
-        end: None,
-    };
-    for event in events {
-        let find = |steps: &mut Vec<StepView<'_>>, id: &str| steps.iter().position(|s| s.plan.id == id);
-        match &event.body {
-            Body::RunStart { run } => view.run = Some(run),
-            Body::Plan {
-                scenario,
-                description,
-                digest,
-                variables,
-                steps,
-                ..
-            } => {
-                view.scenario = scenario;
-                view.description = description.as_deref();
-                view.digest = digest;
-                view.variables = Some(variables);
-                view.steps = steps
-                    .iter()
-                    .map(|plan| StepView {
-                        plan,
-                        items: Vec::new(),
-                        end: None,
-                        started: false,
-                    })
-                    .collect();
-            }
-            Body::StepStart { step } => {
-                if let Some(i) = find(&mut view.steps, step) {
-                    view.steps[i].started = true;
-                }
-            }
-            Body::Evidence { step, item } => {
-                if let Some(i) = find(&mut view.steps, step) {
-                    view.steps[i].items.push(item);
-                }
-            }
-            Body::StepEnd {
-                step,
-                outcome,
-                reason,
-                message,
-                attempts,
-                ms,
-                ..
-            } => {
-                if let Some(i) = find(&mut view.steps, step) {
-                    view.steps[i].end = Some(StepEnd {
-                        outcome: *outcome,
-                        reason: reason.as_deref(),
-                        message: message.as_deref(),
-                        attempts: *attempts,
-                        ms: *ms,
-                    });
-                }
-            }
-            Body::RunEnd {
-                result,
-                failure,
-                counts,
-                ms,
-            } => view.end = Some((*result, failure.as_ref(), counts, *ms)),
-        }
-    }
-    view
-}
 
 /// Text for HTML and XML, in content and in attributes. Control characters have no place in either.
 pub(super) fn escape(text: &str) -> String {
@@ -192,7 +88,7 @@ pub fn report(events: &[Event], dir: &Path) -> String {
             );
         }
     }
-    let _ = write!(page, "</defs></svg></main><script>{SCRIPT}</script></body></html>\n");
+    let _ = writeln!(page, "</defs></svg></main><script>{SCRIPT}</script></body></html>");
     page
 }
 
@@ -309,18 +205,25 @@ fn step_card<'e>(page: &mut String, step: &StepView<'e>, pictures: &mut BTreeMap
         row(page, item);
     }
     *page += "</table><div class=\"shots\">";
-    for item in &step.items {
-        if let Evidence::Screenshot {
+    for (i, item) in step.items.iter().enumerate() {
+        let Evidence::Screenshot {
             role,
             file,
             width,
             height,
             marks,
         } = item
-        {
-            pictures.insert(file, (*width, *height));
-            shot(page, *role, file, (*width, *height), marks);
+        else {
+            continue;
+        };
+        pictures.insert(file, (*width, *height));
+        // The picture after the action is often the one that decided, which comes with marks: one of them is enough.
+        let decided =
+            |later: &&Evidence| matches!(later, Evidence::Screenshot { role: Role::Checked, file: f, .. } if f == file);
+        if *role == Role::After && step.items[i + 1..].iter().any(decided) {
+            continue;
         }
+        shot(page, *role, file, (*width, *height), marks);
     }
     *page += "</div></div></details>";
 }

@@ -1,7 +1,8 @@
 //! JUnit XML: one suite per run, one case per step.
 
 use super::event::{Event, StepOutcome};
-use super::html::{RunView, escape, view};
+use super::html::escape;
+use super::view::{RunView, view};
 use crate::api::RunResult;
 use std::fmt::Write;
 

@@ -12,6 +12,7 @@ mod mask;
 mod picture;
 mod recorder;
 mod style;
+mod view;
 
 pub use error::Error;
 pub use event::*;

@@ -28,7 +28,7 @@ details.step>summary{display:flex;gap:12px;align-items:baseline;padding:9px 0;cu
 details.step>summary::-webkit-details-marker{display:none}
 summary .label{flex:1;overflow-wrap:anywhere;font-weight:600}summary code{color:var(--dim);background:none;font-size:12px}
 .body{padding:0 0 14px}
-.shots{display:grid;grid-template-columns:repeat(auto-fit,minmax(320px,1fr));gap:12px;margin:8px 0}
+.shots{display:grid;grid-template-columns:repeat(auto-fill,minmax(340px,1fr));gap:12px;margin:8px 0}
 figure{margin:0}figure.wide{grid-column:1/-1}figcaption{color:var(--dim);font-size:13px}
 svg.shot{width:100%;height:auto;display:block;border:1px solid var(--line);border-radius:4px;cursor:zoom-in}
 figure.wide svg.shot{cursor:zoom-out}

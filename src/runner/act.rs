@@ -15,7 +15,7 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
 /// The desktop counts as still after this long without a change, and is waited for at most so long.
-const QUIET: Duration = Duration::from_millis(250);
+const QUIET: Duration = Duration::from_millis(400);
 const SETTLE: Duration = Duration::from_secs(3);
 /// How long a desktop session is waited for.
 const SESSION: Duration = Duration::from_secs(30);
@@ -46,7 +46,12 @@ impl Stage<'_> {
                         self.run.rig.desktop.key(chord).await?;
                     }
                 }
-                self.note(&format!("pressed {}", step.label.trim_start_matches("key ")));
+                let times = if key.times > 1 {
+                    format!(" {} times", key.times)
+                } else {
+                    String::new()
+                };
+                self.note(&format!("pressed {}{times}", key.chords.join(", ")));
                 self.after().await
             }
             Action::Expect(check) => self.expect(check, until, Kind::Failed, "CheckFailed").await,
@@ -213,17 +218,14 @@ impl Stage<'_> {
         let start = Instant::now();
         let output = self.run.rig.guest.exec(command.with_env(env)).await?;
         let ((stdout, a), (stderr, b)) = (record::tail(&output.stdout), record::tail(&output.stderr));
-        self.run.recorder.evidence(
-            &self.step.id,
-            Evidence::Shell {
-                command: shell.script.clone(),
-                exit: super::watch::describe(output.exit),
-                stdout,
-                stderr,
-                truncated: output.truncated || a || b,
-                ms: start.elapsed().as_millis() as u64,
-            },
-        );
+        self.tell(Evidence::Shell {
+            command: shell.script.clone(),
+            exit: super::watch::describe(output.exit),
+            stdout,
+            stderr,
+            truncated: output.truncated || a || b,
+            ms: start.elapsed().as_millis() as u64,
+        });
         Ok(output)
     }
 

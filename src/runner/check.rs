@@ -15,6 +15,7 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
 const POLL: Duration = Duration::from_millis(250);
+const SLOW_POLL: Duration = Duration::from_secs(1);
 /// A command that is a check: how long one look may take.
 const LOOK: Duration = Duration::from_secs(30);
 
@@ -66,6 +67,8 @@ impl Stage<'_> {
     /// Looks until the condition holds or `until` is past; at least once.
     pub(super) async fn hold(&mut self, check: &Check, until: Instant) -> Result<Held, Failure> {
         let mut seen: Option<String> = None;
+        let mut pause = POLL;
+        self.last = None;
         loop {
             let frame = if needs_frame(check) {
                 Some(self.capture().await?)
@@ -80,14 +83,15 @@ impl Stage<'_> {
                 seen = digest.or(Some(String::new()));
                 match self.look(check, frame.as_ref(), until).await {
                     Ok(finding) => {
-                        self.run.recorder.evidence(
-                            &self.step.id,
-                            Evidence::Condition {
+                        // What is one question or one search has its own record.
+                        if !matches!(check, Check::See(_) | Check::Text(_)) {
+                            let item = Evidence::Condition {
                                 condition: check.to_string(),
                                 verdict: record::verdict(finding.verdict).to_string(),
                                 reason: finding.reason.clone(),
-                            },
-                        );
+                            };
+                            self.tell(item);
+                        }
                         if let (Verdict::True, Some(frame)) = (finding.verdict, &frame) {
                             self.show(Role::Checked, frame, finding.marks.clone()).await;
                         }
@@ -118,7 +122,11 @@ impl Stage<'_> {
                     .take()
                     .unwrap_or_else(|| Held::No("it was not looked at".into())));
             }
-            sleep(POLL.min(until - Instant::now())).await;
+            sleep(pause.min(until.saturating_duration_since(Instant::now()))).await;
+            // Pictures are cheap to compare; a question to the guest costs it a process.
+            if needs_guest(check) {
+                pause = (pause * 5 / 4).min(SLOW_POLL);
+            }
         }
     }
 

@@ -82,7 +82,7 @@ impl Stage<'_> {
                     why.unwrap_or_else(|| Failure::failed("TargetNotFound", format!("{target} was not found")));
                 return Err(failure);
             }
-            sleep(POLL.min(until - Instant::now())).await;
+            sleep(POLL.min(until.saturating_duration_since(Instant::now()))).await;
         }
     }
 

@@ -25,6 +25,8 @@ pub(super) struct Stage<'a> {
     /// What the last look at the present condition said.
     pub last: Option<Held>,
     pub attempts: u32,
+    /// What was recorded of commands and conditions: a poll that finds the same again is not recorded again.
+    pub told: Vec<Evidence>,
     /// Digest of the picture that was recorded last.
     pub shown: Option<String>,
 }
@@ -43,6 +45,7 @@ pub(super) async fn run_step(
         hopeless: false,
         last: None,
         attempts: 0,
+        told: Vec::new(),
         shown: None,
     };
     // The one boundary: whatever happens inside, the step ends here.
@@ -121,6 +124,7 @@ impl Stage<'_> {
                 }
             }
             self.attempts = attempt;
+            self.told.clear();
             // Attempts share what is left of the time; the last one has all of it.
             let now = Instant::now();
             let until = now + deadline.saturating_duration_since(now) / (step.attempts - attempt + 1);
@@ -150,6 +154,40 @@ impl Stage<'_> {
 
     pub(super) fn note(&self, text: &str) {
         let item = Evidence::Note { text: text.to_string() };
+        self.run.recorder.evidence(&self.step.id, item);
+    }
+
+    /// Records what a poll found, unless that was the last thing that such a poll found.
+    pub(super) fn tell(&mut self, item: Evidence) {
+        let same = |a: &Evidence, b: &Evidence| match (a, b) {
+            (Evidence::Shell { command: a, .. }, Evidence::Shell { command: b, .. }) => a == b,
+            (Evidence::Condition { condition: a, .. }, Evidence::Condition { condition: b, .. }) => a == b,
+            _ => false,
+        };
+        let timeless = |item: &Evidence| match item.clone() {
+            Evidence::Shell {
+                command,
+                exit,
+                stdout,
+                stderr,
+                truncated,
+                ..
+            } => Evidence::Shell {
+                command,
+                exit,
+                stdout,
+                stderr,
+                truncated,
+                ms: 0,
+            },
+            other => other,
+        };
+        let plain = timeless(&item);
+        match self.told.iter_mut().find(|before| same(before, &item)) {
+            Some(before) if *before == plain => return,
+            Some(before) => *before = plain,
+            None => self.told.push(plain),
+        }
         self.run.recorder.evidence(&self.step.id, item);
     }
 

@@ -96,6 +96,43 @@ impl Scenario {
         }
     }
 
+    /// Loads every scenario in a file of manifests: stand-alone ones, `Scenario`s, and those inside of runs. Documents of
+    /// other kinds are left alone. For the command line, so that an error in a run's scenario has a line, too.
+    ///
+    /// # Errors
+    /// Everything that is wrong in all of them.
+    pub fn in_manifests(origin: &str, text: &str) -> Result<Vec<Scenario>, Errors> {
+        let mut problems = Problems::new(origin);
+        let Some(documents) = yaml::read(text, &mut problems) else {
+            return Err(problems.into_errors());
+        };
+        let mut found = Vec::new();
+        let mut wrong = problems.into_errors().0;
+        for document in documents {
+            let kind = document.get("kind").and_then(Node::as_str);
+            let inline = || document.get("spec")?.get("scenario")?.get("inline");
+            let mut problems = Problems::new(origin);
+            let tree = match kind {
+                None if document.get("apiVersion").is_some() => continue,
+                None | Some("Scenario") => spec_of(document, &mut problems),
+                Some("FunctionalTestRun") => inline().cloned(),
+                Some(_) => continue,
+            };
+            match tree {
+                Some(tree) => match load(origin, tree, problems) {
+                    Ok(scenario) => found.push(scenario),
+                    Err(errors) => wrong.extend(errors.0),
+                },
+                None => wrong.extend(problems.into_errors().0),
+            }
+        }
+        if wrong.is_empty() {
+            Ok(found)
+        } else {
+            Err(Errors(wrong))
+        }
+    }
+
     /// Loads what came through the API. `origin` names the object in errors, whose places are paths within it.
     ///
     /// # Errors

@@ -42,6 +42,22 @@ impl Node {
         }
     }
 
+    /// A member of an object.
+    pub fn get(&self, key: &str) -> Option<&Node> {
+        match &self.value {
+            Value::Map(entries) => entries.iter().find(|e| e.key == key).map(|e| &e.value),
+            _ => None,
+        }
+    }
+
+    /// The text, where it is one.
+    pub fn as_str(&self) -> Option<&str> {
+        match &self.value {
+            Value::Str(s) => Some(s),
+            _ => None,
+        }
+    }
+
     /// The tree of an object that came through the API; places are paths that begin with `path`.
     pub fn from_json(value: &serde_json::Value, path: &str) -> Node {
         use serde_json::Value as J;

@@ -6,9 +6,11 @@ use mosdat::lab::template::{BuildOptions, Template, build};
 pub async fn template() -> Template {
     static ONCE: tokio::sync::OnceCell<Template> = tokio::sync::OnceCell::const_new();
     ONCE.get_or_init(|| async {
-        build(BuildOptions::default(), |p| eprintln!("[{:6.1} s] {}: {}", p.elapsed.as_secs_f64(), p.phase, p.detail))
-            .await
-            .expect("the template builds")
+        build(BuildOptions::default(), |p| {
+            eprintln!("[{:6.1} s] {}: {}", p.elapsed.as_secs_f64(), p.phase, p.detail)
+        })
+        .await
+        .expect("the template builds")
     })
     .await
     .clone()

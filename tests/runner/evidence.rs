@@ -129,3 +129,20 @@ fn a_log_that_a_kill_cut_off_can_be_read() {
     std::fs::write(&path, text).unwrap();
     assert_eq!(mosdat::results::read_events(&path).unwrap().len(), 1);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_poll_that_finds_the_same_again_is_not_recorded_again() {
+    let text = "name: t\nsteps:\n  - {id: a, expect: {shell: 'echo same', contains: other}, timeout: 3s}\n";
+    let ran = run(text, |_| {}).await;
+    assert_eq!(ran.outcome.result, RunResult::Failed);
+    let shells = ran.events.iter().filter(|e| {
+        matches!(
+            &e.body,
+            Body::Evidence {
+                item: Evidence::Shell { .. },
+                ..
+            }
+        )
+    });
+    assert_eq!(shells.count(), 1);
+}

@@ -1,4 +1,5 @@
 //! The loader: every error with its place and words; plans; ids; digests.
 
 mod errors;
+mod examples;
 mod plan;

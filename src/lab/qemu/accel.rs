@@ -39,7 +39,11 @@ impl Accel {
     pub async fn probe(cache: &Path, qemu_version: &str, kernel: &Path, initrd: &Path) -> Accel {
         let cpuinfo = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
         if !has_virtualisation(&cpuinfo)
-            || std::fs::OpenOptions::new().read(true).write(true).open("/dev/kvm").is_err()
+            || std::fs::OpenOptions::new()
+                .read(true)
+                .write(true)
+                .open("/dev/kvm")
+                .is_err()
         {
             return Accel::Tcg;
         }
@@ -51,7 +55,11 @@ impl Accel {
         {
             return accel;
         }
-        let accel = if boots_with_kvm(kernel, initrd).await { Accel::Kvm } else { Accel::Tcg };
+        let accel = if boots_with_kvm(kernel, initrd).await {
+            Accel::Kvm
+        } else {
+            Accel::Tcg
+        };
         if let Ok(text) = serde_json::to_string(&(key, accel)) {
             // Only a cache: without it the probe runs again.
             let _ = std::fs::write(path, text);
@@ -71,14 +79,35 @@ async fn boots_with_kvm(kernel: &Path, initrd: &Path) -> bool {
     let Ok(dir) = tempfile::tempdir() else { return false };
     let (kernel, initrd) = (kernel.to_string_lossy(), initrd.to_string_lossy());
     let args: Vec<String> = [
-        "-accel", "kvm", "-cpu", "host", "-machine", "q35", "-m", "256", "-nodefaults", "-no-reboot", "-display", "none",
-        "-kernel", &kernel, "-initrd", &initrd, "-append", "console=ttyS0 panic=-1 rdinit=/probe", "-serial",
+        "-accel",
+        "kvm",
+        "-cpu",
+        "host",
+        "-machine",
+        "q35",
+        "-m",
+        "256",
+        "-nodefaults",
+        "-no-reboot",
+        "-display",
+        "none",
+        "-kernel",
+        &kernel,
+        "-initrd",
+        &initrd,
+        "-append",
+        "console=ttyS0 panic=-1 rdinit=/probe",
+        "-serial",
         "file:serial.log",
     ]
     .map(String::from)
     .to_vec();
-    let Ok(process) = Process::start(dir.path(), &args).await else { return false };
-    let ended = tokio::time::timeout(Duration::from_secs(10), process.wait()).await.is_ok();
+    let Ok(process) = Process::start(dir.path(), &args).await else {
+        return false;
+    };
+    let ended = tokio::time::timeout(Duration::from_secs(10), process.wait())
+        .await
+        .is_ok();
     let said = std::fs::read_to_string(dir.path().join("serial.log")).unwrap_or_default();
     ended && said.contains("mosdat-lab: probe ok")
 }
@@ -91,6 +120,8 @@ mod tests {
     fn only_processor_flags_count() {
         assert!(has_virtualisation("flags\t\t: fpu svm sse\n"));
         assert!(has_virtualisation("flags : vmx"));
-        assert!(!has_virtualisation("model name : svm vmx\nflags : fpu hypervisor svm_lock\n"));
+        assert!(!has_virtualisation(
+            "model name : svm vmx\nflags : fpu hypervisor svm_lock\n"
+        ));
     }
 }

@@ -22,7 +22,10 @@ pub struct Agent {
 impl Agent {
     /// An agent behind a socket, which need not answer yet.
     pub fn new(socket: PathBuf) -> Agent {
-        Agent { socket, turn: tokio::sync::Mutex::new(()) }
+        Agent {
+            socket,
+            turn: tokio::sync::Mutex::new(()),
+        }
     }
 
     /// Runs one command; `deadline` covers the agent's answer, after a first answer to a ping within 3 s.
@@ -39,7 +42,9 @@ impl Agent {
                 _ => Ok(Value::Null),
             };
         }
-        let v = tokio::time::timeout(deadline, receive(&mut stream, false)).await.map_err(|_| Error::AgentDown)??;
+        let v = tokio::time::timeout(deadline, receive(&mut stream, false))
+            .await
+            .map_err(|_| Error::AgentDown)??;
         answer(v)
     }
 
@@ -50,7 +55,9 @@ impl Agent {
 
     /// Whether it answers within 3 s.
     pub async fn ping(&self) -> Result<()> {
-        self.execute("guest-ping", json!({}), Duration::from_secs(3)).await.map(drop)
+        self.execute("guest-ping", json!({}), Duration::from_secs(3))
+            .await
+            .map(drop)
     }
 
     /// A connection whose leftovers of earlier clients have been read away.
@@ -73,7 +80,11 @@ async fn send(stream: &mut UnixStream, command: &str, arguments: &Value, delimit
         // 0xFF cannot be in JSON: it makes the agent's parser forget half a command.
         bytes.push(0xff);
     }
-    bytes.extend_from_slice(json!({"execute": command, "arguments": arguments}).to_string().as_bytes());
+    bytes.extend_from_slice(
+        json!({"execute": command, "arguments": arguments})
+            .to_string()
+            .as_bytes(),
+    );
     bytes.push(b'\n');
     stream.write_all(&bytes).await.map_err(|_| Error::AgentDown)
 }
@@ -94,7 +105,10 @@ async fn receive(stream: &mut UnixStream, delimited: bool) -> Result<Value> {
             }
         }
         if line.last() == Some(&b'\n')
-            && let Some(v) = line.split(|b| *b == b'\n').filter_map(|l| serde_json::from_slice(l).ok()).next_back()
+            && let Some(v) = line
+                .split(|b| *b == b'\n')
+                .filter_map(|l| serde_json::from_slice(l).ok())
+                .next_back()
         {
             return Ok(v);
         }
@@ -103,7 +117,9 @@ async fn receive(stream: &mut UnixStream, delimited: bool) -> Result<Value> {
 
 fn answer(v: Value) -> Result<Value> {
     match v.get("error") {
-        Some(e) => Err(Error::Agent { desc: e["desc"].as_str().unwrap_or("unknown error").into() }),
+        Some(e) => Err(Error::Agent {
+            desc: e["desc"].as_str().unwrap_or("unknown error").into(),
+        }),
         None => Ok(v["return"].clone()),
     }
 }

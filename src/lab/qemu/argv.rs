@@ -118,7 +118,10 @@ impl Machine {
         if let Some(mac) = &self.mac {
             let restrict = if self.outside { "off" } else { "on" };
             add("-netdev", &format!("user,id=net0,restrict={restrict},ipv6=off"));
-            add("-device", &format!("virtio-net-pci,id=nic0,netdev=net0,mac={mac},addr=0x07,romfile="));
+            add(
+                "-device",
+                &format!("virtio-net-pci,id=nic0,netdev=net0,mac={mac},addr=0x07,romfile="),
+            );
         }
         if self.agent {
             add("-device", "virtio-serial-pci,id=serial0,addr=0x08");
@@ -127,7 +130,10 @@ impl Machine {
         }
         for n in 0..Machine::PORTS {
             let (chassis, slot) = (n + 1, 0x10 + n);
-            add("-device", &format!("pcie-root-port,id=port{n},chassis={chassis},slot={chassis},addr={slot:#04x}"));
+            add(
+                "-device",
+                &format!("pcie-root-port,id=port{n},chassis={chassis},slot={chassis},addr={slot:#04x}"),
+            );
         }
         for (n, d) in self.passed.iter().enumerate() {
             add("-device", &format!("{},id=hostpci{},bus=port{n}", d.driver, d.index));
@@ -135,7 +141,10 @@ impl Machine {
         add("-qmp", "unix:qmp.sock,server=on,wait=off");
         add("-serial", "file:serial.log");
         if let Some(file) = incoming {
-            add("-incoming", &format!("exec:cat {}", shell_quote(&file.to_string_lossy())));
+            add(
+                "-incoming",
+                &format!("exec:cat {}", shell_quote(&file.to_string_lossy())),
+            );
         }
         a.push("-nodefaults".into());
         a.push("-no-user-config".into());
@@ -183,7 +192,12 @@ mod tests {
 
     #[test]
     fn no_display_means_no_vnc() {
-        let a = Machine { vga: Vga::None, ..machine() }.argv(None).join(" ");
+        let a = Machine {
+            vga: Vga::None,
+            ..machine()
+        }
+        .argv(None)
+        .join(" ");
         assert!(!a.contains("-vnc") && !a.contains("VGA"));
     }
 
@@ -200,12 +214,21 @@ mod tests {
             mac: Some("BC:24:11:00:00:02".into()),
             uuid: "c".into(),
             vmgenid: "d".into(),
-            passed: vec![PassedDevice { index: 0, driver: "edu".into() }],
+            passed: vec![PassedDevice {
+                index: 0,
+                driver: "edu".into(),
+            }],
             ..m.clone()
         };
         assert!(m.same_hardware(&clone));
-        assert!(!m.same_hardware(&Machine { memory_mib: 1024, ..m.clone() }));
-        assert!(!m.same_hardware(&Machine { vga: Vga::Virtio, ..m.clone() }));
+        assert!(!m.same_hardware(&Machine {
+            memory_mib: 1024,
+            ..m.clone()
+        }));
+        assert!(!m.same_hardware(&Machine {
+            vga: Vga::Virtio,
+            ..m.clone()
+        }));
         assert!(!m.same_hardware(&Machine { mac: None, ..m.clone() }));
     }
 }

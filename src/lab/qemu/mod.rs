@@ -40,7 +40,10 @@ pub(crate) fn find_program(tool: &str, package: &'static str) -> Result<PathBuf>
     std::env::split_paths(&search_path())
         .map(|dir| dir.join(tool))
         .find(|p| p.is_file())
-        .ok_or_else(|| Error::MissingTool { tool: tool.into(), package })
+        .ok_or_else(|| Error::MissingTool {
+            tool: tool.into(),
+            package,
+        })
 }
 
 /// QEMU's version line, e.g. `QEMU emulator version 7.2.22 (Debian ...)`.
@@ -51,7 +54,11 @@ pub async fn version() -> Result<String> {
         .output()
         .await
         .map_err(Error::io("run", &program))?;
-    Ok(String::from_utf8_lossy(&out.stdout).lines().next().unwrap_or_default().to_owned())
+    Ok(String::from_utf8_lossy(&out.stdout)
+        .lines()
+        .next()
+        .unwrap_or_default()
+        .to_owned())
 }
 
 /// Runs `qemu-img` in a directory.

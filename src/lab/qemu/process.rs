@@ -23,7 +23,10 @@ impl RunDir {
     /// Opens a directory.
     pub fn open(path: &Path) -> Result<RunDir> {
         let handle = File::open(path).map_err(Error::io("open", path))?;
-        Ok(RunDir { path: path.into(), handle })
+        Ok(RunDir {
+            path: path.into(),
+            handle,
+        })
     }
 
     /// The directory's path.
@@ -102,7 +105,12 @@ impl Process {
         let out = File::create(&log).map_err(Error::io("create", &log))?;
         let err = out.try_clone().map_err(Error::io("open", &log))?;
         let mut command = Command::new(&program);
-        command.args(args).current_dir(dir).stdin(Stdio::null()).stdout(out).stderr(err);
+        command
+            .args(args)
+            .current_dir(dir)
+            .stdin(Stdio::null())
+            .stdout(out)
+            .stderr(err);
         let child = spawn_tied(command).await.map_err(Error::io("start", &program))?;
         let pid = child.id();
         let pidfile = dir.join("qemu.pid");
@@ -171,7 +179,9 @@ impl Drop for Process {
 /// Kills a QEMU that an earlier process left in this directory (there should be none: the kernel kills them).
 pub fn sweep(dir: &Path) {
     let pidfile = dir.join("qemu.pid");
-    let Ok(text) = std::fs::read_to_string(&pidfile) else { return };
+    let Ok(text) = std::fs::read_to_string(&pidfile) else {
+        return;
+    };
     if let Ok(pid) = text.trim().parse::<i32>() {
         let link = |name: &str| std::fs::read_link(format!("/proc/{pid}/{name}"));
         let ours = link("cwd").is_ok_and(|cwd| cwd == dir)

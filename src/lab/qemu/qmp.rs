@@ -36,7 +36,9 @@ impl Qmp {
         let reader = tokio::spawn(async move {
             let mut lines = BufReader::new(read).lines();
             while let Ok(Some(line)) = lines.next_line().await {
-                let Ok(v) = serde_json::from_str::<Value>(&line) else { continue };
+                let Ok(v) = serde_json::from_str::<Value>(&line) else {
+                    continue;
+                };
                 if let Some(id) = v["id"].as_u64() {
                     if let Some(tx) = answers.lock().unwrap_or_else(|e| e.into_inner()).remove(&id) {
                         let _ = tx.send(v);
@@ -48,21 +50,35 @@ impl Qmp {
             // Whoever still waits learns by the closed channel that QEMU is gone.
             answers.lock().unwrap_or_else(|e| e.into_inner()).clear();
         });
-        let qmp = Qmp { writer: tokio::sync::Mutex::new((write, 0)), pending, reader };
+        let qmp = Qmp {
+            writer: tokio::sync::Mutex::new((write, 0)),
+            pending,
+            reader,
+        };
         qmp.execute("qmp_capabilities", json!({})).await?;
         Ok(qmp)
     }
 
     /// Runs a command and returns what it returns.
     pub async fn execute(&self, command: &str, arguments: Value) -> Result<Value> {
-        let failed = |desc: &str| Error::Qmp { command: command.into(), desc: desc.into() };
+        let failed = |desc: &str| Error::Qmp {
+            command: command.into(),
+            desc: desc.into(),
+        };
         let answer = {
             let mut writer = self.writer.lock().await;
             writer.1 += 1;
             let (tx, rx) = oneshot::channel();
-            self.pending.lock().unwrap_or_else(|e| e.into_inner()).insert(writer.1, tx);
+            self.pending
+                .lock()
+                .unwrap_or_else(|e| e.into_inner())
+                .insert(writer.1, tx);
             let line = json!({"execute": command, "arguments": arguments, "id": writer.1}).to_string() + "\n";
-            writer.0.write_all(line.as_bytes()).await.map_err(|_| failed("QEMU has ended"))?;
+            writer
+                .0
+                .write_all(line.as_bytes())
+                .await
+                .map_err(|_| failed("QEMU has ended"))?;
             rx
         };
         let answer = match tokio::time::timeout(DEADLINE, answer).await {

@@ -38,7 +38,11 @@ impl Vm {
         let started = Instant::now();
         let qmp = loop {
             if let Some(status) = process.ended() {
-                return Err(Error::QemuExited { vmid, status: status.to_string(), tail: process.last_words() });
+                return Err(Error::QemuExited {
+                    vmid,
+                    status: status.to_string(),
+                    tail: process.last_words(),
+                });
             }
             match Qmp::connect(&dir.socket("qmp.sock")).await {
                 Ok(q) => break q,
@@ -47,12 +51,24 @@ impl Vm {
             }
         };
         let agent = machine.agent.then(|| Agent::new(dir.socket("agent.sock")));
-        let vm = Vm { vmid, process, qmp, agent, dir, started };
+        let vm = Vm {
+            vmid,
+            process,
+            qmp,
+            agent,
+            dir,
+            started,
+        };
         vm.until_running().await?;
         if incoming.is_some() {
             for (n, d) in machine.passed.iter().enumerate() {
                 let id = format!("hostpci{}", d.index);
-                vm.qmp.execute("device_add", json!({"driver": d.driver, "id": id, "bus": format!("port{n}")})).await?;
+                vm.qmp
+                    .execute(
+                        "device_add",
+                        json!({"driver": d.driver, "id": id, "bus": format!("port{n}")}),
+                    )
+                    .await?;
             }
         }
         Ok(vm)
@@ -62,14 +78,22 @@ impl Vm {
         loop {
             if let Some(status) = self.process.ended() {
                 let tail = self.process.last_words();
-                return Err(Error::QemuExited { vmid: self.vmid, status: status.to_string(), tail });
+                return Err(Error::QemuExited {
+                    vmid: self.vmid,
+                    status: status.to_string(),
+                    tail,
+                });
             }
             match self.status().await.as_deref() {
                 Ok("running") => return Ok(()),
                 Ok("paused") => drop(self.qmp.execute("cont", json!({})).await?),
                 Ok(other) if self.started.elapsed() > Duration::from_secs(60) => {
                     let detail = format!(" (it is {other})");
-                    return Err(Error::Timeout { what: format!("start of VM {}", self.vmid), seconds: 60, detail });
+                    return Err(Error::Timeout {
+                        what: format!("start of VM {}", self.vmid),
+                        seconds: 60,
+                        detail,
+                    });
                 }
                 // A QEMU that ends between two lines of this loop is seen at its beginning.
                 _ => {}
@@ -113,7 +137,10 @@ impl Vm {
     pub async fn stop(&self) {
         // `quit` closes the disk in order; a QEMU that hangs is killed.
         let _ = tokio::time::timeout(Duration::from_secs(5), self.qmp.execute("quit", json!({}))).await;
-        if tokio::time::timeout(Duration::from_secs(5), self.process.wait()).await.is_err() {
+        if tokio::time::timeout(Duration::from_secs(5), self.process.wait())
+            .await
+            .is_err()
+        {
             self.process.kill();
             self.process.wait().await;
         }
@@ -122,7 +149,9 @@ impl Vm {
     /// Writes the RAM and device state to a file and stops QEMU, whose disk then belongs to that state.
     pub async fn save_and_quit(&self, file: &Path) -> Result<()> {
         self.qmp.execute("stop", json!({})).await?;
-        self.qmp.execute("migrate-set-parameters", json!({"max-bandwidth": 1u64 << 40})).await?;
+        self.qmp
+            .execute("migrate-set-parameters", json!({"max-bandwidth": 1u64 << 40}))
+            .await?;
         let uri = format!("exec:cat > {}", shell_quote(&file.to_string_lossy()));
         self.qmp.execute("migrate", json!({"uri": uri})).await?;
         let begun = Instant::now();
@@ -132,11 +161,18 @@ impl Vm {
                 Some("completed") => break,
                 Some("failed" | "cancelled") => {
                     let desc = v["error-desc"].as_str().unwrap_or("failed").to_owned();
-                    return Err(Error::Qmp { command: "migrate".into(), desc });
+                    return Err(Error::Qmp {
+                        command: "migrate".into(),
+                        desc,
+                    });
                 }
                 _ if begun.elapsed() > SNAPSHOT_DEADLINE => {
                     let what = "saving the RAM".into();
-                    return Err(Error::Timeout { what, seconds: SNAPSHOT_DEADLINE.as_secs(), detail: String::new() });
+                    return Err(Error::Timeout {
+                        what,
+                        seconds: SNAPSHOT_DEADLINE.as_secs(),
+                        detail: String::new(),
+                    });
                 }
                 _ => tokio::time::sleep(Duration::from_millis(20)).await,
             }
@@ -147,7 +183,11 @@ impl Vm {
 
     /// Takes an internal snapshot of disk and RAM; the guest stands still meanwhile.
     pub async fn snapshot_save(&self, tag: &str) -> Result<()> {
-        self.job("snapshot-save", json!({"tag": tag, "vmstate": "disk0", "devices": ["disk0"]})).await
+        self.job(
+            "snapshot-save",
+            json!({"tag": tag, "vmstate": "disk0", "devices": ["disk0"]}),
+        )
+        .await
     }
 
     /// Goes back to an internal snapshot with RAM; the guest runs on from there.
@@ -158,19 +198,30 @@ impl Vm {
             None => None,
         };
         self.qmp.execute("stop", json!({})).await?;
-        self.job("snapshot-load", json!({"tag": tag, "vmstate": "disk0", "devices": ["disk0"]})).await?;
+        self.job(
+            "snapshot-load",
+            json!({"tag": tag, "vmstate": "disk0", "devices": ["disk0"]}),
+        )
+        .await?;
         self.qmp.execute("cont", json!({})).await?;
         Ok(())
     }
 
     /// Takes an internal snapshot of the disk alone.
     pub async fn snapshot_disk(&self, tag: &str) -> Result<()> {
-        self.qmp.execute("blockdev-snapshot-internal-sync", json!({"device": "disk0", "name": tag})).await.map(drop)
+        self.qmp
+            .execute(
+                "blockdev-snapshot-internal-sync",
+                json!({"device": "disk0", "name": tag}),
+            )
+            .await
+            .map(drop)
     }
 
     /// Deletes an internal snapshot.
     pub async fn snapshot_delete(&self, tag: &str) -> Result<()> {
-        self.job("snapshot-delete", json!({"tag": tag, "devices": ["disk0"]})).await
+        self.job("snapshot-delete", json!({"tag": tag, "devices": ["disk0"]}))
+            .await
     }
 
     async fn job(&self, command: &str, mut arguments: Value) -> Result<()> {
@@ -186,14 +237,21 @@ impl Vm {
                     let error = j["error"].as_str().map(str::to_owned);
                     self.qmp.execute("job-dismiss", json!({"id": id})).await?;
                     return match error {
-                        Some(desc) => Err(Error::Qmp { command: command.into(), desc }),
+                        Some(desc) => Err(Error::Qmp {
+                            command: command.into(),
+                            desc,
+                        }),
                         None => Ok(()),
                     };
                 }
                 None => return Ok(()),
                 _ if begun.elapsed() > SNAPSHOT_DEADLINE => {
                     let seconds = SNAPSHOT_DEADLINE.as_secs();
-                    return Err(Error::Timeout { what: command.into(), seconds, detail: String::new() });
+                    return Err(Error::Timeout {
+                        what: command.into(),
+                        seconds,
+                        detail: String::new(),
+                    });
                 }
                 _ => tokio::time::sleep(Duration::from_millis(20)).await,
             }
@@ -202,8 +260,13 @@ impl Vm {
 
     /// Sets the password of the VNC server for new connections within the next 30 s.
     pub async fn set_vnc_password(&self, password: &str) -> Result<()> {
-        self.qmp.execute("set_password", json!({"protocol": "vnc", "password": password})).await?;
-        self.qmp.execute("expire_password", json!({"protocol": "vnc", "time": "+30"})).await.map(drop)
+        self.qmp
+            .execute("set_password", json!({"protocol": "vnc", "password": password}))
+            .await?;
+        self.qmp
+            .execute("expire_password", json!({"protocol": "vnc", "time": "+30"}))
+            .await
+            .map(drop)
     }
 
     /// Presses and releases keys together, by their QEMU names (`ctrl`, `alt`, `delete`, ...).
@@ -237,16 +300,24 @@ impl Vm {
         let pid = agent.execute("guest-exec", exec, deadline).await?["pid"].clone();
         let begun = Instant::now();
         loop {
-            let s = agent.execute("guest-exec-status", json!({"pid": pid}), deadline).await?;
+            let s = agent
+                .execute("guest-exec-status", json!({"pid": pid}), deadline)
+                .await?;
             if s["exited"] == true {
                 return match s["exitcode"].as_i64() {
                     Some(0) => Ok(()),
-                    code => Err(Error::Agent { desc: format!("/usr/lib/lab/identity ended with {code:?}") }),
+                    code => Err(Error::Agent {
+                        desc: format!("/usr/lib/lab/identity ended with {code:?}"),
+                    }),
                 };
             }
             if begun.elapsed() > deadline {
                 let what = "giving the clone its identity".into();
-                return Err(Error::Timeout { what, seconds: deadline.as_secs(), detail: String::new() });
+                return Err(Error::Timeout {
+                    what,
+                    seconds: deadline.as_secs(),
+                    detail: String::new(),
+                });
             }
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
@@ -256,5 +327,8 @@ impl Vm {
 /// The stand-in device of this QEMU for passed-through ones.
 pub fn stand_in(index: u8) -> PassedDevice {
     // `edu` is in every QEMU from 2.4 on; a neutral device with a BAR, no driver of the guest touches it.
-    PassedDevice { index, driver: "edu".into() }
+    PassedDevice {
+        index,
+        driver: "edu".into(),
+    }
 }

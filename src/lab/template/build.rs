@@ -20,7 +20,11 @@ const NEEDED_MIB: u64 = 3072;
 /// Not root, a missing program, too little disk space, an unreachable mirror: each says what to do.
 pub async fn build(options: BuildOptions, progress: impl Fn(Progress) + Send + Sync) -> Result<Template> {
     let cache = options.cache_dir.clone().unwrap_or_else(default_cache_dir);
-    let run = Run { progress: &progress, started: Instant::now(), phase: Mutex::new("check") };
+    let run = Run {
+        progress: &progress,
+        started: Instant::now(),
+        phase: Mutex::new("check"),
+    };
     run.enter("check");
     check_tools()?;
     std::fs::create_dir_all(cache.join("templates")).map_err(Error::io("create", &cache))?;
@@ -49,14 +53,19 @@ async fn lock(cache: &Path, run: &Run<'_>) -> Result<std::fs::File> {
     run.tell("waiting for another build");
     tokio::task::spawn_blocking(move || file.lock().map(|()| file))
         .await
-        .map_err(|e| Error::BadFile { path: path.clone(), why: e.to_string() })?
+        .map_err(|e| Error::BadFile {
+            path: path.clone(),
+            why: e.to_string(),
+        })?
         .map_err(Error::io("lock", path))
 }
 
 async fn make(cache: &Path, run: &Run<'_>) -> Result<Template> {
     // SAFETY: geteuid has no preconditions and cannot fail.
     if unsafe { libc::geteuid() } != 0 {
-        return Err(Error::NotRoot { what: "building the template" });
+        return Err(Error::NotRoot {
+            what: "building the template",
+        });
     }
     check_space(cache, NEEDED_MIB)?;
     let release = Path::new("/etc/os-release");
@@ -69,7 +78,11 @@ async fn make(cache: &Path, run: &Run<'_>) -> Result<Template> {
         .prefix(".building-")
         .tempdir_in(cache.join("templates"))
         .map_err(Error::io("create a directory in", cache))?;
-    let (root, out, debs) = (work.path().join("root"), work.path().join("out"), work.path().join("debs"));
+    let (root, out, debs) = (
+        work.path().join("root"),
+        work.path().join("out"),
+        work.path().join("debs"),
+    );
     for dir in [&out, &debs] {
         std::fs::create_dir(dir).map_err(Error::io("create", dir))?;
     }
@@ -82,9 +95,13 @@ async fn make(cache: &Path, run: &Run<'_>) -> Result<Template> {
     run.enter("disk image");
     disk(run, &root, work.path(), &out.join("base.qcow2")).await?;
     let image = out.join("base.qcow2");
-    let (image_sha256, image_bytes) = tokio::task::spawn_blocking(move || hash(&image))
-        .await
-        .map_err(|e| Error::BadFile { path: out.clone(), why: e.to_string() })??;
+    let (image_sha256, image_bytes) =
+        tokio::task::spawn_blocking(move || hash(&image))
+            .await
+            .map_err(|e| Error::BadFile {
+                path: out.clone(),
+                why: e.to_string(),
+            })??;
     let manifest = Manifest {
         key: recipe::key(&suite),
         suite,
@@ -96,8 +113,10 @@ async fn make(cache: &Path, run: &Run<'_>) -> Result<Template> {
         created: jiff::Timestamp::now().as_second(),
     };
     let path = out.join("manifest.json");
-    let text = serde_json::to_vec_pretty(&manifest)
-        .map_err(|e| Error::BadFile { path: path.clone(), why: e.to_string() })?;
+    let text = serde_json::to_vec_pretty(&manifest).map_err(|e| Error::BadFile {
+        path: path.clone(),
+        why: e.to_string(),
+    })?;
     std::fs::write(&path, text).map_err(Error::io("write", &path))?;
     let dir = directory(cache)?;
     if dir.exists() {
@@ -122,9 +141,16 @@ async fn packages(run: &Run<'_>, mirror: &mirror::Mirror, root: &Path, debs: &Pa
     std::fs::set_permissions(&hook, PermissionsExt::from_mode(0o755)).map_err(Error::io("chmod", &hook))?;
     // A mount namespace of its own: if the build is killed, nothing stays mounted below its directory, and removing
     // that directory cannot reach the machine's /dev.
-    let mut args: Vec<String> = ["--mount", "--propagation", "private", "mmdebstrap", "--variant=minbase", "--mode=root"]
-        .map(String::from)
-        .to_vec();
+    let mut args: Vec<String> = [
+        "--mount",
+        "--propagation",
+        "private",
+        "mmdebstrap",
+        "--variant=minbase",
+        "--mode=root",
+    ]
+    .map(String::from)
+    .to_vec();
     args.push("--aptopt=Apt::Install-Recommends \"false\"".into());
     args.push("--dpkgopt=force-unsafe-io".into());
     args.extend(recipe::EXCLUDED.iter().map(|p| format!("--dpkgopt=path-exclude={p}")));
@@ -133,7 +159,9 @@ async fn packages(run: &Run<'_>, mirror: &mirror::Mirror, root: &Path, debs: &Pa
     args.push(mirror.suite.clone());
     args.push(root.to_string_lossy().into_owned());
     args.extend(mirror.sources.iter().cloned());
-    run.command("unshare", &args.iter().map(String::as_str).collect::<Vec<_>>()).await.map(drop)
+    run.command("unshare", &args.iter().map(String::as_str).collect::<Vec<_>>())
+        .await
+        .map(drop)
 }
 
 async fn guest_files(run: &Run<'_>, root: &Path) -> Result<()> {
@@ -147,7 +175,8 @@ async fn guest_files(run: &Run<'_>, root: &Path) -> Result<()> {
         std::fs::write(&path, f.content).map_err(Error::io("write", &path))?;
         std::fs::set_permissions(&path, PermissionsExt::from_mode(f.mode)).map_err(Error::io("chmod", &path))?;
     }
-    run.command("chroot", &[&root.to_string_lossy(), "sh", "-c", recipe::FINISH]).await?;
+    run.command("chroot", &[&root.to_string_lossy(), "sh", "-c", recipe::FINISH])
+        .await?;
     // mmdebstrap made device nodes; the guest's devtmpfs brings its own.
     let dev = root.join("dev");
     std::fs::remove_dir_all(&dev).map_err(Error::io("remove", &dev))?;
@@ -161,12 +190,24 @@ async fn disk(run: &Run<'_>, root: &Path, work: &Path, out: &Path) -> Result<()>
     let raw = work.join("disk.raw");
     let (raw_s, size) = (raw.to_string_lossy(), format!("{}M", recipe::DISK_MIB));
     // A small journal: clones are stopped by pulling the plug.
-    let args = ["-q", "-t", "ext4", "-m", "0", "-J", "size=8", "-E", "root_owner=0:0", "-d"];
+    let args = [
+        "-q",
+        "-t",
+        "ext4",
+        "-m",
+        "0",
+        "-J",
+        "size=8",
+        "-E",
+        "root_owner=0:0",
+        "-d",
+    ];
     let mut args: Vec<&str> = args.to_vec();
     let root_s = root.to_string_lossy();
     args.extend([&*root_s, &*raw_s, &*size]);
     run.command("mke2fs", &args).await?;
-    run.command("qemu-img", &["convert", "-O", "qcow2", &raw_s, &out.to_string_lossy()]).await?;
+    run.command("qemu-img", &["convert", "-O", "qcow2", &raw_s, &out.to_string_lossy()])
+        .await?;
     Ok(())
 }
 
@@ -192,7 +233,10 @@ fn remove_leftovers(dir: &Path) -> Result<()> {
         let path: PathBuf = dir.join(&name);
         if name.starts_with(".building-") {
             if mounts.contains(&*path.to_string_lossy()) {
-                return Err(Error::BadFile { path, why: "something is mounted in it; unmount it first".into() });
+                return Err(Error::BadFile {
+                    path,
+                    why: "something is mounted in it; unmount it first".into(),
+                });
             }
             std::fs::remove_dir_all(&path).map_err(Error::io("remove", &path))?;
         }
@@ -203,19 +247,27 @@ fn remove_leftovers(dir: &Path) -> Result<()> {
 /// Checks the free space of a directory's file system.
 pub(super) fn check_space(path: &Path, need_mib: u64) -> Result<()> {
     use std::os::unix::ffi::OsStrExt;
-    let c = std::ffi::CString::new(path.as_os_str().as_bytes())
-        .map_err(|e| Error::BadFile { path: path.into(), why: e.to_string() })?;
+    let c = std::ffi::CString::new(path.as_os_str().as_bytes()).map_err(|e| Error::BadFile {
+        path: path.into(),
+        why: e.to_string(),
+    })?;
     // SAFETY: statvfs is plain data, for which all zeroes is a value; `c` is a terminated string that outlives the call.
     let (rc, s) = unsafe {
         let mut s: libc::statvfs = std::mem::zeroed();
         (libc::statvfs(c.as_ptr(), &mut s), s)
     };
     if rc != 0 {
-        return Err(Error::io("check the free space of", path)(std::io::Error::last_os_error()));
+        return Err(Error::io("check the free space of", path)(
+            std::io::Error::last_os_error(),
+        ));
     }
     let have_mib = (s.f_bavail * s.f_frsize) >> 20;
     if have_mib < need_mib {
-        return Err(Error::NoSpace { path: path.into(), have_mib, need_mib });
+        return Err(Error::NoSpace {
+            path: path.into(),
+            have_mib,
+            need_mib,
+        });
     }
     Ok(())
 }

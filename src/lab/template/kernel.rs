@@ -20,23 +20,39 @@ pub(super) async fn make(run: &Run<'_>, debs: &Path, work: &Path, out: &Path) ->
     let deb = read_dir_names(debs)?
         .into_iter()
         .find(|n| n.starts_with("linux-image-") && n.ends_with(".deb"))
-        .ok_or_else(|| Error::NoMirror { why: "the mirror has no linux-image-amd64".into() })?;
+        .ok_or_else(|| Error::NoMirror {
+            why: "the mirror has no linux-image-amd64".into(),
+        })?;
     let tree = work.join("kernel");
-    run.command("dpkg-deb", &["-x", &debs.join(deb).to_string_lossy(), &tree.to_string_lossy()]).await?;
+    run.command(
+        "dpkg-deb",
+        &["-x", &debs.join(deb).to_string_lossy(), &tree.to_string_lossy()],
+    )
+    .await?;
     // Debian's merged-/usr layout moved the modules from /lib to /usr/lib in later releases.
     let modules = [tree.join("usr/lib/modules"), tree.join("lib/modules")]
         .into_iter()
         .find(|p| p.is_dir())
-        .ok_or_else(|| Error::NoMirror { why: "the kernel package holds no modules".into() })?;
+        .ok_or_else(|| Error::NoMirror {
+            why: "the kernel package holds no modules".into(),
+        })?;
     let version = read_dir_names(&modules)?
         .into_iter()
         .next()
-        .ok_or_else(|| Error::NoMirror { why: "the kernel package holds no modules".into() })?;
+        .ok_or_else(|| Error::NoMirror {
+            why: "the kernel package holds no modules".into(),
+        })?;
     if modules.starts_with(tree.join("usr")) {
         std::os::unix::fs::symlink("usr/lib", tree.join("lib")).map_err(Error::io("link", tree.join("lib")))?;
     }
-    run.command("depmod", &["-b", &tree.to_string_lossy(), &version]).await?;
-    extract(run, &tree.join("boot").join(format!("vmlinuz-{version}")), &out.join("vmlinux")).await?;
+    run.command("depmod", &["-b", &tree.to_string_lossy(), &version])
+        .await?;
+    extract(
+        run,
+        &tree.join("boot").join(format!("vmlinuz-{version}")),
+        &out.join("vmlinux"),
+    )
+    .await?;
     initramfs(run, &tree, &version, &out.join("initrd.gz")).await?;
     Ok(version)
 }
@@ -54,7 +70,10 @@ async fn extract(run: &Run<'_>, vmlinuz: &Path, vmlinux: &Path) -> Result<()> {
             }
         }
     }
-    Err(Error::BadFile { path: vmlinuz.into(), why: "no compressed kernel found in it".into() })
+    Err(Error::BadFile {
+        path: vmlinuz.into(),
+        why: "no compressed kernel found in it".into(),
+    })
 }
 
 fn find(haystack: &[u8], needle: &[u8]) -> Option<usize> {
@@ -78,7 +97,11 @@ async fn initramfs(run: &Run<'_>, tree: &Path, version: &str, out: &Path) -> Res
         cpio.add(dir, 0o040_755, b"");
     }
     let busybox = Path::new("/bin/busybox");
-    cpio.add("bin/busybox", 0o100_755, &std::fs::read(busybox).map_err(Error::io("read", busybox))?);
+    cpio.add(
+        "bin/busybox",
+        0o100_755,
+        &std::fs::read(busybox).map_err(Error::io("read", busybox))?,
+    );
     cpio.add("init", 0o100_755, recipe::INITRAMFS_INIT.as_bytes());
     cpio.add("probe", 0o100_755, recipe::INITRAMFS_PROBE.as_bytes());
     let mut names = String::new();
@@ -96,7 +119,9 @@ async fn initramfs(run: &Run<'_>, tree: &Path, version: &str, out: &Path) -> Res
     cpio.add("m/order", 0o100_644, names.as_bytes());
     let file = std::fs::File::create(out).map_err(Error::io("create", out))?;
     let mut gz = flate2::write::GzEncoder::new(file, flate2::Compression::new(6));
-    gz.write_all(&cpio.finish()).and_then(|()| gz.finish().map(drop)).map_err(Error::io("write", out))
+    gz.write_all(&cpio.finish())
+        .and_then(|()| gz.finish().map(drop))
+        .map_err(Error::io("write", out))
 }
 
 /// A cpio archive in the "newc" form (Linux: Documentation/driver-api/early-userspace/buffer-format.rst).

@@ -24,13 +24,19 @@ pub(super) fn suite(os_release: &str) -> Result<String> {
     };
     match (get("ID").as_deref(), get("VERSION_CODENAME")) {
         (Some("debian"), Some(suite)) if !suite.is_empty() => Ok(suite),
-        (id, _) => Err(Error::NoMirror { why: format!("this machine is {}, not Debian", id.unwrap_or("unknown")) }),
+        (id, _) => Err(Error::NoMirror {
+            why: format!("this machine is {}, not Debian", id.unwrap_or("unknown")),
+        }),
     }
 }
 
 /// The mirror from the output of `apt-get indextargets --format FORMAT "Created-By: Packages"`.
 pub(super) fn parse(suite: &str, targets: &str) -> Result<Mirror> {
-    let wanted = [suite.to_owned(), format!("{suite}-updates"), format!("{suite}-security")];
+    let wanted = [
+        suite.to_owned(),
+        format!("{suite}-updates"),
+        format!("{suite}-security"),
+    ];
     let mut sources = Vec::new();
     for name in &wanted {
         for line in targets.lines() {
@@ -44,9 +50,14 @@ pub(super) fn parse(suite: &str, targets: &str) -> Result<Mirror> {
         }
     }
     if !sources.iter().any(|s| s.contains(&format!(" {suite} "))) {
-        return Err(Error::NoMirror { why: format!("apt knows no source for {suite} main (try `apt-get update`)") });
+        return Err(Error::NoMirror {
+            why: format!("apt knows no source for {suite} main (try `apt-get update`)"),
+        });
     }
-    Ok(Mirror { suite: suite.to_owned(), sources })
+    Ok(Mirror {
+        suite: suite.to_owned(),
+        sources,
+    })
 }
 
 #[cfg(test)]
@@ -59,7 +70,13 @@ mod tests {
             Debian|bookworm-backports|main|http://m/debian/\nDebian|bookworm-security|main|http://m/sec/\n\
             Other|bookworm|main|http://x/\nDebian|bookworm|main|http://m/debian/\n";
         let m = parse("bookworm", targets).unwrap();
-        assert_eq!(m.sources, ["deb http://m/debian/ bookworm main", "deb http://m/sec/ bookworm-security main"]);
+        assert_eq!(
+            m.sources,
+            [
+                "deb http://m/debian/ bookworm main",
+                "deb http://m/sec/ bookworm-security main"
+            ]
+        );
     }
 
     #[test]

@@ -80,8 +80,10 @@ impl Template {
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
             Err(e) => return Err(Error::io("read", &path)(e)),
         };
-        let manifest =
-            serde_json::from_str(&text).map_err(|e| Error::BadFile { path: dir.clone(), why: e.to_string() })?;
+        let manifest = serde_json::from_str(&text).map_err(|e| Error::BadFile {
+            path: dir.clone(),
+            why: e.to_string(),
+        })?;
         Ok(Some(Template { dir, manifest }))
     }
 

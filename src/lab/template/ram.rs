@@ -68,9 +68,16 @@ impl Template {
     /// The RAM state for a QEMU version and accelerator, if it has been saved.
     pub fn ram_state(&self, qemu_version: &str, accel: Accel) -> Option<RamState> {
         let machine = self.machine(accel);
-        let dir = self.dir.join(directory(&self.manifest.image_sha256, qemu_version, &machine));
+        let dir = self
+            .dir
+            .join(directory(&self.manifest.image_sha256, qemu_version, &machine));
         let record = serde_json::from_slice(&std::fs::read(dir.join("record.json")).ok()?).ok()?;
-        Some(RamState { ram: dir.join("ram"), disk: dir.join(Machine::DISK), machine, record })
+        Some(RamState {
+            ram: dir.join("ram"),
+            disk: dir.join(Machine::DISK),
+            machine,
+            record,
+        })
     }
 }
 
@@ -102,7 +109,17 @@ pub(super) async fn ensure(template: &Template, run: &Run<'_>) -> Result<RamStat
         .tempdir_in(&template.dir)
         .map_err(Error::io("create a directory in", &template.dir))?;
     // Relative to the overlay, so that the cache may be moved.
-    let args = ["create", "-q", "-f", "qcow2", "-b", "../base.qcow2", "-F", "qcow2", Machine::DISK];
+    let args = [
+        "create",
+        "-q",
+        "-f",
+        "qcow2",
+        "-b",
+        "../base.qcow2",
+        "-F",
+        "qcow2",
+        Machine::DISK,
+    ];
     qemu_img(work.path(), &args).await?;
     let vm = Vm::start(0, work.path(), &machine, None).await?;
     let boot_seconds = until_ready(&vm, work.path()).await?;
@@ -114,14 +131,25 @@ pub(super) async fn ensure(template: &Template, run: &Run<'_>) -> Result<RamStat
     vm.save_and_quit(&ram).await?;
     drop(vm);
     let ram_bytes = std::fs::metadata(&ram).map_err(Error::io("read", &ram))?.len();
-    let record = Record { boot_seconds, save_seconds: begun.elapsed().as_secs_f64(), ram_bytes };
+    let record = Record {
+        boot_seconds,
+        save_seconds: begun.elapsed().as_secs_f64(),
+        ram_bytes,
+    };
     let path = work.path().join("record.json");
     std::fs::write(&path, json!(record).to_string()).map_err(Error::io("write", &path))?;
-    let dir = template.dir.join(directory(&template.manifest.image_sha256, &qemu, &machine));
+    let dir = template
+        .dir
+        .join(directory(&template.manifest.image_sha256, &qemu, &machine));
     std::fs::rename(work.keep(), &dir).map_err(Error::io("rename to", &dir))?;
     run.tell(&format!("{} MiB", ram_bytes >> 20));
     let disk = dir.join(Machine::DISK);
-    Ok(RamState { ram: dir.join("ram"), disk, machine, record })
+    Ok(RamState {
+        ram: dir.join("ram"),
+        disk,
+        machine,
+        record,
+    })
 }
 
 /// Waits for the desktop; returns the seconds since QEMU's start.
@@ -134,12 +162,23 @@ async fn until_ready(vm: &Vm, dir: &Path) -> Result<f64> {
         }
         if let Some(status) = vm.process().ended() {
             let tail = vm.process().last_words();
-            return Err(Error::QemuExited { vmid: 0, status: status.to_string(), tail });
+            return Err(Error::QemuExited {
+                vmid: 0,
+                status: status.to_string(),
+                tail,
+            });
         }
         if vm.uptime().as_secs() > BOOT_SECONDS || serial.contains("did not start") {
             let lines: Vec<_> = serial.lines().collect();
-            let detail = format!("; the console ends with: {}", lines[lines.len().saturating_sub(8)..].join(" | "));
-            return Err(Error::Timeout { what: "the template's desktop".into(), seconds: BOOT_SECONDS, detail });
+            let detail = format!(
+                "; the console ends with: {}",
+                lines[lines.len().saturating_sub(8)..].join(" | ")
+            );
+            return Err(Error::Timeout {
+                what: "the template's desktop".into(),
+                seconds: BOOT_SECONDS,
+                detail,
+            });
         }
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
@@ -148,7 +187,8 @@ async fn until_ready(vm: &Vm, dir: &Path) -> Result<f64> {
 /// Reads what applications will need into the guest's page cache, and lets the desktop come to rest.
 async fn warm_up(vm: &Vm) -> Result<()> {
     let Some(agent) = vm.agent() else { return Ok(()) };
-    let script = "setpriv --reuid tester --regid tester --init-groups env HOME=/tmp DISPLAY=:0 XDG_RUNTIME_DIR=/run/user/1000 \
+    let script =
+        "setpriv --reuid tester --regid tester --init-groups env HOME=/tmp DISPLAY=:0 XDG_RUNTIME_DIR=/run/user/1000 \
         DBUS_SESSION_BUS_ADDRESS=unix:path=/run/user/1000/bus timeout 40 python3 -c 'import gi
 gi.require_version(\"Gtk\",\"3.0\")
 from gi.repository import Gtk, GLib
@@ -158,10 +198,18 @@ w = Gtk.Window(); w.add(Gtk.Entry()); w.show_all(); GLib.timeout_add(500, Gtk.ma
     let exec = json!({"path": "/bin/sh", "arg": ["-c", script], "capture-output": false});
     let pid = agent.execute("guest-exec", exec, deadline).await?["pid"].clone();
     let begun = Instant::now();
-    while agent.execute("guest-exec-status", json!({"pid": pid}), deadline).await?["exited"] != true {
+    while agent
+        .execute("guest-exec-status", json!({"pid": pid}), deadline)
+        .await?["exited"]
+        != true
+    {
         if begun.elapsed() > Duration::from_secs(90) {
             let what = "warming up the template".into();
-            return Err(Error::Timeout { what, seconds: 90, detail: String::new() });
+            return Err(Error::Timeout {
+                what,
+                seconds: 90,
+                detail: String::new(),
+            });
         }
         tokio::time::sleep(Duration::from_millis(100)).await;
     }

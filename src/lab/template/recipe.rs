@@ -5,30 +5,73 @@ use sha2::{Digest, Sha256};
 /// Packages of the guest, for Debian bookworm and later.
 pub(super) const PACKAGES: &[&str] = &[
     // base
-    "busybox-static", "kmod", "ca-certificates", "procps", "iproute2", "sudo", "login", "passwd",
+    "busybox-static",
+    "kmod",
+    "ca-certificates",
+    "procps",
+    "iproute2",
+    "sudo",
+    "login",
+    "passwd",
     // remote hands
-    "qemu-guest-agent", "openssh-server", "openssh-sftp-server",
+    "qemu-guest-agent",
+    "openssh-server",
+    "openssh-sftp-server",
     // X desktop
-    "xserver-xorg-core", "xserver-xorg-input-evdev", "openbox", "xterm", "fonts-dejavu-core", "adwaita-icon-theme",
-    "x11-utils", "x11-xserver-utils", "xdotool", "xclip", "xsel",
+    "xserver-xorg-core",
+    "xserver-xorg-input-evdev",
+    "openbox",
+    "xterm",
+    "fonts-dejavu-core",
+    "adwaita-icon-theme",
+    "x11-utils",
+    "x11-xserver-utils",
+    "xdotool",
+    "xclip",
+    "xsel",
     // buses and accessibility
-    "dbus", "dbus-x11", "at-spi2-core", "gir1.2-atspi-2.0", "python3-pyatspi",
+    "dbus",
+    "dbus-x11",
+    "at-spi2-core",
+    "gir1.2-atspi-2.0",
+    "python3-pyatspi",
     // Lab Demo
-    "python3", "python3-gi", "gir1.2-gtk-3.0",
+    "python3",
+    "python3-gi",
+    "gir1.2-gtk-3.0",
     // Wayland, for later: a compositor that can draw with pixman, and its hands and eyes
-    "cage", "wtype", "grim",
+    "cage",
+    "wtype",
+    "grim",
 ];
 
 /// Kernel modules that the initramfs loads, in this order (dependencies are added).
 pub(super) const MODULES: &[&str] = &[
-    "virtio_pci", "virtio_blk", "ext4", "crc32c_generic", "evdev", "button", "virtio_input", "virtio_console",
-    "virtio_net", "virtio_rng", "bochs", "virtio_gpu", "uinput",
+    "virtio_pci",
+    "virtio_blk",
+    "ext4",
+    "crc32c_generic",
+    "evdev",
+    "button",
+    "virtio_input",
+    "virtio_console",
+    "virtio_net",
+    "virtio_rng",
+    "bochs",
+    "virtio_gpu",
+    "uinput",
 ];
 
 /// Paths that packages may not install: documentation, and OpenGL drivers that nothing in the guest uses.
 pub(super) const EXCLUDED: &[&str] = &[
-    "/usr/share/man/*", "/usr/share/doc/*", "/usr/share/locale/*", "/usr/share/info/*", "/usr/lib/gcc/*",
-    "/usr/lib/x86_64-linux-gnu/libLLVM*", "/usr/lib/x86_64-linux-gnu/dri/*", "/usr/lib/x86_64-linux-gnu/libz3*",
+    "/usr/share/man/*",
+    "/usr/share/doc/*",
+    "/usr/share/locale/*",
+    "/usr/share/info/*",
+    "/usr/lib/gcc/*",
+    "/usr/lib/x86_64-linux-gnu/libLLVM*",
+    "/usr/lib/x86_64-linux-gnu/dri/*",
+    "/usr/lib/x86_64-linux-gnu/libz3*",
 ];
 
 /// Size of the guest's disk, MiB (the image file holds only what is used).
@@ -56,8 +99,16 @@ pub(super) const FILES: &[GuestFile] = &[
     file("usr/lib/lab/xorg-conf", 0o755, include_str!("guest/xorg-conf")),
     file("usr/lib/lab/identity", 0o755, include_str!("guest/identity")),
     file("usr/bin/labdemo", 0o755, include_str!("guest/labdemo")),
-    file("usr/share/applications/labdemo.desktop", 0o644, include_str!("guest/labdemo.desktop")),
-    file("etc/gtk-3.0/settings.ini", 0o644, include_str!("guest/gtk-settings.ini")),
+    file(
+        "usr/share/applications/labdemo.desktop",
+        0o644,
+        include_str!("guest/labdemo.desktop"),
+    ),
+    file(
+        "etc/gtk-3.0/settings.ini",
+        0o644,
+        include_str!("guest/gtk-settings.ini"),
+    ),
     file("etc/hostname", 0o644, "labguest\n"),
     file("etc/hosts", 0o644, "127.0.0.1 localhost labguest\n::1 localhost\n"),
     file("etc/resolv.conf", 0o644, "nameserver 10.0.2.3\n"),
@@ -65,7 +116,11 @@ pub(super) const FILES: &[GuestFile] = &[
     file("etc/machine-id", 0o644, ""),
     file("etc/sudoers.d/tester", 0o440, "tester ALL=(ALL) NOPASSWD: ALL\n"),
     // Nobody has a password in the guest: a key written by the agent is the only way in.
-    file("etc/ssh/sshd_config.d/lab.conf", 0o644, "PasswordAuthentication no\nUsePAM no\nUseDNS no\n"),
+    file(
+        "etc/ssh/sshd_config.d/lab.conf",
+        0o644,
+        "PasswordAuthentication no\nUsePAM no\nUseDNS no\n",
+    ),
 ];
 
 const fn file(path: &'static str, mode: u32, content: &'static str) -> GuestFile {

@@ -37,7 +37,13 @@ pub(super) fn check_tools() -> Result<()> {
 pub(super) fn read_dir_names(dir: &Path) -> Result<Vec<String>> {
     let mut names = Vec::new();
     for entry in std::fs::read_dir(dir).map_err(Error::io("read", dir))? {
-        names.push(entry.map_err(Error::io("read", dir))?.file_name().to_string_lossy().into_owned());
+        names.push(
+            entry
+                .map_err(Error::io("read", dir))?
+                .file_name()
+                .to_string_lossy()
+                .into_owned(),
+        );
     }
     names.sort();
     Ok(names)
@@ -60,7 +66,11 @@ impl Run<'_> {
     /// Reports a detail of the present phase.
     pub fn tell(&self, detail: &str) {
         let phase = *self.phase.lock().unwrap_or_else(|e| e.into_inner());
-        (self.progress)(Progress { phase, detail: detail.to_owned(), elapsed: self.started.elapsed() });
+        (self.progress)(Progress {
+            phase,
+            detail: detail.to_owned(),
+            elapsed: self.started.elapsed(),
+        });
     }
 
     /// Runs a program to its end and returns its standard output. Its lines on standard error that begin with
@@ -78,7 +88,11 @@ impl Run<'_> {
             .spawn()
             .map_err(Error::io("run", program))?;
         let (Some(mut out), Some(err)) = (child.stdout.take(), child.stderr.take()) else {
-            return Err(Error::Command { program: program.into(), status: "no pipes".into(), tail: String::new() });
+            return Err(Error::Command {
+                program: program.into(),
+                status: "no pipes".into(),
+                tail: String::new(),
+            });
         };
         let mut tail: Vec<String> = Vec::new();
         let mut text = Vec::new();
