@@ -44,7 +44,11 @@ pub async fn run(args: Args) -> anyhow::Result<u8> {
             let start = std::time::Instant::now();
             let template = template::build(template::BuildOptions::default(), tell).await?;
             let (took, m) = (start.elapsed().as_secs_f64(), &template.manifest);
-            println!("{took:6.1}s  the template is ready: Debian {}, {} MB", m.suite, m.image_bytes / 1_000_000);
+            println!(
+                "{took:6.1}s  the template is ready: Debian {}, {} MB",
+                m.suite,
+                m.image_bytes / 1_000_000
+            );
         }
         Command::Serve { state } => {
             let serving = lab::Lab::open(lab::Options::in_state(&state))?.serve().await?;

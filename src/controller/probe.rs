@@ -11,7 +11,9 @@ pub struct DesktopProbe;
 #[async_trait::async_trait]
 impl DisplayProbe for DesktopProbe {
     async fn probe(&self, stream: Box<dyn VncStream>, password: SecretString) -> Result<(u32, u32), String> {
-        let desktop = Desktop::open(stream, Auth::Password(password)).await.map_err(|e| e.to_string())?;
+        let desktop = Desktop::open(stream, Auth::Password(password))
+            .await
+            .map_err(|e| e.to_string())?;
         let frame = desktop.capture().await;
         let size = frame.map(|f| (f.width(), f.height())).map_err(|e| e.to_string());
         desktop.close().await;

@@ -56,7 +56,11 @@ impl Patch {
 }
 
 fn object(v: Value) -> ApiResult<Value> {
-    if v.is_object() { Ok(v) } else { Err(ApiError::bad_request("error decoding patch: a patch must be an object")) }
+    if v.is_object() {
+        Ok(v)
+    } else {
+        Err(ApiError::bad_request("error decoding patch: a patch must be an object"))
+    }
 }
 
 fn json_patch_error(resource: &Resource, live: &Value, e: &json_patch::PatchError) -> ApiError {
@@ -101,7 +105,9 @@ fn strategic(node: &Node, target: &mut Value, patch: &Value) -> ApiResult<()> {
             continue;
         }
         if k.starts_with('$') {
-            return Err(ApiError::bad_request(format!("the strategic merge directive {k:?} is not supported")));
+            return Err(ApiError::bad_request(format!(
+                "the strategic merge directive {k:?} is not supported"
+            )));
         }
         let child = super_child(node, k);
         match v {

@@ -66,9 +66,18 @@ pub fn partial(value: &Value) -> Value {
 }
 
 fn event_cells(v: &Value) -> Vec<Value> {
-    let when = ["/series/lastObservedTime", "/lastTimestamp", "/eventTime", "/firstTimestamp"];
+    let when = [
+        "/series/lastObservedTime",
+        "/lastTimestamp",
+        "/eventTime",
+        "/firstTimestamp",
+    ];
     let when = when.iter().map(|p| text(v, p)).find(|t| !t.is_empty()).unwrap_or("");
-    let object = format!("{}/{}", text(v, "/involvedObject/kind").to_lowercase(), text(v, "/involvedObject/name"));
+    let object = format!(
+        "{}/{}",
+        text(v, "/involvedObject/kind").to_lowercase(),
+        text(v, "/involvedObject/name")
+    );
     let age = if when.is_empty() { "<unknown>".into() } else { age(when) };
     vec![
         age.into(),
@@ -81,7 +90,10 @@ fn event_cells(v: &Value) -> Vec<Value> {
 
 fn cell(column: &Column, value: &Value) -> Value {
     if let Some(members) = column.json_path.strip_prefix('#') {
-        let count: usize = members.split(',').map(|m| value[m].as_object().map_or(0, |o| o.len())).sum();
+        let count: usize = members
+            .split(',')
+            .map(|m| value[m].as_object().map_or(0, |o| o.len()))
+            .sum();
         return count.into();
     }
     // '@': the time stamp itself, as the definitions' column shows it.
@@ -206,7 +218,11 @@ fn age(since: &str) -> String {
 fn human(seconds: i64) -> String {
     let (m, h, d) = (seconds / 60, seconds / 3600, seconds / 86400);
     let two = |big: i64, unit: char, small: i64, sub: char| {
-        if small == 0 { format!("{big}{unit}") } else { format!("{big}{unit}{small}{sub}") }
+        if small == 0 {
+            format!("{big}{unit}")
+        } else {
+            format!("{big}{unit}{small}{sub}")
+        }
     };
     match seconds {
         0..120 => format!("{seconds}s"),
@@ -239,7 +255,15 @@ mod tests {
 
     #[test]
     fn ages_as_kubectl_shows_them() {
-        for (s, text) in [(5, "5s"), (119, "119s"), (125, "2m5s"), (700, "11m"), (11000, "3h3m"), (90000, "25h"), (200_000, "2d7h")] {
+        for (s, text) in [
+            (5, "5s"),
+            (119, "119s"),
+            (125, "2m5s"),
+            (700, "11m"),
+            (11000, "3h3m"),
+            (90000, "25h"),
+            (200_000, "2d7h"),
+        ] {
             assert_eq!(human(s), text);
         }
     }

@@ -32,7 +32,10 @@ pub struct Local {
 impl Local {
     /// `models_dir` holds the OCR models.
     pub fn new(models_dir: PathBuf) -> Local {
-        Local { models_dir, ocr: OnceCell::new() }
+        Local {
+            models_dir,
+            ocr: OnceCell::new(),
+        }
     }
 
     async fn ocr(&self) -> Result<Arc<Ocr>, RunFailure> {
@@ -49,7 +52,9 @@ impl Local {
     }
 
     async fn vision(&self, settings: Option<&VisionSettings>) -> Result<Arc<dyn Vision>, RunFailure> {
-        let Some(v) = settings else { return Ok(self.ocr().await?) };
+        let Some(v) = settings else {
+            return Ok(self.ocr().await?);
+        };
         let mut rungs: Vec<Arc<dyn Vision>> = Vec::new();
         if v.spec.ocr {
             rungs.push(self.ocr().await?);
@@ -67,13 +72,27 @@ impl Local {
         let machine = &job.machine;
         let vision = self.vision(job.vision.as_ref()).await?;
         let console = machine.client.vnc(&machine.node, machine.vmid).await.map_err(|e| {
-            failure(FailureClass::Proxmox, "ConsoleNotReached", format!("console of VM {}: {e}", machine.vmid))
+            failure(
+                FailureClass::Proxmox,
+                "ConsoleNotReached",
+                format!("console of VM {}: {e}", machine.vmid),
+            )
         })?;
-        let desktop = Desktop::open(console.stream, Auth::Password(console.password)).await.map_err(|e| {
-            failure(FailureClass::Desktop, "ConsoleNotReached", format!("console of VM {}: {e}", machine.vmid))
-        })?;
+        let desktop = Desktop::open(console.stream, Auth::Password(console.password))
+            .await
+            .map_err(|e| {
+                failure(
+                    FailureClass::Desktop,
+                    "ConsoleNotReached",
+                    format!("console of VM {}: {e}", machine.vmid),
+                )
+            })?;
         let guest = AgentGuest::new(machine.client.clone(), machine.node.clone(), machine.vmid);
-        Ok(Rig { desktop: Arc::new(desktop), guest: Arc::new(guest), vision })
+        Ok(Rig {
+            desktop: Arc::new(desktop),
+            guest: Arc::new(guest),
+            vision,
+        })
     }
 }
 
@@ -87,21 +106,29 @@ impl Executor for Local {
         secrets: &BTreeSet<String>,
     ) -> Result<Checked, Vec<String>> {
         // A plan is made of values; which secrets there are is all that can be wrong with them now.
-        let stand_ins: BTreeMap<_, _> = secrets.iter().map(|n| (n.clone(), SecretString::from("x".to_string()))).collect();
+        let stand_ins: BTreeMap<_, _> = secrets
+            .iter()
+            .map(|n| (n.clone(), SecretString::from("x".to_string())))
+            .collect();
         let (scenario, _) = plan(scenario, origin, variables, &stand_ins)?;
-        Ok(Checked { digest: scenario.digest() })
+        Ok(Checked {
+            digest: scenario.digest(),
+        })
     }
 
     async fn run(&self, job: Job, progress: watch::Sender<Progress>, cancel: CancellationToken) -> Outcome {
         let (_, plan) = match plan(&job.scenario, &job.origin, &job.variables, &job.secrets) {
             Ok(p) => p,
             Err(errors) => {
-                return ended(RunResult::Invalid, RunFailure {
-                    class: None,
-                    reason: "InvalidScenario".into(),
-                    message: errors.join("\n"),
-                    step: None,
-                });
+                return ended(
+                    RunResult::Invalid,
+                    RunFailure {
+                        class: None,
+                        reason: "InvalidScenario".into(),
+                        message: errors.join("\n"),
+                        step: None,
+                    },
+                );
             }
         };
         let meta = RunMeta {
@@ -112,11 +139,19 @@ impl Executor for Local {
             vm: job.machine.name.clone(),
             node: job.machine.node.clone(),
             vmid: job.machine.vmid,
-            vision: job.vision.as_ref().map_or_else(|| "built-in OCR".to_string(), |v| v.name.clone()),
+            vision: job
+                .vision
+                .as_ref()
+                .map_or_else(|| "built-in OCR".to_string(), |v| v.name.clone()),
         };
         let recorder = match Recorder::create(&job.artifacts, meta) {
             Ok(r) => r,
-            Err(e) => return ended(RunResult::Error, failure(FailureClass::Artifact, "NotRecorded", e.to_string())),
+            Err(e) => {
+                return ended(
+                    RunResult::Error,
+                    failure(FailureClass::Artifact, "NotRecorded", e.to_string()),
+                );
+            }
         };
         let rig = tokio::select! {
             rig = self.rig(&job) => rig,
@@ -130,9 +165,16 @@ impl Executor for Local {
         let rig = match rig {
             Ok(r) => r,
             Err(why) => {
-                let result = if why.class.is_some() { RunResult::Error } else { RunResult::Cancelled };
+                let result = if why.class.is_some() {
+                    RunResult::Error
+                } else {
+                    RunResult::Cancelled
+                };
                 let total = u32::try_from(plan.all_steps().count()).unwrap_or(u32::MAX);
-                let counts = StepCounts { total, ..Default::default() };
+                let counts = StepCounts {
+                    total,
+                    ..Default::default()
+                };
                 if let Err(e) = recorder.finish(result, Some(why.clone()), counts) {
                     tracing::warn!("the report of {}/{}: {e}", job.namespace, job.name);
                 }
@@ -174,8 +216,16 @@ fn plan(
 }
 
 fn openai(v: &VisionSettings) -> Result<OpenAi, RunFailure> {
-    let wrong = |e: String| failure(FailureClass::Vision, "ProviderUnusable", format!("VisionProvider {}: {e}", v.name));
-    let Some(spec) = &v.spec.openai else { return Err(wrong("spec.openai is not set".into())) };
+    let wrong = |e: String| {
+        failure(
+            FailureClass::Vision,
+            "ProviderUnusable",
+            format!("VisionProvider {}: {e}", v.name),
+        )
+    };
+    let Some(spec) = &v.spec.openai else {
+        return Err(wrong("spec.openai is not set".into()));
+    };
     let base_urls = spec
         .base_urls
         .iter()
@@ -197,11 +247,21 @@ fn openai(v: &VisionSettings) -> Result<OpenAi, RunFailure> {
 }
 
 fn failure(class: FailureClass, reason: &str, message: String) -> RunFailure {
-    RunFailure { class: Some(class), reason: reason.into(), message, step: None }
+    RunFailure {
+        class: Some(class),
+        reason: reason.into(),
+        message,
+        step: None,
+    }
 }
 
 fn ended(result: RunResult, why: RunFailure) -> Outcome {
-    Outcome { result, failure: Some(why), steps: StepCounts::default(), finished: Vec::new() }
+    Outcome {
+        result,
+        failure: Some(why),
+        steps: StepCounts::default(),
+        finished: Vec::new(),
+    }
 }
 
 /// Passes events on as progress, until there are no more.
@@ -239,9 +299,18 @@ impl Tally {
                 self.plan = steps.iter().map(|s| (s.id.clone(), s.clone())).collect();
             }
             Body::StepStart { step } => {
-                self.progress.current = Some(CurrentStep { id: step.clone(), label: self.label(step) });
+                self.progress.current = Some(CurrentStep {
+                    id: step.clone(),
+                    label: self.label(step),
+                });
             }
-            Body::StepEnd { step, outcome, message, ms, .. } => {
+            Body::StepEnd {
+                step,
+                outcome,
+                message,
+                ms,
+                ..
+            } => {
                 let counts = &mut self.progress.steps;
                 match outcome {
                     StepOutcome::Passed => counts.passed += 1,

@@ -43,10 +43,7 @@ fn quick_start_passes_and_fails_as_it_should() {
     // The page shows both.
     let page = std::fs::read_to_string(up.state.join("page.url")).expect("page.url");
     let html = http_get(page.trim());
-    assert!(
-        html.contains("passing") && html.contains("failing"),
-        "{html}"
-    );
+    assert!(html.contains("passing") && html.contains("failing"), "{html}");
 
     wait_for("the machines to be gone", Duration::from_secs(30), || {
         machines(&up.state).is_empty().then_some(())

@@ -59,7 +59,9 @@ pub fn remove(node: &Node, value: &mut Value, drop: &FieldSet, keep: &FieldSet) 
 }
 
 fn has_prefix(set: &FieldSet, prefix: &Path) -> bool {
-    set.range(prefix.clone()..).next().is_some_and(|p| p.starts_with(prefix))
+    set.range(prefix.clone()..)
+        .next()
+        .is_some_and(|p| p.starts_with(prefix))
 }
 
 fn walk(node: &Node, value: &mut Value, at: &mut Path, drop: &FieldSet, keep: &FieldSet) {
@@ -129,6 +131,9 @@ mod tests {
         let live = json!({"l": [{"n": "a", "v": 1}, {"n": "b", "v": 2}, {"n": "c"}]});
         let config = json!({"l": [{"n": "b", "w": 5}, {"n": "d"}]});
         let merged = merge(&node, &live, &config);
-        assert_eq!(merged, json!({"l": [{"n": "a", "v": 1}, {"n": "b", "v": 2, "w": 5}, {"n": "d"}, {"n": "c"}]}));
+        assert_eq!(
+            merged,
+            json!({"l": [{"n": "a", "v": 1}, {"n": "b", "v": 2, "w": 5}, {"n": "d"}, {"n": "c"}]})
+        );
     }
 }

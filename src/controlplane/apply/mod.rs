@@ -87,7 +87,9 @@ impl Entry {
 }
 
 fn entries(object: Option<&Value>) -> Vec<Entry> {
-    let list = object.and_then(|o| o.pointer("/metadata/managedFields")).and_then(Value::as_array);
+    let list = object
+        .and_then(|o| o.pointer("/metadata/managedFields"))
+        .and_then(Value::as_array);
     list.into_iter().flatten().filter_map(Entry::decode).collect()
 }
 
@@ -104,8 +106,16 @@ fn store(object: &mut Value, mut list: Vec<Entry>) {
 }
 
 /// Metadata that the server sets; nobody owns it.
-const SERVER_FIELDS: &[&str] =
-    &["name", "namespace", "creationTimestamp", "selfLink", "uid", "generation", "managedFields", "resourceVersion"];
+const SERVER_FIELDS: &[&str] = &[
+    "name",
+    "namespace",
+    "creationTimestamp",
+    "selfLink",
+    "uid",
+    "generation",
+    "managedFields",
+    "resourceVersion",
+];
 
 fn owned(w: &Writer, mut set: FieldSet) -> FieldSet {
     let field = |s: Option<&Step>, name: &str| matches!(s, Some(Step::Field(f)) if f == name);

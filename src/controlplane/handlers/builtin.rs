@@ -36,7 +36,15 @@ fn string() -> Value {
 }
 
 fn reference() -> Value {
-    let names = ["apiVersion", "kind", "name", "namespace", "uid", "resourceVersion", "fieldPath"];
+    let names = [
+        "apiVersion",
+        "kind",
+        "name",
+        "namespace",
+        "uid",
+        "resourceVersion",
+        "fieldPath",
+    ];
     let members: serde_json::Map<_, _> = names.iter().map(|n| (n.to_string(), string())).collect();
     json!({"type": "object", "nullable": true, "properties": members, "x-kubernetes-map-type": "atomic"})
 }
@@ -89,9 +97,17 @@ fn specs() -> Vec<Spec> {
             column("Message", "string", ".message"),
         ],
         selectable: &[
-            "involvedObject.kind", "involvedObject.namespace", "involvedObject.name", "involvedObject.uid",
-            "involvedObject.apiVersion", "involvedObject.resourceVersion", "involvedObject.fieldPath", "reason",
-            "reportingComponent", "source", "type",
+            "involvedObject.kind",
+            "involvedObject.namespace",
+            "involvedObject.name",
+            "involvedObject.uid",
+            "involvedObject.apiVersion",
+            "involvedObject.resourceVersion",
+            "involvedObject.fieldPath",
+            "reason",
+            "reportingComponent",
+            "source",
+            "type",
         ],
         description: "Event is a report of an event somewhere in the cluster.",
         properties: event_properties(class == Class::EventV1),
@@ -127,7 +143,11 @@ fn specs() -> Vec<Spec> {
             short: &[],
             namespaced: true,
             status: false,
-            columns: vec![column("Type", "string", ".type"), column("Data", "integer", "#data"), age()],
+            columns: vec![
+                column("Type", "string", ".type"),
+                column("Data", "integer", "#data"),
+                age(),
+            ],
             selectable: &["type"],
             description: "Secret holds secret data of a certain type.",
             properties: json!({"data": byte_map(), "stringData": string_map(), "type": string(),

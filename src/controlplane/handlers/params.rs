@@ -60,7 +60,11 @@ impl Params {
             Method::PATCH => "PatchOptions",
             _ => "DeleteOptions",
         };
-        let about = crate::controlplane::status::About { group: "meta.k8s.io", plural: "", kind: options };
+        let about = crate::controlplane::status::About {
+            group: "meta.k8s.io",
+            plural: "",
+            kind: options,
+        };
         let dry_run = match q("dryRun") {
             None => false,
             Some("All") => true,
@@ -87,7 +91,11 @@ impl Params {
         let agent = request.user_agent.split('/').next().unwrap_or("");
         Ok(Params {
             field_manager,
-            default_manager: if agent.is_empty() { "unknown".into() } else { agent.chars().take(128).collect() },
+            default_manager: if agent.is_empty() {
+                "unknown".into()
+            } else {
+                agent.chars().take(128).collect()
+            },
             field_validation,
             dry_run,
             force: flag("force"),
@@ -134,9 +142,8 @@ impl Params {
 pub fn decode_body(request: &ApiRequest) -> ApiResult<Value> {
     let media = request.content_type.split(';').next().unwrap_or("").trim();
     let value: Value = match media {
-        "" | "application/json" | "*/*" => serde_json::from_slice(&request.body).map_err(|e| {
-            ApiError::bad_request(format!("error decoding the body as JSON: {e}"))
-        })?,
+        "" | "application/json" | "*/*" => serde_json::from_slice(&request.body)
+            .map_err(|e| ApiError::bad_request(format!("error decoding the body as JSON: {e}")))?,
         "application/yaml" => decode_yaml(&request.body)?,
         _ => return Err(ApiError::unsupported_media_type("application/json, application/yaml")),
     };

@@ -20,7 +20,11 @@ pub fn put(inner: &Inner, target: &Target, body: Value, params: &Params) -> ApiR
     let mut warnings = Vec::new();
     let value = decode(target, body, params, &mut warnings)?;
     if target.resource.allows_create_on_update()
-        && inner.store.read().get(&resource.key, &target.namespace, &name).is_none()
+        && inner
+            .store
+            .read()
+            .get(&resource.key, &target.namespace, &name)
+            .is_none()
     {
         let mut value = value;
         meta_mut(&mut value).remove("resourceVersion");
@@ -28,7 +32,9 @@ pub fn put(inner: &Inner, target: &Target, body: Value, params: &Params) -> ApiR
     }
     let object = inner.store.write(|txn| {
         let existing = txn.get(&resource.key, &target.namespace, &name);
-        let Some(existing) = existing else { return Err(ApiError::not_found(resource.about(), &name)) };
+        let Some(existing) = existing else {
+            return Err(ApiError::not_found(resource.about(), &name));
+        };
         let old = events::to_wire(resource, existing.value());
         if text(&value, "/metadata/resourceVersion").is_empty() && !resource.allows_unconditional_update() {
             let e = FieldError::invalid("metadata.resourceVersion", 0, "must be specified for an update");
@@ -36,7 +42,11 @@ pub fn put(inner: &Inner, target: &Target, body: Value, params: &Params) -> ApiR
         }
         finish(txn, target, &existing, &old, value.clone(), Owner::Update, params)
     })?;
-    Ok(Reply::Object { code: 200, object, warnings })
+    Ok(Reply::Object {
+        code: 200,
+        object,
+        warnings,
+    })
 }
 
 pub fn patch(inner: &Inner, target: &Target, patch: Patch, params: &Params) -> ApiResult<Reply> {
@@ -52,10 +62,15 @@ fn plain_patch(inner: &Inner, target: &Target, patch: &Patch, params: &Params) -
     let mut warnings = Vec::new();
     let object = inner.store.write(|txn| {
         let existing = txn.get(&resource.key, &target.namespace, &name);
-        let Some(existing) = existing else { return Err(ApiError::not_found(resource.about(), &name)) };
+        let Some(existing) = existing else {
+            return Err(ApiError::not_found(resource.about(), &name));
+        };
         let old = events::to_wire(resource, existing.value());
         let mut new = patch.apply_to(resource, &old)?;
-        let immutable = [("/metadata/name", "metadata.name"), ("/metadata/namespace", "metadata.namespace")];
+        let immutable = [
+            ("/metadata/name", "metadata.name"),
+            ("/metadata/namespace", "metadata.namespace"),
+        ];
         for (pointer, field) in immutable {
             if text(&new, pointer) != text(&old, pointer) && !text(&new, pointer).is_empty() {
                 check_address(target, &mut new)?;
@@ -74,25 +89,45 @@ fn plain_patch(inner: &Inner, target: &Target, patch: &Patch, params: &Params) -
                 FieldValidation::Warn => warnings = list,
                 FieldValidation::Strict => {
                     let detail = format!("strict decoding error: {}", list.join(", "));
-                    let nobody = About { group: "", plural: "", kind: "" };
-                    return Err(ApiError::invalid(nobody, "", &[FieldError::invalid("patch", shown, detail)]));
+                    let nobody = About {
+                        group: "",
+                        plural: "",
+                        kind: "",
+                    };
+                    return Err(ApiError::invalid(
+                        nobody,
+                        "",
+                        &[FieldError::invalid("patch", shown, detail)],
+                    ));
                 }
             }
         }
         finish(txn, target, &existing, &old, new, Owner::Update, params)
     })?;
-    Ok(Reply::Object { code: 200, object, warnings })
+    Ok(Reply::Object {
+        code: 200,
+        object,
+        warnings,
+    })
 }
 
 fn apply_patch(inner: &Inner, target: &Target, config: Value, params: &Params) -> ApiResult<Reply> {
     let resource = &target.resource;
     let name = target.name.clone().unwrap_or_default();
     if params.field_manager.is_none() {
-        let about = About { group: "meta.k8s.io", plural: "", kind: "PatchOptions" };
+        let about = About {
+            group: "meta.k8s.io",
+            plural: "",
+            kind: "PatchOptions",
+        };
         let e = FieldError::required("fieldManager", "is required for apply patch");
         return Err(ApiError::invalid(about, "", &[e]));
     }
-    if config.pointer("/metadata/managedFields").and_then(Value::as_array).is_some_and(|l| !l.is_empty()) {
+    if config
+        .pointer("/metadata/managedFields")
+        .and_then(Value::as_array)
+        .is_some_and(|l| !l.is_empty())
+    {
         return Err(ApiError::bad_request("metadata.managedFields must be nil"));
     }
     let (api_version, kind) = (text(&config, "/apiVersion"), text(&config, "/kind"));
@@ -153,7 +188,11 @@ fn apply_patch(inner: &Inner, target: &Target, config: Value, params: &Params) -
         let merged = apply::apply(&resource.schema, &w, Some(&old), &config, params.force)?;
         finish(txn, target, &existing, &old, merged, Owner::Applied, params)
     })?;
-    Ok(Reply::Object { code, object, warnings: vec![] })
+    Ok(Reply::Object {
+        code,
+        object,
+        warnings: vec![],
+    })
 }
 
 /// Whether managedFields are still to be computed.
@@ -179,8 +218,10 @@ fn finish(
     let name = existing.name.as_str();
     let uid = text(&new, "/metadata/uid");
     if !uid.is_empty() && uid != existing.uid {
-        let why =
-            format!("Precondition failed: UID in precondition: {uid}, UID in object meta: {}", existing.uid);
+        let why = format!(
+            "Precondition failed: UID in precondition: {uid}, UID in object meta: {}",
+            existing.uid
+        );
         return Err(ApiError::conflict(about, name, &why));
     }
     let given = text(&new, "/metadata/resourceVersion");
@@ -201,9 +242,15 @@ fn finish(
         new = kept;
     } else {
         let meta = meta_mut(&mut new);
-        for word in
-            ["uid", "creationTimestamp", "generation", "deletionTimestamp", "deletionGracePeriodSeconds", "resourceVersion", "selfLink"]
-        {
+        for word in [
+            "uid",
+            "creationTimestamp",
+            "generation",
+            "deletionTimestamp",
+            "deletionGracePeriodSeconds",
+            "resourceVersion",
+            "selfLink",
+        ] {
             match old["metadata"].get(word) {
                 Some(v) => meta.insert(word.into(), v.clone()),
                 None => meta.remove(word),
@@ -244,7 +291,10 @@ fn finish(
 }
 
 fn namespace_is_final(target: &Target, new: &Value) -> bool {
-    let held = new.pointer("/spec/finalizers").and_then(Value::as_array).is_some_and(|f| !f.is_empty());
+    let held = new
+        .pointer("/spec/finalizers")
+        .and_then(Value::as_array)
+        .is_some_and(|f| !f.is_empty());
     target.resource.class != Class::Namespace || !held
 }
 

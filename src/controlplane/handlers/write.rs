@@ -37,13 +37,21 @@ pub fn create(inner: &Inner, target: &Target, body: Value, params: &Params) -> A
         apply::track_update(&resource.schema, &w, None, &mut value, Some(&base));
         Ok(store(txn, resource, value, params.dry_run))
     })?;
-    Ok(Reply::Object { code: 201, object, warnings })
+    Ok(Reply::Object {
+        code: 201,
+        object,
+        warnings,
+    })
 }
 
 /// Stores, or with dry-run only shows what would be stored.
 pub fn store(txn: &mut Txn, resource: &Resource, value: Value, dry_run: bool) -> Arc<Stored> {
     let stored = events::to_stored(resource, value);
-    if dry_run { Arc::new(Stored::new(&stored)) } else { txn.put(&resource.key, stored) }
+    if dry_run {
+        Arc::new(Stored::new(&stored))
+    } else {
+        txn.put(&resource.key, stored)
+    }
 }
 
 /// Who writes through this target.
@@ -63,7 +71,10 @@ pub fn decode(target: &Target, body: Value, params: &Params, warnings: &mut Vec<
     let resource = &target.resource;
     let (api_version, kind) = (text(&body, "/apiVersion").to_string(), text(&body, "/kind").to_string());
     if kind.is_empty() {
-        return Err(ApiError::bad_request(format!("Object 'Kind' is missing in '{}'", shown(&body))));
+        return Err(ApiError::bad_request(format!(
+            "Object 'Kind' is missing in '{}'",
+            shown(&body)
+        )));
     }
     if kind != resource.kind {
         let version = &resource.version;
@@ -100,7 +111,11 @@ pub fn decode(target: &Target, body: Value, params: &Params, warnings: &mut Vec<
 
 fn shown(body: &Value) -> String {
     let s = body.to_string();
-    if s.len() > 200 { format!("{}...", s.chars().take(200).collect::<String>()) } else { s }
+    if s.len() > 200 {
+        format!("{}...", s.chars().take(200).collect::<String>())
+    } else {
+        s
+    }
 }
 
 /// Name and namespace in the body must be those of the URL, or absent.
@@ -113,7 +128,9 @@ pub fn check_address(target: &Target, value: &mut Value) -> ApiResult<()> {
             "the namespace of the provided object does not match the namespace sent on the request",
         ));
     }
-    let Some(wanted) = target.name.as_deref() else { return Ok(()) };
+    let Some(wanted) = target.name.as_deref() else {
+        return Ok(());
+    };
     let name = object::name(value);
     if name.is_empty() {
         meta_mut(value).insert("name".into(), wanted.into());
@@ -141,11 +158,18 @@ pub fn prepare_new(inner: &Inner, txn: &Txn, target: &Target, mut value: Value) 
     if resource.namespaced {
         let name = object::name(&value);
         let Some(ns) = txn.get("/namespaces", "", &target.namespace) else {
-            let namespaces = crate::controlplane::status::About { group: "", plural: "namespaces", kind: "Namespace" };
+            let namespaces = crate::controlplane::status::About {
+                group: "",
+                plural: "namespaces",
+                kind: "Namespace",
+            };
             return Err(ApiError::not_found(namespaces, &target.namespace));
         };
         if ns.deleting {
-            let why = format!("unable to create new content in namespace {} because it is being terminated", ns.name);
+            let why = format!(
+                "unable to create new content in namespace {} because it is being terminated",
+                ns.name
+            );
             let mut e = ApiError::forbidden(about, name, &why);
             if let Some(d) = &mut e.details {
                 let message = format!("namespace {} is being terminated", ns.name);
@@ -158,7 +182,12 @@ pub fn prepare_new(inner: &Inner, txn: &Txn, target: &Target, mut value: Value) 
     let meta = meta_mut(&mut value);
     meta.insert("uid".into(), object::new_uid().into());
     meta.insert("creationTimestamp".into(), object::now().into());
-    for word in ["deletionTimestamp", "deletionGracePeriodSeconds", "selfLink", "generation"] {
+    for word in [
+        "deletionTimestamp",
+        "deletionGracePeriodSeconds",
+        "selfLink",
+        "generation",
+    ] {
         meta.remove(word);
     }
     if resource.class == Class::Custom {
@@ -238,7 +267,11 @@ pub fn check(resource: &Resource, value: &Value, old: Option<&Value>) -> ApiResu
     if let Some(old) = old {
         errors.extend(update_errors(value, old));
     }
-    if errors.is_empty() { Ok(()) } else { Err(ApiError::invalid(resource.about(), object::name(value), &errors)) }
+    if errors.is_empty() {
+        Ok(())
+    } else {
+        Err(ApiError::invalid(resource.about(), object::name(value), &errors))
+    }
 }
 
 const SUBDOMAIN: &str = "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', \
@@ -260,12 +293,20 @@ fn metadata_errors(resource: &Resource, value: &Value) -> Vec<FieldError> {
         if !is_label(name) {
             out.push(FieldError::invalid("metadata.name", name, LABEL));
         } else if name.len() > 63 {
-            out.push(FieldError::invalid("metadata.name", name, "must be no more than 63 bytes"));
+            out.push(FieldError::invalid(
+                "metadata.name",
+                name,
+                "must be no more than 63 bytes",
+            ));
         }
     } else if !name.split('.').all(is_label) {
         out.push(FieldError::invalid("metadata.name", name, SUBDOMAIN));
     } else if name.len() > 253 {
-        out.push(FieldError::invalid("metadata.name", name, "must be no more than 253 bytes"));
+        out.push(FieldError::invalid(
+            "metadata.name",
+            name,
+            "must be no more than 253 bytes",
+        ));
     }
     let labels = value.pointer("/metadata/labels").and_then(Value::as_object);
     for (k, v) in labels.into_iter().flatten() {
@@ -273,18 +314,36 @@ fn metadata_errors(resource: &Resource, value: &Value) -> Vec<FieldError> {
             out.extend(label_error(k, v));
         }
     }
-    for (i, o) in value.pointer("/metadata/ownerReferences").and_then(Value::as_array).into_iter().flatten().enumerate() {
+    for (i, o) in value
+        .pointer("/metadata/ownerReferences")
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten()
+        .enumerate()
+    {
         for word in ["apiVersion", "kind", "name", "uid"] {
             if text(o, &format!("/{word}")).is_empty() {
                 let at = format!("metadata.ownerReferences[{i}].{word}");
-                out.push(FieldError::invalid(at, "", if word == "apiVersion" { "version must not be empty" } else { "must not be empty" }));
+                out.push(FieldError::invalid(
+                    at,
+                    "",
+                    if word == "apiVersion" {
+                        "version must not be empty"
+                    } else {
+                        "must not be empty"
+                    },
+                ));
             }
         }
     }
     for f in object::finalizers(value) {
         let (domain, rest) = f.split_once('/').unwrap_or(("", &f));
         if rest.is_empty() || (!domain.is_empty() && !domain.split('.').all(is_label)) {
-            out.push(FieldError::invalid("metadata.finalizers", f.as_str(), "name part must be non-empty and qualified"));
+            out.push(FieldError::invalid(
+                "metadata.finalizers",
+                f.as_str(),
+                "name part must be non-empty and qualified",
+            ));
         }
     }
     out
@@ -307,7 +366,11 @@ fn label_error(key: &str, v: &str) -> Option<FieldError> {
         return None;
     }
     if v.len() > 63 {
-        return Some(FieldError::invalid("metadata.labels", v, "must be no more than 63 bytes"));
+        return Some(FieldError::invalid(
+            "metadata.labels",
+            v,
+            "must be no more than 63 bytes",
+        ));
     }
     let detail = "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', and must \
          start and end with an alphanumeric character (e.g. 'MyValue',  or 'my_value',  or '12345', regex used for \
@@ -320,7 +383,10 @@ fn update_errors(value: &Value, old: &Value) -> Vec<FieldError> {
     let mut out = Vec::new();
     if text(old, "/metadata/deletionTimestamp") != "" {
         let before = object::finalizers(old);
-        let new: Vec<String> = object::finalizers(value).into_iter().filter(|f| !before.contains(f)).collect();
+        let new: Vec<String> = object::finalizers(value)
+            .into_iter()
+            .filter(|f| !before.contains(f))
+            .collect();
         if !new.is_empty() {
             let list: Vec<String> = new.iter().map(|f| format!("{f:?}")).collect();
             out.push(FieldError::forbidden(

@@ -72,13 +72,20 @@ impl Access {
         let text = |name: &str| headers.get(name).and_then(|v| v.to_str().ok());
         if let Some(token) = text("authorization").and_then(|a| a.strip_prefix("PVEAPIToken=")) {
             return match token.split_once('=') {
-                Some((TOKEN_ID, secret)) if same(secret, self.token.expose_secret()) => Ok(User { id: TOKEN_ID.into() }),
+                Some((TOKEN_ID, secret)) if same(secret, self.token.expose_secret()) => {
+                    Ok(User { id: TOKEN_ID.into() })
+                }
                 _ => Err(Refusal::unauthorized("Authentication failed!")),
             };
         }
-        let cookie = text("cookie").into_iter().flat_map(|c| c.split(';')).find_map(|c| c.trim().strip_prefix("PVEAuthCookie="));
+        let cookie = text("cookie")
+            .into_iter()
+            .flat_map(|c| c.split(';'))
+            .find_map(|c| c.trim().strip_prefix("PVEAuthCookie="));
         let header = text("authorization").and_then(|a| a.strip_prefix("PVEAuthCookie="));
-        let Some(raw) = cookie.or(header) else { return Err(Refusal::unauthorized("No ticket")) };
+        let Some(raw) = cookie.or(header) else {
+            return Err(Refusal::unauthorized("No ticket"));
+        };
         let ticket = percent_decode_str(raw).decode_utf8_lossy().into_owned();
         let tickets = locked(&self.tickets);
         let Some(known) = tickets.get(&ticket).filter(|t| t.until > Instant::now()) else {
@@ -103,7 +110,10 @@ impl Access {
         tickets.retain(|_, t| t.until > Instant::now());
         let renewed = tickets.get(given).is_some_and(|t| t.user == user);
         if user != ROOT || !(renewed || same(given, self.password.expose_secret())) {
-            return Err(Refusal { body: true, ..Refusal::unauthorized("authentication failure") });
+            return Err(Refusal {
+                body: true,
+                ..Refusal::unauthorized("authentication failure")
+            });
         }
         let random = |n: usize| {
             let bytes: Vec<u8> = (0..n).map(|_| rand::random()).collect();
@@ -112,17 +122,41 @@ impl Access {
         let ticket = format!("PVE:{user}:{:08X}::{}", jiff::Timestamp::now().as_second(), random(96));
         let csrf = format!("{:08X}:{}", jiff::Timestamp::now().as_second(), random(24));
         let until = Instant::now() + TICKET_LIFE;
-        tickets.insert(ticket.clone(), Ticket { user: user.clone(), csrf: csrf.clone(), until });
+        tickets.insert(
+            ticket.clone(),
+            Ticket {
+                user: user.clone(),
+                csrf: csrf.clone(),
+                until,
+            },
+        );
         Ok(json!({"ticket": ticket, "CSRFPreventionToken": csrf, "username": user, "cap": {}}))
     }
 
     /// `GET /access/permissions`: everything, as both users have the whole lab.
     pub fn permissions(&self) -> Answer {
         const ALL: [&str; 22] = [
-            "VM.Audit", "VM.Clone", "VM.Allocate", "VM.Config.Disk", "VM.Config.CPU", "VM.Config.Memory",
-            "VM.Config.Options", "VM.Config.HWType", "VM.Config.Network", "VM.PowerMgmt", "VM.Snapshot",
-            "VM.Snapshot.Rollback", "VM.Console", "VM.GuestAgent.Audit", "VM.GuestAgent.Unrestricted",
-            "Datastore.AllocateSpace", "Datastore.Audit", "Mapping.Use", "Mapping.Audit", "Sys.Audit", "SDN.Use",
+            "VM.Audit",
+            "VM.Clone",
+            "VM.Allocate",
+            "VM.Config.Disk",
+            "VM.Config.CPU",
+            "VM.Config.Memory",
+            "VM.Config.Options",
+            "VM.Config.HWType",
+            "VM.Config.Network",
+            "VM.PowerMgmt",
+            "VM.Snapshot",
+            "VM.Snapshot.Rollback",
+            "VM.Console",
+            "VM.GuestAgent.Audit",
+            "VM.GuestAgent.Unrestricted",
+            "Datastore.AllocateSpace",
+            "Datastore.Audit",
+            "Mapping.Use",
+            "Mapping.Audit",
+            "Sys.Audit",
+            "SDN.Use",
             "Pool.Audit",
         ];
         let all: serde_json::Map<_, _> = ALL.iter().map(|p| (p.to_string(), json!(1))).collect();

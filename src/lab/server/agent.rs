@@ -20,7 +20,10 @@ const WRITE_LIMIT: usize = 61_440;
 
 impl Node {
     async fn agent_vm(&self, vmid: u32) -> Result<Arc<Vm>, Refusal> {
-        let vm = self.entry(vmid)?.running().ok_or_else(|| Refusal::die(format!("VM {vmid} is not running")))?;
+        let vm = self
+            .entry(vmid)?
+            .running()
+            .ok_or_else(|| Refusal::die(format!("VM {vmid} is not running")))?;
         match vm.agent() {
             None => return Err(Refusal::die("No QEMU guest agent configured")),
             Some(agent) => {
@@ -34,7 +37,9 @@ impl Node {
 
     async fn agent_call(&self, vmid: u32, command: &str, arguments: Value) -> Answer {
         let vm = self.agent_vm(vmid).await?;
-        let Some(agent) = vm.agent() else { return Err(Refusal::die("No QEMU guest agent configured")) };
+        let Some(agent) = vm.agent() else {
+            return Err(Refusal::die("No QEMU guest agent configured"));
+        };
         agent.execute(command, arguments, CALL).await.map_err(|e| match e {
             Error::Agent { desc } => Refusal::die(format!("Agent error: {desc}")),
             e => Refusal::die(e.to_string()),
@@ -61,11 +66,16 @@ impl Node {
     pub(super) async fn agent_exec(&self, vmid: u32, p: &Params) -> Answer {
         p.check(&[("command", Kind::List, true), ("input-data", Kind::Text, false)])?;
         let command = p.all("command");
-        let (path, args) = command.split_first().ok_or_else(|| Refusal::parameter("command", "is empty"))?;
+        let (path, args) = command
+            .split_first()
+            .ok_or_else(|| Refusal::parameter("command", "is empty"))?;
         let mut call = json!({"path": path, "arg": args, "capture-output": true});
         if let Some(input) = p.get("input-data") {
             if input.len() > 65_536 {
-                return Err(Refusal::parameter("input-data", "value may only be 65536 characters long"));
+                return Err(Refusal::parameter(
+                    "input-data",
+                    "value may only be 65536 characters long",
+                ));
             }
             call["input-data"] = json!(STANDARD.encode(input));
         }
@@ -82,7 +92,9 @@ impl Node {
         let pid = p.number("pid").unwrap_or_default();
         let v = match self.agent_call(vmid, "guest-exec-status", json!({"pid": pid})).await {
             Ok(v) => v,
-            Err(r) if r.reason.contains("PID") => return Err(Refusal::die(format!("Agent error: PID {pid} does not exist"))),
+            Err(r) if r.reason.contains("PID") => {
+                return Err(Refusal::die(format!("Agent error: PID {pid} does not exist")));
+            }
             Err(r) => return Err(r),
         };
         if v["exited"] != true {
@@ -95,7 +107,9 @@ impl Node {
             }
         }
         for stream in ["out", "err"] {
-            let Some(data) = v[format!("{stream}-data")].as_str() else { continue };
+            let Some(data) = v[format!("{stream}-data")].as_str() else {
+                continue;
+            };
             let bytes = STANDARD.decode(data).unwrap_or_default();
             if bytes.is_empty() {
                 continue;
@@ -113,8 +127,12 @@ impl Node {
         let mut content = Vec::new();
         let read = async {
             while content.len() < READ_LIMIT {
-                let part = self.agent_call(vmid, "guest-file-read", json!({"handle": handle, "count": 1 << 20})).await?;
-                let bytes = STANDARD.decode(part["buf-b64"].as_str().unwrap_or_default()).unwrap_or_default();
+                let part = self
+                    .agent_call(vmid, "guest-file-read", json!({"handle": handle, "count": 1 << 20}))
+                    .await?;
+                let bytes = STANDARD
+                    .decode(part["buf-b64"].as_str().unwrap_or_default())
+                    .unwrap_or_default();
                 content.extend_from_slice(&bytes);
                 if bytes.is_empty() || part["eof"] == true {
                     break;
@@ -123,7 +141,8 @@ impl Node {
             Ok::<_, Refusal>(())
         }
         .await;
-        self.agent_call(vmid, "guest-file-close", json!({"handle": handle})).await?;
+        self.agent_call(vmid, "guest-file-close", json!({"handle": handle}))
+            .await?;
         read?;
         let text = String::from_utf8_lossy(&content).into_owned();
         let mut out = json!({"content": text, "bytes-read": content.len()});
@@ -134,17 +153,31 @@ impl Node {
     }
 
     pub(super) async fn agent_file_write(&self, vmid: u32, p: &Params) -> Answer {
-        p.check(&[("file", Kind::Text, true), ("content", Kind::Text, true), ("encode", Kind::Bool, false)])?;
+        p.check(&[
+            ("file", Kind::Text, true),
+            ("content", Kind::Text, true),
+            ("encode", Kind::Bool, false),
+        ])?;
         let content = p.get("content").unwrap_or_default();
         if content.len() > WRITE_LIMIT {
-            return Err(Refusal::parameter("content", format!("value may only be {WRITE_LIMIT} characters long")));
+            return Err(Refusal::parameter(
+                "content",
+                format!("value may only be {WRITE_LIMIT} characters long"),
+            ));
         }
         // `encode=0` says that it is base64 already.
-        let encoded = if p.get("encode") == Some("0") { content.to_string() } else { STANDARD.encode(content) };
+        let encoded = if p.get("encode") == Some("0") {
+            content.to_string()
+        } else {
+            STANDARD.encode(content)
+        };
         let open = json!({"path": p.get("file"), "mode": "wb"});
         let handle = self.agent_call(vmid, "guest-file-open", open).await?;
-        let written = self.agent_call(vmid, "guest-file-write", json!({"handle": handle, "buf-b64": encoded})).await;
-        self.agent_call(vmid, "guest-file-close", json!({"handle": handle})).await?;
+        let written = self
+            .agent_call(vmid, "guest-file-write", json!({"handle": handle, "buf-b64": encoded}))
+            .await;
+        self.agent_call(vmid, "guest-file-close", json!({"handle": handle}))
+            .await?;
         written.map(|_| Value::Null)
     }
 }

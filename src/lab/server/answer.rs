@@ -24,7 +24,12 @@ pub(super) struct Refusal {
 
 impl Refusal {
     fn new(status: u16, reason: impl Into<String>, body: bool) -> Refusal {
-        Refusal { status, reason: reason.into(), errors: Map::new(), body }
+        Refusal {
+            status,
+            reason: reason.into(),
+            errors: Map::new(),
+            body,
+        }
     }
 
     /// The handler died with this text (500).
@@ -49,7 +54,10 @@ impl Refusal {
 
     /// Wrong parameters (400), each with its text.
     pub fn parameters(errors: Map<String, Value>) -> Refusal {
-        Refusal { errors, ..Refusal::new(400, "Parameter verification failed.", true) }
+        Refusal {
+            errors,
+            ..Refusal::new(400, "Parameter verification failed.", true)
+        }
     }
 
     /// One wrong parameter (400).
@@ -60,7 +68,9 @@ impl Refusal {
     /// A configuration that is not there. Proxmox answers 500, not 404.
     pub fn no_vm(vmid: u32) -> Refusal {
         let node = super::NODE;
-        Refusal::die(format!("Configuration file 'nodes/{node}/qemu-server/{vmid}.conf' does not exist"))
+        Refusal::die(format!(
+            "Configuration file 'nodes/{node}/qemu-server/{vmid}.conf' does not exist"
+        ))
     }
 }
 
@@ -90,11 +100,19 @@ pub(super) fn response(answer: Answer) -> Response<Full<Bytes>> {
         response.headers_mut().insert(header::CONTENT_TYPE, json);
     }
     if status >= 400 {
-        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+        response
+            .headers_mut()
+            .insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
     if let Some(reason) = reason {
         // One line of what a status line may hold.
-        let line: Vec<u8> = reason.lines().next().unwrap_or_default().bytes().filter(|b| (32..127).contains(b)).collect();
+        let line: Vec<u8> = reason
+            .lines()
+            .next()
+            .unwrap_or_default()
+            .bytes()
+            .filter(|b| (32..127).contains(b))
+            .collect();
         if let Ok(phrase) = ReasonPhrase::try_from(line) {
             response.extensions_mut().insert(phrase);
         }

@@ -13,8 +13,22 @@ pub(super) type Config = BTreeMap<String, String>;
 
 /// Keys that can be set. `hostpciN` is told apart.
 const SETTABLE: [&str; 16] = [
-    "name", "description", "tags", "cores", "sockets", "memory", "balloon", "vga", "agent", "machine", "ostype", "onboot",
-    "boot", "cpu", "net0", "scsihw",
+    "name",
+    "description",
+    "tags",
+    "cores",
+    "sockets",
+    "memory",
+    "balloon",
+    "vga",
+    "agent",
+    "machine",
+    "ostype",
+    "onboot",
+    "boot",
+    "cpu",
+    "net0",
+    "scsihw",
 ];
 
 /// The template's own configuration.
@@ -45,7 +59,13 @@ pub(super) fn cloned(source: &Config, vmid: u32, name: Option<&str>, description
     let mut c = source.clone();
     c.remove("template");
     c.remove("tags");
-    c.insert("name".into(), name.map_or_else(|| format!("Copy-of-VM-{}", source.get("name").map_or("x", String::as_str)), String::from));
+    c.insert(
+        "name".into(),
+        name.map_or_else(
+            || format!("Copy-of-VM-{}", source.get("name").map_or("x", String::as_str)),
+            String::from,
+        ),
+    );
     match description {
         Some(d) => c.insert("description".into(), d.into()),
         None => c.remove("description"),
@@ -53,8 +73,14 @@ pub(super) fn cloned(source: &Config, vmid: u32, name: Option<&str>, description
     c.insert("smbios1".into(), format!("uuid={}", uuid()));
     c.insert("vmgenid".into(), uuid());
     let r: [u8; 3] = rand::random();
-    c.insert("net0".into(), format!("virtio=BC:24:11:{:02X}:{:02X}:{:02X},bridge=vmbr0", r[0], r[1], r[2]));
-    c.insert("virtio0".into(), format!("local:9000/base-9000-disk-0.qcow2/{vmid}/vm-{vmid}-disk-0.qcow2"));
+    c.insert(
+        "net0".into(),
+        format!("virtio=BC:24:11:{:02X}:{:02X}:{:02X},bridge=vmbr0", r[0], r[1], r[2]),
+    );
+    c.insert(
+        "virtio0".into(),
+        format!("local:9000/base-9000-disk-0.qcow2/{vmid}/vm-{vmid}-disk-0.qcow2"),
+    );
     c
 }
 
@@ -108,13 +134,19 @@ pub(super) fn change(c: &mut Config, set: &[(String, String)], delete: &[String]
     }
     for (k, v) in set.iter().filter(|(k, _)| is_hostpci(k)) {
         if Hostpci::parse(v).is_ok_and(|h| h.mapping.is_none()) && !root {
-            return Err(Refusal::die(format!("only root can set '{k}' config for non-mapped devices")));
+            return Err(Refusal::die(format!(
+                "only root can set '{k}' config for non-mapped devices"
+            )));
         }
     }
     for k in delete {
-        let raw = c.get(k).is_some_and(|v| is_hostpci(k) && Hostpci::parse(v).is_ok_and(|h| h.mapping.is_none()));
+        let raw = c
+            .get(k)
+            .is_some_and(|v| is_hostpci(k) && Hostpci::parse(v).is_ok_and(|h| h.mapping.is_none()));
         if raw && !root {
-            return Err(Refusal::die(format!("only root can set '{k}' config for non-mapped devices")));
+            return Err(Refusal::die(format!(
+                "only root can set '{k}' config for non-mapped devices"
+            )));
         }
     }
     for k in delete {
@@ -127,7 +159,8 @@ pub(super) fn change(c: &mut Config, set: &[(String, String)], delete: &[String]
 }
 
 pub(super) fn is_hostpci(k: &str) -> bool {
-    k.strip_prefix("hostpci").is_some_and(|n| n.parse::<u8>().is_ok_and(|n| n < 16))
+    k.strip_prefix("hostpci")
+        .is_some_and(|n| n.parse::<u8>().is_ok_and(|n| n < 16))
 }
 
 fn check(k: &str, v: &str) -> Result<(), String> {
@@ -145,7 +178,9 @@ fn check(k: &str, v: &str) -> Result<(), String> {
         "onboot" => number(0, 1),
         "vga" => match v.split(',').next().unwrap_or_default() {
             "std" | "virtio" | "none" => Ok(()),
-            other => Err(format!("invalid format - vga type '{other}' is not one of std, virtio, none in the lab")),
+            other => Err(format!(
+                "invalid format - vga type '{other}' is not one of std, virtio, none in the lab"
+            )),
         },
         "machine" if !v.starts_with("q35") => Err("the lab's machines are q35".into()),
         "net0" if mac(v).is_none() => Err("invalid format - format error\n".into()),
@@ -157,7 +192,10 @@ fn check(k: &str, v: &str) -> Result<(), String> {
 
 fn mac(net: &str) -> Option<&str> {
     let mac = net.split(',').next()?.split_once('=')?.1;
-    let good = mac.len() == 17 && mac.split(':').all(|p| p.len() == 2 && u8::from_str_radix(p, 16).is_ok());
+    let good = mac.len() == 17
+        && mac
+            .split(':')
+            .all(|p| p.len() == 2 && u8::from_str_radix(p, 16).is_ok());
     good.then_some(mac)
 }
 
@@ -165,18 +203,26 @@ fn mac(net: &str) -> Option<&str> {
 pub(super) fn machine(c: &Config, template: &Template, accel: Accel, passed: Vec<PassedDevice>) -> Machine {
     let base = template.machine(accel);
     let number = |k: &str, other: u32| c.get(k).and_then(|v| v.parse().ok()).unwrap_or(other);
-    let uuid = c.get("smbios1").and_then(|s| s.split(',').find_map(|p| p.strip_prefix("uuid=")));
+    let uuid = c
+        .get("smbios1")
+        .and_then(|s| s.split(',').find_map(|p| p.strip_prefix("uuid=")));
     Machine {
         memory_mib: number("memory", 512),
         cores: number("cores", 1),
-        cpu: c.get("cpu").filter(|m| *m != "host").cloned().unwrap_or(base.cpu.clone()),
+        cpu: c
+            .get("cpu")
+            .filter(|m| *m != "host")
+            .cloned()
+            .unwrap_or(base.cpu.clone()),
         vga: match c.get("vga").and_then(|v| v.split(',').next()) {
             Some("virtio") => Vga::Virtio,
             Some("none") => Vga::None,
             _ => Vga::Std,
         },
         mac: c.get("net0").and_then(|n| mac(n)).map(String::from),
-        agent: c.get("agent").is_some_and(|a| a.split(',').any(|p| p == "1" || p == "enabled=1")),
+        agent: c
+            .get("agent")
+            .is_some_and(|a| a.split(',').any(|p| p == "1" || p == "enabled=1")),
         vmgenid: c.get("vmgenid").cloned().unwrap_or(base.vmgenid.clone()),
         uuid: uuid.map(String::from).unwrap_or(base.uuid.clone()),
         passed,
@@ -205,7 +251,10 @@ mod tests {
     fn wrong_values_are_named_and_nothing_is_changed() {
         let mut c = template();
         let before = c.clone();
-        let set = [("cores".to_string(), "many".to_string()), ("frobnicate".into(), "1".into())];
+        let set = [
+            ("cores".to_string(), "many".to_string()),
+            ("frobnicate".into(), "1".into()),
+        ];
         let r = change(&mut c, &set, &[], false).expect_err("refused");
         assert_eq!(r.errors.len(), 2);
         assert_eq!(c, before);

@@ -42,18 +42,31 @@ pub(super) struct Console {
 impl Node {
     /// `POST .../vncproxy`. Answers for a stopped machine too; its websocket then ends at once.
     pub(super) fn vncproxy(self: &Arc<Self>, vmid: u32, p: &Params, user: &User) -> Answer {
-        p.check(&[("websocket", Kind::Bool, false), ("generate-password", Kind::Bool, false)])?;
+        p.check(&[
+            ("websocket", Kind::Bool, false),
+            ("generate-password", Kind::Bool, false),
+        ])?;
         self.entry(vmid)?;
         if !p.flag("websocket") {
-            return Err(Refusal::not_implemented("POST", "/nodes/lab/qemu/{vmid}/vncproxy without websocket=1"));
+            return Err(Refusal::not_implemented(
+                "POST",
+                "/nodes/lab/qemu/{vmid}/vncproxy without websocket=1",
+            ));
         }
         let random: Vec<u8> = (0..48).map(|_| rand::random()).collect();
         let stamp = jiff::Timestamp::now().as_second();
-        let ticket = format!("PVEVNC:{stamp:08X}::{}", base64::engine::general_purpose::STANDARD.encode(random));
+        let ticket = format!(
+            "PVEVNC:{stamp:08X}::{}",
+            base64::engine::general_purpose::STANDARD.encode(random)
+        );
         // Any printable ASCII; DES uses eight bytes, of the ticket too.
         let own: String = (0..8).map(|_| char::from(b'!' + rand::random::<u8>() % 94)).collect();
         let generated = p.flag("generate-password");
-        let password = if generated { own.clone() } else { ticket[..8].to_string() };
+        let password = if generated {
+            own.clone()
+        } else {
+            ticket[..8].to_string()
+        };
         let (done, ended) = tokio::sync::oneshot::channel();
         let port = {
             let mut pending = locked(&self.consoles);
@@ -62,13 +75,22 @@ impl Node {
                 return Err(Refusal::die("unable to find free port (5900-6899)"));
             };
             let until = Instant::now() + TICKET_LIFE;
-            let console = Console { vmid, ticket: ticket.clone(), user: user.id.clone(), password, until, done };
+            let console = Console {
+                vmid,
+                ticket: ticket.clone(),
+                user: user.id.clone(),
+                password,
+                until,
+                done,
+            };
             pending.insert(port, console);
             port
         };
-        let upid = self.tasks.start("vncproxy", &vmid.to_string(), &user.id, |_| async move {
-            ended.await.unwrap_or_else(|_| Err("connection timed out".into()))
-        });
+        let upid = self
+            .tasks
+            .start("vncproxy", &vmid.to_string(), &user.id, |_| async move {
+                ended.await.unwrap_or_else(|_| Err("connection timed out".into()))
+            });
         let mut v = json!({
             "port": port.to_string(), "ticket": ticket, "user": user.id, "cert": "", "upid": upid,
         });
@@ -94,12 +116,21 @@ impl Node {
                 .get(&port)
                 .is_some_and(|c| c.vmid == vmid && Some(c.ticket.as_str()) == p.get("vncticket") && c.user == user.id);
             if !fits {
-                return Err(Refusal { body: true, ..Refusal::unauthorized("permission denied - invalid PVEVNC ticket") });
+                return Err(Refusal {
+                    body: true,
+                    ..Refusal::unauthorized("permission denied - invalid PVEVNC ticket")
+                });
             }
             pending.remove(&port)
         };
-        let console = console.filter(|c| c.until > Instant::now()).ok_or_else(|| Refusal::die("connection timed out"))?;
-        let Some(key) = request.headers().get(header::SEC_WEBSOCKET_KEY).map(|k| derive_accept_key(k.as_bytes())) else {
+        let console = console
+            .filter(|c| c.until > Instant::now())
+            .ok_or_else(|| Refusal::die("connection timed out"))?;
+        let Some(key) = request
+            .headers()
+            .get(header::SEC_WEBSOCKET_KEY)
+            .map(|k| derive_accept_key(k.as_bytes()))
+        else {
             return Err(Refusal::die("No websocket upgrade"));
         };
         let mut response = Response::new(Full::default());
@@ -122,7 +153,9 @@ impl Node {
                     .await
                     .map_err(|_| "qmp command 'set_password' failed - Could not set password")?;
                 let path = vm.dir().socket("vnc.sock");
-                let server = tokio::net::UnixStream::connect(path).await.map_err(|_| "Failed to run vncproxy.")?;
+                let server = tokio::net::UnixStream::connect(path)
+                    .await
+                    .map_err(|_| "Failed to run vncproxy.")?;
                 let upgraded = upgrade.await.map_err(|_| "connection closed")?;
                 let socket = WebSocketStream::from_raw_socket(TokioIo::new(upgraded), Role::Server, None).await;
                 bridge(socket, server).await;
@@ -141,7 +174,10 @@ impl Node {
     /// `PUT .../sendkey`: a chord such as `ctrl-alt-delete`.
     pub(super) async fn sendkey(&self, vmid: u32, p: &Params) -> Answer {
         p.check(&[("key", Kind::Text, true), ("skiplock", Kind::Bool, false)])?;
-        let vm = self.entry(vmid)?.running().ok_or_else(|| Refusal::die(format!("VM {vmid} not running")))?;
+        let vm = self
+            .entry(vmid)?
+            .running()
+            .ok_or_else(|| Refusal::die(format!("VM {vmid} not running")))?;
         let keys: Vec<&str> = p.get("key").unwrap_or_default().split('-').collect();
         vm.send_key(&keys).await?;
         Ok(Value::Null)

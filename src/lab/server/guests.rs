@@ -20,7 +20,11 @@ impl Node {
 
     fn entries(&self) -> Vec<Arc<Entry>> {
         let built = self.template().is_some();
-        locked(&self.vms).values().filter(|e| built || e.vmid != TEMPLATE_VMID).cloned().collect()
+        locked(&self.vms)
+            .values()
+            .filter(|e| built || e.vmid != TEMPLATE_VMID)
+            .cloned()
+            .collect()
     }
 
     /// `GET /nodes/{node}/qemu`.
@@ -100,10 +104,17 @@ impl Node {
     /// `PUT .../config`, and what `POST` does in its task.
     pub(super) fn set_config(&self, vmid: u32, p: &Params, user: &User) -> Result<(), Refusal> {
         let entry = self.entry(vmid)?;
-        let delete: Vec<String> =
-            p.all("delete").iter().flat_map(|d| d.split(',')).map(|k| k.trim().to_string()).collect();
+        let delete: Vec<String> = p
+            .all("delete")
+            .iter()
+            .flat_map(|d| d.split(','))
+            .map(|k| k.trim().to_string())
+            .collect();
         let set: Vec<(String, String)> =
-            p.0.iter().filter(|(k, _)| k != "delete" && k != "digest").cloned().collect();
+            p.0.iter()
+                .filter(|(k, _)| k != "delete" && k != "digest")
+                .cloned()
+                .collect();
         let digest = p.get("digest").map(String::from);
         entry.update(|r| {
             unlocked(&r.config)?;

@@ -38,7 +38,10 @@ impl Node {
             });
         }
         if let Some(other) = p.get("target").filter(|t| *t != super::NODE) {
-            return Err(Refusal::parameter("target", format!("no such cluster node '{other}'\n")));
+            return Err(Refusal::parameter(
+                "target",
+                format!("no such cluster node '{other}'\n"),
+            ));
         }
         if let Some(storage) = p.get("storage").filter(|s| *s != "local") {
             return Err(Refusal::die(format!("storage '{storage}' does not exist")));
@@ -46,9 +49,15 @@ impl Node {
         if let Some(pool) = p.get("pool") {
             return Err(Refusal::die(format!("pool '{pool}' does not exist")));
         }
-        let newid = p.number("newid").and_then(|n| u32::try_from(n).ok()).filter(|n| (100..1_000_000_000).contains(n));
+        let newid = p
+            .number("newid")
+            .and_then(|n| u32::try_from(n).ok())
+            .filter(|n| (100..1_000_000_000).contains(n));
         let Some(newid) = newid else {
-            return Err(Refusal::parameter("newid", "invalid format - value does not look like a valid VM ID\n"));
+            return Err(Refusal::parameter(
+                "newid",
+                "invalid format - value does not look like a valid VM ID\n",
+            ));
         };
         // The target exists from now on, under a lock, with nothing of the clone in it yet.
         let mut placeholder = config::Config::new();
@@ -56,23 +65,33 @@ impl Node {
         let entry = {
             let mut vms = locked(&self.vms);
             if vms.contains_key(&newid) {
-                return Err(Refusal::die(format!("unable to create VM {newid}: config file already exists")));
+                return Err(Refusal::die(format!(
+                    "unable to create VM {newid}: config file already exists"
+                )));
             }
-            let record = Record { config: placeholder, ..Default::default() };
+            let record = Record {
+                config: placeholder,
+                ..Default::default()
+            };
             let entry = Arc::new(vm::create(&self.dir.join("vms"), newid, record)?);
             vms.insert(newid, entry.clone());
             entry
         };
         let made = config::cloned(&from.config(), newid, p.get("name"), p.get("description"));
         let node = self.clone();
-        Ok(Value::String(self.tasks.start("qmclone", &source.to_string(), &user.id, |task| async move {
-            task.say(format!("creating a clone of VM {source} with ID {newid}"));
-            let done = node.finish_clone(&entry, made, full).await;
-            if done.is_err() {
-                node.forget(&entry);
-            }
-            done
-        })))
+        Ok(Value::String(self.tasks.start(
+            "qmclone",
+            &source.to_string(),
+            &user.id,
+            |task| async move {
+                task.say(format!("creating a clone of VM {source} with ID {newid}"));
+                let done = node.finish_clone(&entry, made, full).await;
+                if done.is_err() {
+                    node.forget(&entry);
+                }
+                done
+            },
+        )))
     }
 
     async fn finish_clone(&self, entry: &Entry, made: config::Config, full: bool) -> Result<(), String> {
@@ -105,20 +124,28 @@ impl Node {
         p.check(&[("timeout", Kind::Number, false), ("skiplock", Kind::Bool, false)])?;
         refuse_skiplock(p, user)?;
         let node = self.clone();
-        Ok(Value::String(self.tasks.start("qmstart", &vmid.to_string(), &user.id, |_| async move {
-            let entry = node.entry(vmid).map_err(|r| r.reason)?;
-            let _turn = turn(&entry).await?;
-            // The machine may have been destroyed while this waited.
-            node.entry(vmid).map_err(|r| r.reason)?;
-            unlocked(&entry.config()).map_err(|r| r.reason)?;
-            if entry.config().contains_key("template") {
-                return Err("you can't start a vm if it's a template".into());
-            }
-            if entry.running().is_some() {
-                return Err(format!("VM {vmid} already running"));
-            }
-            node.power_on(&entry).await.map(drop).inspect_err(|_| pci::release(&mut locked(&node.pci), vmid))
-        })))
+        Ok(Value::String(self.tasks.start(
+            "qmstart",
+            &vmid.to_string(),
+            &user.id,
+            |_| async move {
+                let entry = node.entry(vmid).map_err(|r| r.reason)?;
+                let _turn = turn(&entry).await?;
+                // The machine may have been destroyed while this waited.
+                node.entry(vmid).map_err(|r| r.reason)?;
+                unlocked(&entry.config()).map_err(|r| r.reason)?;
+                if entry.config().contains_key("template") {
+                    return Err("you can't start a vm if it's a template".into());
+                }
+                if entry.running().is_some() {
+                    return Err(format!("VM {vmid} already running"));
+                }
+                node.power_on(&entry)
+                    .await
+                    .map(drop)
+                    .inspect_err(|_| pci::release(&mut locked(&node.pci), vmid))
+            },
+        )))
     }
 
     /// Starts QEMU: from the template's RAM at the first start, where the hardware allows it, else from power-off.
@@ -129,14 +156,29 @@ impl Node {
         let record = entry.record();
         let passed = pci::reserve(&mut locked(&self.pci), entry.vmid, &record.config)?;
         let machine = config::machine(&record.config, &template, host.accel, passed);
-        let ram = host.ram.as_ref().filter(|r| !record.disk && r.machine.same_hardware(&machine));
+        let ram = host
+            .ram
+            .as_ref()
+            .filter(|r| !record.disk && r.machine.same_hardware(&machine));
         if !record.disk {
             let base = ram.map_or_else(|| template.disk(), |r| r.disk.clone());
             let base = base.to_string_lossy();
-            let args = ["create", "-q", "-f", "qcow2", "-b", base.as_ref(), "-F", "qcow2", Machine::DISK];
+            let args = [
+                "create",
+                "-q",
+                "-f",
+                "qcow2",
+                "-b",
+                base.as_ref(),
+                "-F",
+                "qcow2",
+                Machine::DISK,
+            ];
             qemu_img(&entry.dir, &args).await.map_err(text)?;
         }
-        let vm = Vm::start(entry.vmid, &entry.dir, &machine, ram.map(|r| r.ram.as_path())).await.map_err(text)?;
+        let vm = Vm::start(entry.vmid, &entry.dir, &machine, ram.map(|r| r.ram.as_path()))
+            .await
+            .map_err(text)?;
         let vm = Arc::new(vm);
         entry
             .update(|r| {
@@ -161,14 +203,19 @@ impl Node {
         ])?;
         refuse_skiplock(p, user)?;
         let node = self.clone();
-        Ok(Value::String(self.tasks.start("qmstop", &vmid.to_string(), &user.id, |_| async move {
-            let entry = node.entry(vmid).map_err(|r| r.reason)?;
-            let _turn = turn(&entry).await?;
-            unlocked(&entry.config()).map_err(|r| r.reason)?;
-            entry.power_off().await;
-            pci::release(&mut locked(&node.pci), vmid);
-            Ok(())
-        })))
+        Ok(Value::String(self.tasks.start(
+            "qmstop",
+            &vmid.to_string(),
+            &user.id,
+            |_| async move {
+                let entry = node.entry(vmid).map_err(|r| r.reason)?;
+                let _turn = turn(&entry).await?;
+                unlocked(&entry.config()).map_err(|r| r.reason)?;
+                entry.power_off().await;
+                pci::release(&mut locked(&node.pci), vmid);
+                Ok(())
+            },
+        )))
     }
 
     /// `POST .../status/shutdown`: through the agent where the machine has one, else the power button.
@@ -182,40 +229,52 @@ impl Node {
         let limit = Duration::from_secs(p.number("timeout").unwrap_or(180));
         let force = p.flag("forceStop");
         let node = self.clone();
-        Ok(Value::String(self.tasks.start("qmshutdown", &vmid.to_string(), &user.id, |_| async move {
-            let entry = node.entry(vmid).map_err(|r| r.reason)?;
-            let _turn = turn(&entry).await?;
-            let Some(vm) = entry.running() else { return Ok(()) };
-            let asked = match vm.agent() {
-                // The agent does not answer this one: the guest is going down.
-                Some(agent) => {
-                    agent.execute("guest-shutdown", json!({"mode": "powerdown"}), Duration::from_secs(3)).await.map(drop)
+        Ok(Value::String(self.tasks.start(
+            "qmshutdown",
+            &vmid.to_string(),
+            &user.id,
+            |_| async move {
+                let entry = node.entry(vmid).map_err(|r| r.reason)?;
+                let _turn = turn(&entry).await?;
+                let Some(vm) = entry.running() else { return Ok(()) };
+                let asked = match vm.agent() {
+                    // The agent does not answer this one: the guest is going down.
+                    Some(agent) => agent
+                        .execute("guest-shutdown", json!({"mode": "powerdown"}), Duration::from_secs(3))
+                        .await
+                        .map(drop),
+                    None => vm.power_button().await,
+                };
+                if let Err(e) = asked {
+                    tracing::debug!(vmid, "asking for a shutdown: {e}");
                 }
-                None => vm.power_button().await,
-            };
-            if let Err(e) = asked {
-                tracing::debug!(vmid, "asking for a shutdown: {e}");
-            }
-            if tokio::time::timeout(limit, vm.process().wait()).await.is_err() {
-                if !force {
-                    return Err("VM quit/powerdown failed - got timeout".into());
+                if tokio::time::timeout(limit, vm.process().wait()).await.is_err() {
+                    if !force {
+                        return Err("VM quit/powerdown failed - got timeout".into());
+                    }
+                    vm.stop().await;
                 }
-                vm.stop().await;
-            }
-            entry.set_running(None);
-            pci::release(&mut locked(&node.pci), vmid);
-            Ok(())
-        })))
+                entry.set_running(None);
+                pci::release(&mut locked(&node.pci), vmid);
+                Ok(())
+            },
+        )))
     }
 
     /// `POST .../status/reset`.
     pub(super) async fn reset(self: &Arc<Self>, vmid: u32, p: &Params, user: &User) -> Answer {
         p.check(&[("skiplock", Kind::Bool, false)])?;
         refuse_skiplock(p, user)?;
-        let vm = self.entry(vmid)?.running().ok_or_else(|| Refusal::die(format!("VM {vmid} not running")))?;
-        Ok(Value::String(self.tasks.start("qmreset", &vmid.to_string(), &user.id, |_| async move {
-            vm.reset().await.map_err(|e| e.to_string())
-        })))
+        let vm = self
+            .entry(vmid)?
+            .running()
+            .ok_or_else(|| Refusal::die(format!("VM {vmid} not running")))?;
+        Ok(Value::String(self.tasks.start(
+            "qmreset",
+            &vmid.to_string(),
+            &user.id,
+            |_| async move { vm.reset().await.map_err(|e| e.to_string()) },
+        )))
     }
 
     /// `DELETE /nodes/{node}/qemu/{vmid}`. A running machine is refused at once.
@@ -256,6 +315,9 @@ fn refuse_skiplock(p: &Params, user: &User) -> Result<(), Refusal> {
 /// Waits for the machine's turn.
 pub(super) async fn turn(entry: &Entry) -> Result<tokio::sync::MutexGuard<'_, ()>, String> {
     tokio::time::timeout(LOCK_WAIT, entry.busy.lock()).await.map_err(|_| {
-        format!("can't lock file '/var/lock/qemu-server/lock-{}.conf' - got timeout", entry.vmid)
+        format!(
+            "can't lock file '/var/lock/qemu-server/lock-{}.conf' - got timeout",
+            entry.vmid
+        )
     })
 }

@@ -1,9 +1,9 @@
 //! The HTTPS listener: HTTP/1.1 only, with a certificate that is kept, so that it can be pinned.
 
+use super::Node;
 use super::access::TOKEN_ID;
 use super::answer::{Answer, Refusal, response};
 use super::params::{Kind, Params};
-use super::Node;
 use crate::lab::{Error, Result};
 use bytes::Bytes;
 use http::{Method, Request, Response, header};
@@ -69,7 +69,9 @@ pub(super) async fn serve(node: Arc<Node>, addr: SocketAddr) -> Result<Serving> 
         .map_err(tls)?;
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(config));
-    let listener = tokio::net::TcpListener::bind(addr).await.map_err(|source| Error::Listen { addr, source })?;
+    let listener = tokio::net::TcpListener::bind(addr)
+        .await
+        .map_err(|source| Error::Listen { addr, source })?;
     let local = listener.local_addr().map_err(|source| Error::Listen { addr, source })?;
     let stop = CancellationToken::new();
     let task = tokio::spawn(accept(node.clone(), listener, acceptor, stop.clone()));
@@ -148,9 +150,13 @@ async fn route(node: Arc<Node>, request: Request<Incoming>) -> Result<Routed, Re
     let method = request.method().clone();
     let full = request.uri().path().to_string();
     let unknown = || Refusal::not_implemented(method.as_str(), &full);
-    let Some(path) = full.strip_prefix("/api2/json/") else { return Err(unknown()) };
+    let Some(path) = full.strip_prefix("/api2/json/") else {
+        return Err(unknown());
+    };
     // UPIDs and snapshot names may come percent-encoded.
-    let path = percent_encoding::percent_decode_str(path).decode_utf8_lossy().into_owned();
+    let path = percent_encoding::percent_decode_str(path)
+        .decode_utf8_lossy()
+        .into_owned();
     let mut p = Params::form(request.uri().query().unwrap_or_default().as_bytes());
     if (&method, path.as_str()) == (&Method::POST, "access/ticket") {
         p.0.extend(body(request).await?.0);
@@ -162,7 +168,9 @@ async fn route(node: Arc<Node>, request: Request<Incoming>) -> Result<Routed, Re
         return Ok(Routed::Answered(node.access.log_in(&p)));
     }
     let user = node.access.authenticate(&method, request.headers())?;
-    if let Some(vmid) = path.strip_prefix(&format!("nodes/{}/qemu/", super::NODE)).and_then(|r| r.strip_suffix("/vncwebsocket"))
+    if let Some(vmid) = path
+        .strip_prefix(&format!("nodes/{}/qemu/", super::NODE))
+        .and_then(|r| r.strip_suffix("/vncwebsocket"))
         && let Ok(vmid) = vmid.parse::<u32>()
         && method == Method::GET
     {
@@ -173,7 +181,10 @@ async fn route(node: Arc<Node>, request: Request<Incoming>) -> Result<Routed, Re
         Method::GET | Method::DELETE => {
             let sent = request.headers().get(header::CONTENT_LENGTH).is_some_and(|l| l != "0");
             if sent || request.headers().contains_key(header::TRANSFER_ENCODING) {
-                return Err(Refusal { status: 501, ..Refusal::die(format!("Unexpected content for method '{method}'")) });
+                return Err(Refusal {
+                    status: 501,
+                    ..Refusal::die(format!("Unexpected content for method '{method}'"))
+                });
             }
         }
         _ => return Err(unknown()),
@@ -182,7 +193,12 @@ async fn route(node: Arc<Node>, request: Request<Incoming>) -> Result<Routed, Re
 }
 
 async fn body(request: Request<Incoming>) -> Result<Params, Refusal> {
-    let kind = request.headers().get(header::CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or_default().to_string();
+    let kind = request
+        .headers()
+        .get(header::CONTENT_TYPE)
+        .and_then(|v| v.to_str().ok())
+        .unwrap_or_default()
+        .to_string();
     let bytes = Limited::new(request.into_body(), BODY_LIMIT)
         .collect()
         .await
@@ -192,7 +208,10 @@ async fn body(request: Request<Incoming>) -> Result<Params, Refusal> {
         _ if bytes.is_empty() => Ok(Params::default()),
         Some("application/x-www-form-urlencoded") => Ok(Params::form(&bytes)),
         Some("application/json") => Params::json(&bytes),
-        _ => Err(Refusal { status: 506, ..Refusal::die(format!("Unknown content type '{kind}'")) }),
+        _ => Err(Refusal {
+            status: 506,
+            ..Refusal::die(format!("Unknown content type '{kind}'"))
+        }),
     }
 }
 
@@ -203,9 +222,16 @@ fn certificate(dir: &Path) -> Result<(CertificateDer<'static>, PrivateKeyDer<'st
     let path = dir.join("tls.pem");
     if !path.exists() {
         let wrong = |e: rcgen::Error| Error::Tls(e.to_string());
-        let names = vec!["127.0.0.1".to_string(), "localhost".to_string(), super::NODE.to_string()];
+        let names = vec![
+            "127.0.0.1".to_string(),
+            "localhost".to_string(),
+            super::NODE.to_string(),
+        ];
         let key = rcgen::KeyPair::generate().map_err(wrong)?;
-        let cert = rcgen::CertificateParams::new(names).map_err(wrong)?.self_signed(&key).map_err(wrong)?;
+        let cert = rcgen::CertificateParams::new(names)
+            .map_err(wrong)?
+            .self_signed(&key)
+            .map_err(wrong)?;
         let mut file = std::fs::OpenOptions::new()
             .write(true)
             .create(true)
@@ -216,6 +242,12 @@ fn certificate(dir: &Path) -> Result<(CertificateDer<'static>, PrivateKeyDer<'st
         let text = format!("{}{}", cert.pem(), key.serialize_pem());
         file.write_all(text.as_bytes()).map_err(Error::io("write", &path))?;
     }
-    let bad = |e: rustls::pki_types::pem::Error| Error::BadFile { path: path.clone(), why: e.to_string() };
-    Ok((CertificateDer::from_pem_file(&path).map_err(bad)?, PrivateKeyDer::from_pem_file(&path).map_err(bad)?))
+    let bad = |e: rustls::pki_types::pem::Error| Error::BadFile {
+        path: path.clone(),
+        why: e.to_string(),
+    };
+    Ok((
+        CertificateDer::from_pem_file(&path).map_err(bad)?,
+        PrivateKeyDer::from_pem_file(&path).map_err(bad)?,
+    ))
 }

@@ -151,9 +151,12 @@ impl Node {
         self.host
             .get_or_try_init(|| async {
                 let version = qemu::version().await?;
-                let accel =
-                    qemu::Accel::probe(&template.dir, &version, &template.kernel(), &template.initrd()).await;
-                let ram = if self.resume { template.ram_state(&version, accel) } else { None };
+                let accel = qemu::Accel::probe(&template.dir, &version, &template.kernel(), &template.initrd()).await;
+                let ram = if self.resume {
+                    template.ram_state(&version, accel)
+                } else {
+                    None
+                };
                 Ok(Host { accel, ram })
             })
             .await
@@ -175,7 +178,9 @@ fn lock(dir: &Path) -> Result<std::fs::File> {
     let file = std::fs::File::create(&path).map_err(Error::io("create", &path))?;
     match file.try_lock() {
         Ok(()) => Ok(file),
-        Err(std::fs::TryLockError::WouldBlock) => Err(Error::StateInUse { path: dir.to_path_buf() }),
+        Err(std::fs::TryLockError::WouldBlock) => Err(Error::StateInUse {
+            path: dir.to_path_buf(),
+        }),
         Err(std::fs::TryLockError::Error(e)) => Err(Error::io("lock", &path)(e)),
     }
 }

@@ -30,21 +30,29 @@ impl Params {
     /// From a query string or a form. Splits at `&` and `;`, then at `=`, of which only what stands before a second
     /// one is kept: that is what Proxmox's decoder does, and why clients must encode.
     pub fn form(text: &[u8]) -> Params {
-        let pairs = text.split(|b| *b == b'&' || *b == b';').filter(|p| !p.is_empty()).map(|pair| {
-            let mut parts = pair.split(|b| *b == b'=');
-            let decode = |raw: &[u8]| {
-                let spaced: Vec<u8> = raw.iter().map(|b| if *b == b'+' { b' ' } else { *b }).collect();
-                percent_decode(&spaced).decode_utf8_lossy().into_owned()
-            };
-            (decode(parts.next().unwrap_or_default()), decode(parts.next().unwrap_or_default()))
-        });
+        let pairs = text
+            .split(|b| *b == b'&' || *b == b';')
+            .filter(|p| !p.is_empty())
+            .map(|pair| {
+                let mut parts = pair.split(|b| *b == b'=');
+                let decode = |raw: &[u8]| {
+                    let spaced: Vec<u8> = raw.iter().map(|b| if *b == b'+' { b' ' } else { *b }).collect();
+                    percent_decode(&spaced).decode_utf8_lossy().into_owned()
+                };
+                (
+                    decode(parts.next().unwrap_or_default()),
+                    decode(parts.next().unwrap_or_default()),
+                )
+            });
         Params(pairs.collect())
     }
 
     /// From a JSON object.
     pub fn json(text: &[u8]) -> Result<Params, Refusal> {
         let value: Value = serde_json::from_slice(text).map_err(|e| Refusal::die(e.to_string()))?;
-        let Value::Object(map) = value else { return Err(Refusal::die("body is not a JSON object")) };
+        let Value::Object(map) = value else {
+            return Err(Refusal::die("body is not a JSON object"));
+        };
         let mut out = Vec::new();
         for (k, v) in map {
             match v {
@@ -61,7 +69,10 @@ impl Params {
         let mut wrong = |name: &str, text: String| drop(errors.insert(name.to_string(), Value::String(text)));
         for (name, value) in &self.0 {
             let Some((_, kind, _)) = known.iter().find(|(k, _, _)| k == name) else {
-                wrong(name, "property is not defined in schema and the schema does not allow additional properties".into());
+                wrong(
+                    name,
+                    "property is not defined in schema and the schema does not allow additional properties".into(),
+                );
                 continue;
             };
             match kind {
@@ -72,7 +83,10 @@ impl Params {
                     wrong(name, format!("type check ('boolean') failed - got '{value}'"));
                 }
                 Kind::Name if !is_dns_name(value) => {
-                    wrong(name, format!("invalid format - value does not look like a valid DNS name\n"));
+                    wrong(
+                        name,
+                        format!("invalid format - value does not look like a valid DNS name\n"),
+                    );
                 }
                 _ => {}
             }
@@ -80,7 +94,11 @@ impl Params {
         for (name, _, _) in known.iter().filter(|(k, _, needed)| *needed && self.get(k).is_none()) {
             wrong(name, "property is missing and it is not optional".into());
         }
-        if errors.is_empty() { Ok(()) } else { Err(Refusal::parameters(errors)) }
+        if errors.is_empty() {
+            Ok(())
+        } else {
+            Err(Refusal::parameters(errors))
+        }
     }
 
     /// The last value of a parameter.
@@ -90,7 +108,11 @@ impl Params {
 
     /// All values of a repeated parameter.
     pub fn all(&self, name: &str) -> Vec<String> {
-        self.0.iter().filter(|(k, _)| k == name).map(|(_, v)| v.clone()).collect()
+        self.0
+            .iter()
+            .filter(|(k, _)| k == name)
+            .map(|(_, v)| v.clone())
+            .collect()
     }
 
     /// A number; only after [`Params::check`] has seen it.
@@ -139,8 +161,14 @@ mod tests {
 
     #[test]
     fn wrong_parameters_are_told_all_at_once() {
-        let known = [("newid", Kind::Number, true), ("full", Kind::Bool, false), ("name", Kind::Name, false)];
-        let r = Params::form(b"full=true&foo=1&name=a_b").check(&known).expect_err("refused");
+        let known = [
+            ("newid", Kind::Number, true),
+            ("full", Kind::Bool, false),
+            ("name", Kind::Name, false),
+        ];
+        let r = Params::form(b"full=true&foo=1&name=a_b")
+            .check(&known)
+            .expect_err("refused");
         let names: Vec<_> = r.errors.keys().cloned().collect();
         assert_eq!(names, ["foo", "full", "name", "newid"]);
         assert_eq!(r.status, 400);

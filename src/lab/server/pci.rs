@@ -24,14 +24,21 @@ pub(super) struct Hostpci {
 
 impl Hostpci {
     pub fn parse(value: &str) -> Result<Hostpci, String> {
-        let mut h = Hostpci { mapping: None, host: None };
+        let mut h = Hostpci {
+            mapping: None,
+            host: None,
+        };
         for (i, part) in value.split(',').enumerate() {
             match part.split_once('=') {
                 Some(("mapping", v)) => h.mapping = Some(v.into()),
                 Some(("host", v)) => h.host = Some(v.into()),
                 Some(("pcie" | "rombar" | "x-vga", "0" | "1")) => {}
                 None if i == 0 => h.host = Some(part.into()),
-                _ => return Err(format!("invalid format - format error\nhostpci: '{part}' is not known in the lab\n")),
+                _ => {
+                    return Err(format!(
+                        "invalid format - format error\nhostpci: '{part}' is not known in the lab\n"
+                    ));
+                }
             }
         }
         if h.mapping.is_some() == h.host.is_some() {
@@ -58,7 +65,11 @@ pub(super) fn reserve(all: &mut Reservations, vmid: u32, config: &Config) -> Res
                 .ok_or_else(|| format!("could not find a free device for '{key}'"))?
                 .to_string(),
             (None, Some(host)) => {
-                let full = if host.starts_with("0000:") { host.clone() } else { format!("0000:{host}") };
+                let full = if host.starts_with("0000:") {
+                    host.clone()
+                } else {
+                    format!("0000:{host}")
+                };
                 if !DEVICES.contains(&full.as_str()) {
                     return Err(format!("no PCI device found for '{host}'"));
                 }
@@ -101,7 +112,12 @@ fn mapping_entry() -> Value {
     let map: Vec<String> = DEVICES
         .iter()
         .enumerate()
-        .map(|(i, d)| format!("node={NODE},path={d},id=1234:11e8,iommugroup={},subsystem-id=1af4:1100", i + 1))
+        .map(|(i, d)| {
+            format!(
+                "node={NODE},path={d},id=1234:11e8,iommugroup={},subsystem-id=1af4:1100",
+                i + 1
+            )
+        })
         .collect();
     json!({"id": GPU_MAPPING, "description": "stand-in devices of the lab", "map": map})
 }
@@ -135,7 +151,10 @@ mod tests {
         let c = config(&[("hostpci0", "mapping=labgpu")]);
         assert_eq!(reserve(&mut all, 101, &c).expect("first").len(), 1);
         assert_eq!(reserve(&mut all, 102, &c).expect("second").len(), 1);
-        assert_eq!(reserve(&mut all, 103, &c).expect_err("none left"), "could not find a free device for 'hostpci0'");
+        assert_eq!(
+            reserve(&mut all, 103, &c).expect_err("none left"),
+            "could not find a free device for 'hostpci0'"
+        );
         release(&mut all, 101);
         reserve(&mut all, 103, &c).expect("one came back");
         let raw = config(&[("hostpci0", "0000:02:00.0")]);

@@ -23,9 +23,9 @@ impl Node {
                 "node": NODE, "status": "online", "type": "node", "id": format!("node/{NODE}"), "level": "",
             }])),
             ("GET", ["storage"]) => Ok(json!([{"storage": "local", "type": "dir", "content": "images"}])),
-            (_, ["nodes", node, ..]) if *node != NODE => {
-                Err(Refusal::die(format!("hostname lookup '{node}' failed - failed to get address info for: {node}: Name or service not known")))
-            }
+            (_, ["nodes", node, ..]) if *node != NODE => Err(Refusal::die(format!(
+                "hostname lookup '{node}' failed - failed to get address info for: {node}: Name or service not known"
+            ))),
             (_, ["nodes", _, rest @ ..]) => self.on_node(method, path, rest, p, user).await,
             _ => Err(Refusal::not_implemented(method, &format!("/{path}"))),
         }
@@ -33,7 +33,9 @@ impl Node {
 
     async fn on_node(self: &Arc<Self>, method: &str, path: &str, parts: &[&str], p: &Params, user: &User) -> Answer {
         match (method, parts) {
-            ("GET", ["status"]) => Ok(json!({"pveversion": "pve-manager/9.1.7/mosdat-lab", "cpuinfo": {"cpus": cpus()}})),
+            ("GET", ["status"]) => {
+                Ok(json!({"pveversion": "pve-manager/9.1.7/mosdat-lab", "cpuinfo": {"cpus": cpus()}}))
+            }
             ("GET", ["hardware", "pci"]) => pci::hardware(),
             ("GET", ["storage"]) => Ok(json!([{
                 "storage": "local", "type": "dir", "content": "images", "active": 1, "enabled": 1, "shared": 0,
@@ -70,9 +72,12 @@ impl Node {
                 self.entry(vmid)?;
                 let (node, p, user) = (self.clone(), p.clone(), user.clone());
                 let id = user.id.clone();
-                Ok(Value::String(self.tasks.start("qmconfig", &vmid.to_string(), &id, |_| async move {
-                    node.set_config(vmid, &p, &user).map_err(|r| r.reason)
-                })))
+                Ok(Value::String(self.tasks.start(
+                    "qmconfig",
+                    &vmid.to_string(),
+                    &id,
+                    |_| async move { node.set_config(vmid, &p, &user).map_err(|r| r.reason) },
+                )))
             }
             ("GET", ["pending"]) => self.pending(vmid),
             ("POST", ["clone"]) => self.clone_vm(vmid, p, user),
@@ -86,9 +91,13 @@ impl Node {
             ("DELETE", ["snapshot", name]) => self.delete_snapshot(vmid, name, user),
             ("POST", ["snapshot", name, "rollback"]) => self.rollback(vmid, name, p, user),
             ("POST", ["agent", "ping"]) => self.agent_ping(vmid).await,
-            ("GET", ["agent", query @ ("network-get-interfaces" | "get-osinfo" | "get-time" | "info")]) => {
-                self.agent_query(vmid, query).await
-            }
+            (
+                "GET",
+                [
+                    "agent",
+                    query @ ("network-get-interfaces" | "get-osinfo" | "get-time" | "info"),
+                ],
+            ) => self.agent_query(vmid, query).await,
             ("POST", ["agent", "exec"]) => self.agent_exec(vmid, p).await,
             ("GET", ["agent", "exec-status"]) => self.agent_exec_status(vmid, p).await,
             ("GET", ["agent", "file-read"]) => self.agent_file_read(vmid, p).await,

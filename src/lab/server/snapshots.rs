@@ -32,41 +32,61 @@ impl Node {
 
     /// `POST .../snapshot`.
     pub(super) fn snapshot(self: &Arc<Self>, vmid: u32, p: &Params, user: &User) -> Answer {
-        p.check(&[("snapname", Kind::Text, true), ("vmstate", Kind::Bool, false), ("description", Kind::Text, false)])?;
+        p.check(&[
+            ("snapname", Kind::Text, true),
+            ("vmstate", Kind::Bool, false),
+            ("description", Kind::Text, false),
+        ])?;
         let name = p.get("snapname").unwrap_or_default().to_string();
         if !is_name(&name) {
-            return Err(Refusal::parameter("snapname", "invalid format - invalid configuration ID\n"));
+            return Err(Refusal::parameter(
+                "snapname",
+                "invalid format - invalid configuration ID\n",
+            ));
         }
         let (vmstate, description) = (p.flag("vmstate"), p.get("description").unwrap_or_default().to_string());
         let entry = self.entry(vmid)?;
-        Ok(Value::String(self.tasks.start("qmsnapshot", &vmid.to_string(), &user.id, |_| async move {
-            let _turn = turn(&entry).await?;
-            if entry.record().snapshots.contains_key(&name) {
-                return Err(format!("snapshot name '{name}' already used"));
-            }
-            if !entry.record().disk {
-                return Err("snapshot feature is not available: the VM was never started".into());
-            }
-            let text = |e: Error| e.to_string();
-            let running = entry.running();
-            match &running {
-                Some(vm) if vmstate => vm.snapshot_save(&name).await.map_err(text)?,
-                Some(vm) => vm.snapshot_disk(&name).await.map_err(text)?,
-                None => {
-                    let args = ["snapshot", "-c", name.as_str(), Machine::DISK];
-                    qemu_img(&entry.dir, &args).await.map(drop).map_err(text)?;
+        Ok(Value::String(self.tasks.start(
+            "qmsnapshot",
+            &vmid.to_string(),
+            &user.id,
+            |_| async move {
+                let _turn = turn(&entry).await?;
+                if entry.record().snapshots.contains_key(&name) {
+                    return Err(format!("snapshot name '{name}' already used"));
                 }
-            }
-            let ram = vmstate && running.is_some();
-            entry
-                .update(|r| {
-                    let config = r.config.clone();
-                    let snaptime = jiff::Timestamp::now().as_second();
-                    r.snapshots.insert(name, Snapshot { description, vmstate: ram, snaptime, config });
-                    Ok::<_, Error>(())
-                })
-                .map_err(text)
-        })))
+                if !entry.record().disk {
+                    return Err("snapshot feature is not available: the VM was never started".into());
+                }
+                let text = |e: Error| e.to_string();
+                let running = entry.running();
+                match &running {
+                    Some(vm) if vmstate => vm.snapshot_save(&name).await.map_err(text)?,
+                    Some(vm) => vm.snapshot_disk(&name).await.map_err(text)?,
+                    None => {
+                        let args = ["snapshot", "-c", name.as_str(), Machine::DISK];
+                        qemu_img(&entry.dir, &args).await.map(drop).map_err(text)?;
+                    }
+                }
+                let ram = vmstate && running.is_some();
+                entry
+                    .update(|r| {
+                        let config = r.config.clone();
+                        let snaptime = jiff::Timestamp::now().as_second();
+                        r.snapshots.insert(
+                            name,
+                            Snapshot {
+                                description,
+                                vmstate: ram,
+                                snaptime,
+                                config,
+                            },
+                        );
+                        Ok::<_, Error>(())
+                    })
+                    .map_err(text)
+            },
+        )))
     }
 
     /// `POST .../snapshot/{name}/rollback`. Without RAM the machine is off afterwards unless `start=1`.
@@ -74,51 +94,61 @@ impl Node {
         p.check(&[("start", Kind::Bool, false)])?;
         let start = p.flag("start");
         let (entry, name, node) = (self.entry(vmid)?, name.to_string(), self.clone());
-        Ok(Value::String(self.tasks.start("qmrollback", &vmid.to_string(), &user.id, |_| async move {
-            let _turn = turn(&entry).await?;
-            let snapshot = known(&entry, &name)?;
-            let text = |e: Error| e.to_string();
-            if snapshot.vmstate {
-                // The saved devices are those of the snapshot's configuration.
+        Ok(Value::String(self.tasks.start(
+            "qmrollback",
+            &vmid.to_string(),
+            &user.id,
+            |_| async move {
+                let _turn = turn(&entry).await?;
+                let snapshot = known(&entry, &name)?;
+                let text = |e: Error| e.to_string();
+                if snapshot.vmstate {
+                    // The saved devices are those of the snapshot's configuration.
+                    restore(&entry, &snapshot).map_err(text)?;
+                    let vm = match entry.running() {
+                        Some(vm) => vm,
+                        None => node.power_on(&entry).await?,
+                    };
+                    return vm.snapshot_load(&name).await.map_err(text);
+                }
+                entry.power_off().await;
+                let args = ["snapshot", "-a", name.as_str(), Machine::DISK];
+                qemu_img(&entry.dir, &args).await.map_err(text)?;
                 restore(&entry, &snapshot).map_err(text)?;
-                let vm = match entry.running() {
-                    Some(vm) => vm,
-                    None => node.power_on(&entry).await?,
-                };
-                return vm.snapshot_load(&name).await.map_err(text);
-            }
-            entry.power_off().await;
-            let args = ["snapshot", "-a", name.as_str(), Machine::DISK];
-            qemu_img(&entry.dir, &args).await.map_err(text)?;
-            restore(&entry, &snapshot).map_err(text)?;
-            if start {
-                node.power_on(&entry).await?;
-            }
-            Ok(())
-        })))
+                if start {
+                    node.power_on(&entry).await?;
+                }
+                Ok(())
+            },
+        )))
     }
 
     /// `DELETE .../snapshot/{name}`.
     pub(super) fn delete_snapshot(self: &Arc<Self>, vmid: u32, name: &str, user: &User) -> Answer {
         let (entry, name) = (self.entry(vmid)?, name.to_string());
-        Ok(Value::String(self.tasks.start("qmdelsnapshot", &vmid.to_string(), &user.id, |_| async move {
-            let _turn = turn(&entry).await?;
-            known(&entry, &name)?;
-            let text = |e: Error| e.to_string();
-            match entry.running() {
-                Some(vm) => vm.snapshot_delete(&name).await.map_err(text)?,
-                None => {
-                    let args = ["snapshot", "-d", name.as_str(), Machine::DISK];
-                    qemu_img(&entry.dir, &args).await.map(drop).map_err(text)?;
+        Ok(Value::String(self.tasks.start(
+            "qmdelsnapshot",
+            &vmid.to_string(),
+            &user.id,
+            |_| async move {
+                let _turn = turn(&entry).await?;
+                known(&entry, &name)?;
+                let text = |e: Error| e.to_string();
+                match entry.running() {
+                    Some(vm) => vm.snapshot_delete(&name).await.map_err(text)?,
+                    None => {
+                        let args = ["snapshot", "-d", name.as_str(), Machine::DISK];
+                        qemu_img(&entry.dir, &args).await.map(drop).map_err(text)?;
+                    }
                 }
-            }
-            entry
-                .update(|r| {
-                    r.snapshots.remove(&name);
-                    Ok::<_, Error>(())
-                })
-                .map_err(text)
-        })))
+                entry
+                    .update(|r| {
+                        r.snapshots.remove(&name);
+                        Ok::<_, Error>(())
+                    })
+                    .map_err(text)
+            },
+        )))
     }
 }
 
@@ -130,7 +160,12 @@ fn restore(entry: &Entry, snapshot: &Snapshot) -> Result<(), Error> {
 }
 
 fn known(entry: &Entry, name: &str) -> Result<Snapshot, String> {
-    entry.record().snapshots.get(name).cloned().ok_or_else(|| format!("snapshot '{name}' does not exist"))
+    entry
+        .record()
+        .snapshots
+        .get(name)
+        .cloned()
+        .ok_or_else(|| format!("snapshot '{name}' does not exist"))
 }
 
 /// At least two characters, the first a letter; `current` is taken.

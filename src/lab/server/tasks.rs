@@ -46,7 +46,11 @@ impl Task {
     fn finish(&self, status: String) {
         let mut state = locked(&self.state);
         if state.end.is_none() {
-            state.log.push(if status == "OK" { "TASK OK".into() } else { format!("TASK ERROR: {status}") });
+            state.log.push(if status == "OK" {
+                "TASK OK".into()
+            } else {
+                format!("TASK ERROR: {status}")
+            });
             state.end = Some((now(), status));
         }
     }
@@ -65,7 +69,10 @@ impl Tasks {
     {
         let number = self.next.fetch_add(1, Ordering::Relaxed) + 1;
         let start = now();
-        let upid = format!("UPID:{NODE}:{:08X}:{number:08X}:{start:08X}:{kind}:{id}:{user}:", std::process::id());
+        let upid = format!(
+            "UPID:{NODE}:{:08X}:{number:08X}:{start:08X}:{kind}:{id}:{user}:",
+            std::process::id()
+        );
         let task = Arc::new(Task {
             upid: upid.clone(),
             kind,
@@ -99,10 +106,16 @@ impl Tasks {
 
     fn find(&self, upid: &str) -> Result<Arc<Task>, Refusal> {
         if !upid.starts_with("UPID:") {
-            return Err(Refusal::parameter("upid", format!("unable to parse worker upid '{upid}'\n")));
+            return Err(Refusal::parameter(
+                "upid",
+                format!("unable to parse worker upid '{upid}'\n"),
+            ));
         }
         let all = locked(&self.all);
-        all.iter().find(|t| t.upid == upid).cloned().ok_or_else(|| Refusal::parameter("upid", "no such task"))
+        all.iter()
+            .find(|t| t.upid == upid)
+            .cloned()
+            .ok_or_else(|| Refusal::parameter("upid", "no such task"))
     }
 
     pub fn status(&self, upid: &str) -> Answer {
@@ -166,7 +179,12 @@ impl Tasks {
 
 fn describe(t: &Task) -> Value {
     let parts: BTreeMap<&str, &str> = ["pid", "pstart"].into_iter().zip(t.upid.split(':').skip(2)).collect();
-    let hex = |k: &str| parts.get(k).and_then(|h| u64::from_str_radix(h, 16).ok()).unwrap_or_default();
+    let hex = |k: &str| {
+        parts
+            .get(k)
+            .and_then(|h| u64::from_str_radix(h, 16).ok())
+            .unwrap_or_default()
+    };
     json!({
         "upid": t.upid, "node": NODE, "type": t.kind, "id": t.id, "user": t.user, "starttime": t.start,
         "pid": hex("pid"), "pstart": hex("pstart"),

@@ -51,7 +51,13 @@ pub(super) struct Entry {
 
 impl Entry {
     pub fn new(vmid: u32, dir: PathBuf, record: Record) -> Entry {
-        Entry { vmid, dir, record: Mutex::new(record), running: Mutex::new(None), busy: tokio::sync::Mutex::new(()) }
+        Entry {
+            vmid,
+            dir,
+            record: Mutex::new(record),
+            running: Mutex::new(None),
+            busy: tokio::sync::Mutex::new(()),
+        }
     }
 
     pub fn record(&self) -> Record {
@@ -134,7 +140,10 @@ const FILE: &str = "vm.json";
 
 fn write(dir: &Path, record: &Record) -> Result<()> {
     let (path, fresh) = (dir.join(FILE), dir.join("vm.json.new"));
-    let text = serde_json::to_vec_pretty(record).map_err(|e| Error::BadFile { path: path.clone(), why: e.to_string() })?;
+    let text = serde_json::to_vec_pretty(record).map_err(|e| Error::BadFile {
+        path: path.clone(),
+        why: e.to_string(),
+    })?;
     std::fs::write(&fresh, text).map_err(Error::io("write", &fresh))?;
     std::fs::rename(&fresh, &path).map_err(Error::io("write", &path))
 }
@@ -150,11 +159,19 @@ pub(super) fn create(vms: &Path, vmid: u32, record: Record) -> Result<Entry> {
 /// The machines of an earlier process: all are stopped, and clones that it did not finish are gone.
 pub(super) fn load(vms: &Path) -> Result<BTreeMap<u32, Arc<Entry>>> {
     let mut out = BTreeMap::new();
-    let template = Record { config: config::template(), ..Default::default() };
-    out.insert(TEMPLATE_VMID, Arc::new(Entry::new(TEMPLATE_VMID, vms.join("template"), template)));
+    let template = Record {
+        config: config::template(),
+        ..Default::default()
+    };
+    out.insert(
+        TEMPLATE_VMID,
+        Arc::new(Entry::new(TEMPLATE_VMID, vms.join("template"), template)),
+    );
     for entry in std::fs::read_dir(vms).map_err(Error::io("read", vms))?.flatten() {
         let dir = entry.path();
-        let Some(vmid) = entry.file_name().to_str().and_then(|n| n.parse::<u32>().ok()) else { continue };
+        let Some(vmid) = entry.file_name().to_str().and_then(|n| n.parse::<u32>().ok()) else {
+            continue;
+        };
         qemu::sweep(&dir);
         let path = dir.join(FILE);
         let record: Option<Record> = std::fs::read(&path).ok().and_then(|t| serde_json::from_slice(&t).ok());
