@@ -37,9 +37,9 @@ impl ClusterArgs {
             }
             None if self.context.is_some() => kube::Config::from_kubeconfig(&options).await,
             None => {
-                return Ok(kube::Client::try_default()
+                return kube::Client::try_default()
                     .await
-                    .context("no usable kubeconfig; give --kubeconfig")?);
+                    .context("no usable kubeconfig; give --kubeconfig");
             }
         }
         .context("the kubeconfig cannot be used")?;

@@ -85,7 +85,7 @@ impl Params {
                 Kind::Name if !is_dns_name(value) => {
                     wrong(
                         name,
-                        format!("invalid format - value does not look like a valid DNS name\n"),
+                        "invalid format - value does not look like a valid DNS name\n".to_string(),
                     );
                 }
                 _ => {}
