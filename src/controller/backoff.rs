@@ -13,7 +13,7 @@ pub fn after_failures(failures: u32) -> Duration {
 /// Pause between looks at something that has been going on for `elapsed`: short at first, as a linked clone or a
 /// resumed VM takes well under a second, longer later.
 pub fn polling(elapsed: Duration) -> Duration {
-    (Duration::from_millis(250) + elapsed / 20).min(Duration::from_secs(4))
+    (Duration::from_millis(150) + elapsed / 20).min(Duration::from_secs(4))
 }
 
 /// Spreads waits by up to a quarter, so that objects created together do not stay in step.

@@ -2,6 +2,7 @@
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use k8s_openapi::jiff::Timestamp;
+use std::borrow::Cow;
 
 /// Longest message that is kept; the API server takes 32768 bytes.
 const MAX_MESSAGE: usize = 2000;
@@ -59,7 +60,7 @@ pub struct Verdict {
     /// Whether it is ready.
     pub ready: bool,
     /// CamelCase reason of `Ready` (and of `Stalled`).
-    pub reason: &'static str,
+    pub reason: Cow<'static, str>,
     /// Sentence for people.
     pub message: String,
     /// Cannot go on without help.
@@ -68,28 +69,28 @@ pub struct Verdict {
 
 impl Verdict {
     /// Works on it.
-    pub fn progressing(reason: &'static str, message: impl Into<String>) -> Verdict {
+    pub fn progressing(reason: impl Into<Cow<'static, str>>, message: impl Into<String>) -> Verdict {
         Verdict {
             ready: false,
-            reason,
+            reason: reason.into(),
             message: message.into(),
             stalled: false,
         }
     }
     /// Cannot go on without help.
-    pub fn stalled(reason: &'static str, message: impl Into<String>) -> Verdict {
+    pub fn stalled(reason: impl Into<Cow<'static, str>>, message: impl Into<String>) -> Verdict {
         Verdict {
             ready: false,
-            reason,
+            reason: reason.into(),
             message: message.into(),
             stalled: true,
         }
     }
     /// As declared.
-    pub fn ready(reason: &'static str, message: impl Into<String>) -> Verdict {
+    pub fn ready(reason: impl Into<Cow<'static, str>>, message: impl Into<String>) -> Verdict {
         Verdict {
             ready: true,
-            reason,
+            reason: reason.into(),
             message: message.into(),
             stalled: false,
         }
@@ -98,14 +99,22 @@ impl Verdict {
     /// Writes `Ready`, `Reconciling` and `Stalled`.
     pub fn apply(&self, list: &mut Vec<Condition>, now: Timestamp, generation: Option<i64>) {
         let word = if self.ready { "True" } else { "False" };
-        set(list, now, generation, "Ready", word, self.reason, &self.message);
+        set(list, now, generation, "Ready", word, &self.reason, &self.message);
         if self.ready || self.stalled {
             clear(list, "Reconciling");
         } else {
-            set(list, now, generation, "Reconciling", "True", self.reason, &self.message);
+            set(
+                list,
+                now,
+                generation,
+                "Reconciling",
+                "True",
+                &self.reason,
+                &self.message,
+            );
         }
         if self.stalled {
-            set(list, now, generation, "Stalled", "True", self.reason, &self.message);
+            set(list, now, generation, "Stalled", "True", &self.reason, &self.message);
         } else {
             clear(list, "Stalled");
         }

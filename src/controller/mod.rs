@@ -13,6 +13,7 @@ mod gpu;
 mod probe;
 pub mod rbac;
 mod run;
+mod scenario;
 mod vm;
 
 pub use context::{Context, DisplayProbe, Settings};
@@ -40,6 +41,10 @@ pub async fn run(context: Context, shutdown: impl Future<Output = ()> + Send + '
         .graceful_shutdown_on(stop.clone().cancelled_owned())
         .run(gpu::reconcile, gpu::on_error, ctx.clone())
         .for_each(|r| log("GpuProfile", r));
+    let scenarios = Controller::new(ctx.scope(), config())
+        .graceful_shutdown_on(stop.clone().cancelled_owned())
+        .run(scenario::reconcile, scenario::on_error, ctx.clone())
+        .for_each(|r| log("Scenario", r));
     let vms = Controller::new(ctx.scope(), config());
     ctx.set_vms(vms.store());
     let vms = vms
@@ -59,7 +64,7 @@ pub async fn run(context: Context, shutdown: impl Future<Output = ()> + Send + '
         shutdown.await;
         stop.cancel();
     };
-    tokio::join!(clusters, gpus, vms, runs, stopping);
+    tokio::join!(clusters, gpus, scenarios, vms, runs, stopping);
     ctx.cancel_runs();
     Ok(())
 }

@@ -1,6 +1,6 @@
 //! Runs as tasks of this process: opens the desktop, the guest and the vision backend, and hands over to the runner.
 
-use super::{Checked, Executor, Job, Outcome, Progress, VisionSettings};
+use super::{Checked, Executor, Job, Machine, Outcome, Progress, VisionSettings};
 use crate::api::{
     CoordinateConvention, CurrentStep, FailureClass, RunFailure, RunResult, ScenarioSpec, StepCounts, StepResult,
 };
@@ -11,7 +11,7 @@ use crate::runner::{self, Limits, Rig};
 use crate::scenario::{Plan, Scenario};
 use crate::vision::{Cascade, Coordinates, Ocr, OpenAi, OpenAiConfig, Vision};
 use secrecy::SecretString;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,6 +21,9 @@ use tokio_util::sync::CancellationToken;
 /// Steps kept in a run's status, and characters of a step's message there: the object must stay small.
 const STATUS_STEPS: usize = 200;
 const STATUS_MESSAGE: usize = 500;
+
+/// How often the console is opened before it counts as broken.
+const CONSOLE_TRIES: u32 = 3;
 
 /// Carries runs out in this process.
 pub struct Local {
@@ -71,28 +74,40 @@ impl Local {
     async fn rig(&self, job: &Job) -> Result<Rig, RunFailure> {
         let machine = &job.machine;
         let vision = self.vision(job.vision.as_ref()).await?;
-        let console = machine.client.vnc(&machine.node, machine.vmid).await.map_err(|e| {
-            failure(
-                FailureClass::Proxmox,
-                "ConsoleNotReached",
-                format!("console of VM {}: {e}", machine.vmid),
-            )
-        })?;
-        let desktop = Desktop::open(console.stream, Auth::Password(console.password))
-            .await
-            .map_err(|e| {
-                failure(
-                    FailureClass::Desktop,
-                    "ConsoleNotReached",
-                    format!("console of VM {}: {e}", machine.vmid),
-                )
-            })?;
+        let desktop = console(machine).await?;
         let guest = AgentGuest::new(machine.client.clone(), machine.node.clone(), machine.vmid);
         Ok(Rig {
             desktop: Arc::new(desktop),
             guest: Arc::new(guest),
             vision,
         })
+    }
+}
+
+/// Opens the VM's console. A VNC ticket is used up by the first try, so each try asks for a new one.
+async fn console(machine: &Machine) -> Result<Desktop, RunFailure> {
+    let mut tries = 0;
+    loop {
+        tries += 1;
+        let wrong = |class, e: String| {
+            failure(
+                class,
+                "ConsoleNotReached",
+                format!("console of VM {} on {}: {e}", machine.vmid, machine.node),
+            )
+        };
+        let why = match machine.client.vnc(&machine.node, machine.vmid).await {
+            Ok(vnc) => match Desktop::open(vnc.stream, Auth::Password(vnc.password)).await {
+                Ok(desktop) => return Ok(desktop),
+                Err(e) => wrong(FailureClass::Desktop, e.to_string()),
+            },
+            Err(e) => wrong(FailureClass::Proxmox, e.to_string()),
+        };
+        if tries >= CONSOLE_TRIES {
+            return Err(why);
+        }
+        tracing::warn!(vm = %machine.name, tries, message = %why.message, "the console did not open");
+        tokio::time::sleep(Duration::from_secs(1)).await;
     }
 }
 
@@ -103,14 +118,9 @@ impl Executor for Local {
         scenario: &ScenarioSpec,
         origin: &str,
         variables: &BTreeMap<String, String>,
-        secrets: &BTreeSet<String>,
+        secrets: &BTreeMap<String, SecretString>,
     ) -> Result<Checked, Vec<String>> {
-        // A plan is made of values; which secrets there are is all that can be wrong with them now.
-        let stand_ins: BTreeMap<_, _> = secrets
-            .iter()
-            .map(|n| (n.clone(), SecretString::from("x".to_string())))
-            .collect();
-        let (scenario, _) = plan(scenario, origin, variables, &stand_ins)?;
+        let (scenario, _) = plan(scenario, origin, variables, secrets)?;
         Ok(Checked {
             digest: scenario.digest(),
         })

@@ -10,7 +10,7 @@ pub use local::Local;
 use crate::api::{CurrentStep, RunFailure, RunResult, ScenarioSpec, StepCounts, StepResult, VisionProviderSpec};
 use crate::proxmox;
 use secrecy::SecretString;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 use tokio::sync::watch;
@@ -118,7 +118,7 @@ pub trait Executor: Send + Sync {
         scenario: &ScenarioSpec,
         origin: &str,
         variables: &BTreeMap<String, String>,
-        secrets: &BTreeSet<String>,
+        secrets: &BTreeMap<String, SecretString>,
     ) -> Result<Checked, Vec<String>>;
 
     /// Carries one attempt out. Cancelling ends the steps; cleanup still runs.

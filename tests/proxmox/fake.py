@@ -19,8 +19,22 @@ async def main():
         self.agent = {}
     FakeVm.__init__ = init
 
+    # Requests whose answer gets lost after they were carried out: (method, end of the path), once each.
+    pristine_answer = FakePve._answer
+
+    async def answer(self, request, *args):
+        response = await pristine_answer(self, request, *args)
+        for lost in list(self.lost):
+            if request.method == lost[0] and request.path.endswith(lost[1]):
+                self.lost.remove(lost)
+                request.transport.close()
+                raise ConnectionResetError('the test loses this answer')
+        return response
+    FakePve._answer = answer
+
     pve = FakePve(user='root@pam', password='secret', host='127.0.0.1', port=0)
     pve.time_scale = 0.02
+    pve.lost = []
     pve.apitokens['mosdat@pve!test'] = '00000000-0000-0000-0000-000000000001'
     vm = pve.add_vm(100, 'desktop', template=True, config={
         'cores': 2, 'memory': '2048', 'agent': '1', 'vga': 'std', 'template': 1,

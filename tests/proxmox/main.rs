@@ -1,4 +1,24 @@
-//! Proxmox client and the controllers that use it, against fakepve on loopback.
+//! Proxmox client and the controllers that use it, against fakepve on loopback and a real kube-apiserver.
+
+/// Makes each test run on the embedded control plane and on a real kube-apiserver.
+macro_rules! on_both {
+    ($($name:ident),* $(,)?) => {$(
+        mod $name {
+            #[tokio::test(flavor = "multi_thread")]
+            async fn embedded() {
+                super::$name(crate::world::World::embedded().await).await
+            }
+            #[tokio::test(flavor = "multi_thread")]
+            async fn kubernetes() {
+                super::$name(crate::world::World::kubernetes().await).await
+            }
+        }
+    )*};
+}
 
 mod client;
 mod fake;
+mod kube;
+mod run;
+mod vm;
+mod world;

@@ -8,6 +8,7 @@ use crate::api::{
     FINALIZER, FunctionalTestRun, FunctionalTestRunStatus, Holder, ProxmoxVM, RunArtifacts, RunPhase, RunResult,
 };
 use crate::executor::{Job, Machine};
+use crate::results;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use k8s_openapi::jiff::Timestamp;
 use kube::api::{DeleteParams, Patch, PatchParams, PostParams, Preconditions};
@@ -340,9 +341,9 @@ fn folder(ctx: &Context, run: &FunctionalTestRun) -> PathBuf {
 fn artifacts(folder: &std::path::Path) -> RunArtifacts {
     RunArtifacts {
         location: folder.display().to_string(),
-        report: "report.html".to_string(),
-        events: "events.jsonl".to_string(),
-        junit: "junit.xml".to_string(),
+        report: results::REPORT_FILE.to_string(),
+        events: results::EVENTS_FILE.to_string(),
+        junit: results::JUNIT_FILE.to_string(),
     }
 }
 

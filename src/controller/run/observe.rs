@@ -7,7 +7,6 @@ use super::decide::{Observed, Vm, VmState, vm_message};
 use super::resolve;
 use crate::api::{FunctionalTestRun, ProxmoxVM, RunPhase, VmPhase};
 use kube::{Resource, ResourceExt};
-use std::collections::BTreeSet;
 
 pub async fn observe(ctx: &Context, run: &FunctionalTestRun) -> Result<Observed, Error> {
     let uid = run.uid().unwrap_or_default();
@@ -35,10 +34,14 @@ async fn check(ctx: &Context, run: &FunctionalTestRun) -> Result<Result<String, 
         Ok(r) => r,
         Err(wrong) => return Ok(Err(wrong.join("\n"))),
     };
-    let names: BTreeSet<String> = resolved.secrets.keys().cloned().collect();
     Ok(ctx
         .executor
-        .check(&resolved.scenario, &resolved.origin, &run.spec.variables, &names)
+        .check(
+            &resolved.scenario,
+            &resolved.origin,
+            &run.spec.variables,
+            &resolved.secrets,
+        )
         .map(|c| c.digest)
         .map_err(|errors| errors.join("\n")))
 }

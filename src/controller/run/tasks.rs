@@ -147,6 +147,13 @@ impl Tasks {
     }
 }
 
+/// What a process stops looking after must not go on typing into a VM that the next one cleans up.
+impl Drop for Tasks {
+    fn drop(&mut self) {
+        self.abort_all();
+    }
+}
+
 fn crashed() -> Outcome {
     use crate::api::{FailureClass, RunFailure, RunResult, StepCounts};
     Outcome {

@@ -35,7 +35,7 @@ pub async fn act(ctx: &Context, vm: ProxmoxVM, seen: &Observed, step: Step) -> R
             })
             .await?;
             if verdict.stalled {
-                event(ctx, &fresh, true, verdict.reason, &verdict.message).await;
+                event(ctx, &fresh, true, &verdict.reason, &verdict.message).await;
             }
             Ok(Next::After(backoff::jitter(after)))
         }
@@ -75,7 +75,7 @@ pub async fn act(ctx: &Context, vm: ProxmoxVM, seen: &Observed, step: Step) -> R
                 let size = format!("guest answers, console is {}x{}", display.width, display.height);
                 event(ctx, &fresh, false, "Ready", &size).await;
             }
-            Ok(Next::Again)
+            Ok(Next::After(decide::READY_PAUSE))
         }
         Step::Release => release(ctx, vm).await,
     }
@@ -128,7 +128,7 @@ async fn clone(
             let text = format!("cloning VM {} to VMID {vmid}", source.vmid);
             let vm = started(ctx, vm, &upid).await?;
             event(ctx, &vm, false, "Cloning", &text).await;
-            Ok(Next::After(Duration::from_millis(250)))
+            Ok(Next::After(backoff::polling(Duration::ZERO)))
         }
         // Somebody else has the id, or a call of ours whose answer was lost made it: look again.
         Err(e) if e.kind == ErrorKind::AlreadyExists => Ok(Next::Again),
@@ -198,7 +198,7 @@ async fn power(ctx: &Context, vm: ProxmoxVM, seen: &Observed, action: VmAction) 
         Ok(upid) => {
             let vm = started(ctx, vm, &upid).await?;
             event(ctx, &vm, false, reason, &text).await;
-            Ok(Next::After(Duration::from_millis(250)))
+            Ok(Next::After(backoff::polling(Duration::ZERO)))
         }
         Err(e) if action == VmAction::Destroy && e.kind == ErrorKind::NotFound => Ok(Next::Again),
         Err(e) => refused(ctx, vm, e).await,

@@ -18,7 +18,8 @@ const BOOT_LIMIT: Duration = Duration::from_secs(600);
 /// How long a clone's lock may stand without a running task before a person is asked for.
 const LOCK_GRACE: Duration = Duration::from_secs(20);
 const STALLED_PAUSE: Duration = Duration::from_secs(60);
-const READY_PAUSE: Duration = Duration::from_secs(15);
+/// How often a ready VM is looked at.
+pub const READY_PAUSE: Duration = Duration::from_secs(15);
 
 /// What was seen of the world; only what the decision needs.
 #[derive(Clone, Debug, Default)]
@@ -224,10 +225,11 @@ impl View<'_> {
     fn paused(&self, left: Duration, phase: VmPhase) -> Step {
         let condition = super::super::conditions::get(&self.status.conditions, "Ready");
         let message = condition.map(|c| c.message.clone()).unwrap_or_default();
+        let reason = condition.map(|c| c.reason.clone());
         let verdict = if self.status.failures.unwrap_or(0) >= MANY_FAILURES {
-            Verdict::stalled("ActionFailed", message)
+            Verdict::stalled(reason.unwrap_or_else(|| "ActionFailed".to_string()), message)
         } else {
-            Verdict::progressing("Retrying", message)
+            Verdict::progressing(reason.unwrap_or_else(|| "Retrying".to_string()), message)
         };
         let phase = if verdict.stalled { VmPhase::Failed } else { phase };
         wait(phase, verdict, left)
@@ -415,6 +417,15 @@ impl View<'_> {
             if let Some(left) = self.pause() {
                 return self.paused(left, VmPhase::Starting);
             }
+        }
+        // A fresh boot in the middle of a run would only confuse it; the run takes a clean VM instead.
+        let run = self.vm.owner_references().iter().any(|o| o.kind == "FunctionalTestRun");
+        if run && self.status.ready_at.is_some() {
+            return stalled(
+                VmPhase::Stopped,
+                "Stopped",
+                format!("VM {} stopped while a run had it; it is not started again", self.vmid()),
+            );
         }
         Step::Start
     }

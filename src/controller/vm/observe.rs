@@ -74,6 +74,8 @@ async fn look(ctx: &Context, cluster: &Cluster, vm: &ProxmoxVM, seen: &mut Obser
     let config = match pve.vm_config(&node, vmid).await {
         Ok(c) => Some(c),
         Err(e) if e.kind == ErrorKind::NotFound => None,
+        // A VM that we may not even look at while our clone is not known to exist: somebody else has the VMID.
+        Err(e) if e.kind == ErrorKind::Permission && unconfirmed(&status) => Some(VmConfig::default()),
         Err(e) => return Err(e.into()),
     };
     let uid = vm.metadata.uid.as_deref().unwrap_or_default();
@@ -100,7 +102,9 @@ async fn look(ctx: &Context, cluster: &Cluster, vm: &ProxmoxVM, seen: &mut Obser
         seen.taken.insert(vmid);
     }
     let mut running = None;
-    if ours && !locked {
+    // A clone without our tags is configured next, whether it runs or not.
+    let tagged = names::tags(&config, uid).is_none();
+    if ours && !locked && (tagged || deleting) {
         let power = pve.vm_status(&node, vmid).await?.running();
         running = Some(power);
         if power && !deleting && status.phase != Some(VmPhase::Ready) {
@@ -109,6 +113,14 @@ async fn look(ctx: &Context, cluster: &Cluster, vm: &ProxmoxVM, seen: &mut Obser
     }
     seen.vm = Vm::Present { config, ours, running };
     Ok(())
+}
+
+/// Whether a clone was meant to be asked for, without proof that it was.
+fn unconfirmed(status: &crate::api::ProxmoxVMStatus) -> bool {
+    status
+        .intent
+        .as_ref()
+        .is_some_and(|i| i.action == VmAction::Clone && i.upid.is_none())
 }
 
 fn placement(cluster: &Cluster) -> Placement {

@@ -1,1 +1,409 @@
+//! Tables for `decide`: one row per situation.
 
+use super::decide::*;
+use super::names;
+use crate::api::{
+    CloneMode, CloneSource, DeletionPolicy, LocalRef, ProxmoxVM, ProxmoxVMSpec, ProxmoxVMStatus, VmAction, VmDisplay,
+    VmHardware, VmIntent, VmPhase, VmSource,
+};
+use crate::controller::gpu::Device;
+use crate::proxmox::{ErrorKind, VmConfig};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{OwnerReference, Time};
+use k8s_openapi::jiff::{SignedDuration, Timestamp};
+
+const UID: &str = "u-1";
+
+fn now() -> Timestamp {
+    Timestamp::from_second(1_000_000).expect("time")
+}
+
+fn object(status: ProxmoxVMStatus) -> ProxmoxVM {
+    let mut vm = ProxmoxVM::new(
+        "a",
+        ProxmoxVMSpec {
+            cluster_ref: LocalRef { name: "c".to_string() },
+            source: VmSource {
+                clone: CloneSource {
+                    template: Some("desktop".to_string()),
+                    vmid: None,
+                    mode: CloneMode::Linked,
+                    storage: None,
+                    node: None,
+                },
+            },
+            hardware: None,
+            gpu_profile_ref: None,
+            deletion_policy: DeletionPolicy::Delete,
+        },
+    );
+    vm.metadata.uid = Some(UID.to_string());
+    vm.status = Some(status);
+    vm
+}
+
+/// Status in the middle of an action that was asked for `secs` ago.
+fn doing(action: VmAction, upid: bool, secs: i64) -> ProxmoxVMStatus {
+    ProxmoxVMStatus {
+        vmid: Some(20000),
+        node: Some("n1".to_string()),
+        intent: Some(VmIntent {
+            action,
+            at: Time(now() - SignedDuration::from_secs(secs)),
+            upid: upid.then(|| "UPID:...".to_string()),
+        }),
+        ..ProxmoxVMStatus::default()
+    }
+}
+
+fn deleted(mut vm: ProxmoxVM) -> ProxmoxVM {
+    vm.metadata.deletion_timestamp = Some(Time(now()));
+    vm
+}
+
+fn config(extra: &[(&str, &str)]) -> VmConfig {
+    let mut c: std::collections::BTreeMap<String, String> = [
+        ("vga".to_string(), "std".to_string()),
+        ("tags".to_string(), format!("mosdat;{}", names::uid_tag(UID))),
+    ]
+    .into();
+    for (k, v) in extra {
+        c.insert(k.to_string(), v.to_string());
+    }
+    VmConfig(c)
+}
+
+fn present(extra: &[(&str, &str)], running: Option<bool>) -> Vm {
+    Vm::Present {
+        config: config(extra),
+        ours: true,
+        running,
+    }
+}
+
+fn foreign() -> Vm {
+    Vm::Present {
+        config: VmConfig::default(),
+        ours: false,
+        running: None,
+    }
+}
+
+fn seen(vm: Vm, task: Task) -> Observed {
+    Observed {
+        template: Some(Ok(Template {
+            vmid: 100,
+            node: "n1".to_string(),
+        })),
+        placement: Placement {
+            range: (20000, 20002),
+            parallel_clones: 2,
+            ..Placement::default()
+        },
+        vm,
+        task,
+        ..Observed::default()
+    }
+}
+
+/// A short word for a step, with the reason of a wait.
+fn word(step: &Step) -> String {
+    match step {
+        Step::Wait { phase, verdict, .. } => {
+            let stalled = if verdict.stalled { "!" } else { "" };
+            format!("wait {phase:?} {}{stalled}", verdict.reason)
+        }
+        Step::Clone { vmid, .. } => format!("clone {vmid}"),
+        Step::Adopt { .. } => "adopt".to_string(),
+        Step::Failed { kind, .. } => format!("failed {kind:?}"),
+        Step::Configure { values } => {
+            let keys: Vec<&str> = values.iter().map(|(k, _)| k.as_str()).collect();
+            format!("configure {}", keys.join(","))
+        }
+        Step::Start => "start".to_string(),
+        Step::Ready { .. } => "ready".to_string(),
+        Step::Stop => "stop".to_string(),
+        Step::Destroy => "destroy".to_string(),
+        Step::Release => "release".to_string(),
+    }
+}
+
+#[track_caller]
+fn check(vm: &ProxmoxVM, seen: &Observed, want: &str) {
+    assert_eq!(word(&decide(vm, seen, now())), want);
+}
+
+#[test]
+fn making() {
+    use VmAction::*;
+    let fresh = || object(ProxmoxVMStatus::default());
+    let failed = || Task::Failed(ErrorKind::Other, "bridge 'vmbr0' does not exist".to_string());
+    let lock = [("lock", "clone")];
+    let rows: Vec<(ProxmoxVM, Observed, &str)> = vec![
+        (fresh(), seen(Vm::Unknown, Task::None), "clone 20000"),
+        (
+            object(doing(Clone, false, 0)),
+            seen(Vm::Absent, Task::None),
+            "clone 20000",
+        ),
+        (
+            object(doing(Clone, false, 0)),
+            seen(Vm::Absent, Task::Found("UPID".to_string())),
+            "adopt",
+        ),
+        (
+            object(doing(Clone, true, 1)),
+            seen(Vm::Unknown, Task::Running),
+            "wait Cloning Cloning",
+        ),
+        (
+            object(doing(Clone, false, 1)),
+            seen(present(&lock, None), Task::None),
+            "wait Cloning Cloning",
+        ),
+        (
+            object(doing(Clone, false, 60)),
+            seen(present(&lock, None), Task::None),
+            "wait Failed CloneLockLeft!",
+        ),
+        (
+            object(doing(Clone, true, 1)),
+            seen(Vm::Absent, failed()),
+            "failed Other",
+        ),
+        (
+            object(doing(Clone, true, 1)),
+            seen(Vm::Absent, Task::Ok),
+            "wait Failed VmLost!",
+        ),
+        (
+            object(doing(Clone, true, 1)),
+            seen(foreign(), Task::Ok),
+            "wait Failed NotOurs!",
+        ),
+        (
+            object(doing(Clone, true, 1)),
+            seen(present(&[("tags", "")], Some(false)), Task::Ok),
+            "configure tags",
+        ),
+        (
+            object(doing(Clone, true, 1)),
+            seen(present(&[("vga", "qxl")], Some(false)), Task::Ok),
+            "configure vga",
+        ),
+        (
+            object(doing(Configure, false, 1)),
+            seen(present(&[], Some(false)), Task::None),
+            "start",
+        ),
+        (
+            object(doing(Configure, false, 1)),
+            seen(present(&[("lock", "backup")], None), Task::None),
+            "wait Configuring Locked",
+        ),
+        (
+            object(doing(Start, true, 1)),
+            seen(Vm::Unknown, Task::Running),
+            "wait Starting Starting",
+        ),
+        (
+            object(doing(Start, true, 1)),
+            seen(present(&[], Some(false)), failed()),
+            "failed Other",
+        ),
+        // A start task can fail although the VM runs.
+        (
+            object(doing(Start, true, 1)),
+            seen(present(&[], Some(true)), failed()),
+            "wait Booting WaitingForGuest",
+        ),
+        (
+            object(doing(Start, true, 700)),
+            seen(present(&[], Some(true)), Task::Ok),
+            "wait Failed GuestUnreachable!",
+        ),
+        (
+            object(doing(Start, false, 1)),
+            seen(present(&[], Some(false)), Task::None),
+            "start",
+        ),
+        (
+            object(doing(Start, true, 1)),
+            seen(Vm::Absent, Task::Ok),
+            "wait Failed VmLost!",
+        ),
+    ];
+    for (vm, observed, want) in &rows {
+        check(vm, observed, want);
+    }
+}
+
+#[test]
+fn choosing_a_vmid() {
+    let vm = object(ProxmoxVMStatus::default());
+    let mut s = seen(Vm::Unknown, Task::None);
+    s.taken = [20000].into();
+    check(&vm, &s, "clone 20001");
+    s.taken = [20000, 20001, 20002].into();
+    check(&vm, &s, "wait Pending NoFreeVmid!");
+    s.taken.clear();
+    s.clones_in_flight = 2;
+    check(&vm, &s, "wait Pending WaitingForClones");
+    // Lost the race for the planned one.
+    let mut s = seen(foreign(), Task::None);
+    s.taken = [20000].into();
+    check(&object(doing(VmAction::Clone, false, 0)), &s, "clone 20001");
+    s.template = Some(Err("no template".to_string()));
+    check(&vm, &s, "wait Pending TemplateNotUsable!");
+}
+
+#[test]
+fn failures_slow_down_and_then_stall() {
+    let mut status = doing(VmAction::Start, false, 0);
+    status.failures = Some(2);
+    let s = seen(present(&[], Some(false)), Task::None);
+    check(&object(status.clone()), &s, "wait Starting Retrying");
+    status.failures = Some(MANY_FAILURES);
+    check(&object(status.clone()), &s, "wait Failed ActionFailed!");
+    // After the pause it is tried again, so that a repaired cluster is noticed.
+    status.intent.as_mut().expect("intent").at = Time(now() - SignedDuration::from_secs(120));
+    check(&object(status), &s, "start");
+}
+
+#[test]
+fn hardware_is_written_only_where_it_differs() {
+    let mut vm = object(doing(VmAction::Clone, true, 1));
+    vm.spec.hardware = Some(VmHardware {
+        cores: Some(2),
+        memory_mib: Some(4096),
+    });
+    let same = [("cores", "2"), ("memory", "4096")];
+    check(&vm, &seen(present(&same, Some(false)), Task::Ok), "start");
+    let other = [("cores", "2"), ("memory", "2048")];
+    check(&vm, &seen(present(&other, Some(false)), Task::Ok), "configure memory");
+    let mut s = seen(present(&same, Some(false)), Task::Ok);
+    s.device = Lease::Held(Device {
+        name: "one".to_string(),
+        hostpci: "mapping=gpu0,pcie=1".to_string(),
+    });
+    check(&vm, &s, "configure hostpci0");
+    s.vm = present(
+        &[("cores", "2"), ("memory", "4096"), ("hostpci0", "pcie=1,mapping=gpu0")],
+        Some(false),
+    );
+    check(&vm, &s, "start");
+    s.device = Lease::Waiting("all lent".to_string());
+    check(&vm, &s, "wait Pending WaitingForGpu");
+}
+
+#[test]
+fn readiness() {
+    let vm = object(doing(VmAction::Start, true, 5));
+    let mut s = seen(present(&[], Some(true)), Task::Ok);
+    s.guest.agent = Some(Err("QEMU guest agent is not running".to_string()));
+    check(&vm, &s, "wait Booting WaitingForGuest");
+    s.guest.agent = Some(Err("No QEMU guest agent configured".to_string()));
+    check(&vm, &s, "wait Failed AgentNotConfigured!");
+    s.guest.agent = Some(Ok(()));
+    s.guest.display = Some(Err("black".to_string()));
+    check(&vm, &s, "wait Booting WaitingForConsole");
+    s.guest.display = Some(Ok(VmDisplay {
+        width: 1024,
+        height: 768,
+    }));
+    check(&vm, &s, "ready");
+    // Later only power is watched.
+    let mut ready = object(ProxmoxVMStatus {
+        phase: Some(VmPhase::Ready),
+        vmid: Some(20000),
+        node: Some("n1".to_string()),
+        ..ProxmoxVMStatus::default()
+    });
+    s.guest = Guest::default();
+    s.task = Task::None;
+    check(&ready, &s, "wait Ready GuestReachable");
+    s.vm = present(&[], Some(false));
+    check(&ready, &s, "start");
+    // A run's VM is not booted again under the run.
+    let mut held = ready.clone();
+    held.metadata.owner_references = Some(vec![OwnerReference {
+        kind: "FunctionalTestRun".to_string(),
+        ..OwnerReference::default()
+    }]);
+    held.status.get_or_insert_default().ready_at = Some(Time(now()));
+    check(&held, &s, "wait Stopped Stopped!");
+    s.vm = Vm::Absent;
+    check(&ready, &s, "wait Failed VmLost!");
+    s.cluster_error = Some("no route".to_string());
+    check(&ready, &s, "wait Ready ClusterUnavailable");
+    ready.spec.deletion_policy = DeletionPolicy::Retain;
+    check(&deleted(ready), &s, "release");
+}
+
+#[test]
+fn deleting() {
+    use VmAction::*;
+    let gone = |status| deleted(object(status));
+    let lock = [("lock", "clone")];
+    let failed = Task::Failed(ErrorKind::Other, "no".to_string());
+    let rows: Vec<(ProxmoxVM, Observed, &str)> = vec![
+        (
+            gone(ProxmoxVMStatus::default()),
+            seen(Vm::Unknown, Task::None),
+            "release",
+        ),
+        (
+            gone(doing(Clone, true, 1)),
+            seen(Vm::Unknown, Task::Running),
+            "wait Deleting Deleting",
+        ),
+        (
+            gone(doing(Clone, false, 1)),
+            seen(Vm::Absent, Task::Found("UPID".to_string())),
+            "adopt",
+        ),
+        (gone(doing(Clone, false, 1)), seen(Vm::Absent, Task::None), "release"),
+        (gone(doing(Clone, false, 1)), seen(foreign(), Task::None), "release"),
+        (
+            gone(doing(Clone, false, 90)),
+            seen(present(&lock, None), Task::None),
+            "wait Failed CloneLockLeft!",
+        ),
+        (
+            gone(doing(Start, true, 1)),
+            seen(present(&[], Some(true)), Task::Ok),
+            "stop",
+        ),
+        (
+            gone(doing(Stop, true, 1)),
+            seen(Vm::Unknown, Task::Running),
+            "wait Deleting Deleting",
+        ),
+        (
+            gone(doing(Stop, true, 1)),
+            seen(present(&[], Some(false)), Task::Ok),
+            "destroy",
+        ),
+        (
+            gone(doing(Stop, true, 1)),
+            seen(present(&[], Some(true)), failed.clone()),
+            "failed Other",
+        ),
+        (
+            gone(doing(Destroy, true, 1)),
+            seen(present(&[], Some(false)), failed),
+            "failed Other",
+        ),
+        (gone(doing(Destroy, true, 1)), seen(Vm::Absent, Task::Ok), "release"),
+    ];
+    for (vm, observed, want) in &rows {
+        check(vm, observed, want);
+    }
+    let mut keep = gone(doing(Stop, true, 1));
+    keep.spec.deletion_policy = DeletionPolicy::Stop;
+    check(&keep, &seen(present(&[], Some(false)), Task::Ok), "release");
+    let mut s = seen(Vm::Unknown, Task::None);
+    s.cluster_error = Some("no Secret".to_string());
+    check(&gone(doing(Start, true, 1)), &s, "wait Deleting ClusterUnavailable!");
+    s.force_delete = true;
+    check(&gone(doing(Start, true, 1)), &s, "release");
+}

@@ -1,0 +1,236 @@
+//! The FunctionalTestRun controller with a scripted executor, on VMs of fakepve.
+
+use crate::world::{Play, World, outcome};
+use kube::ResourceExt;
+use kube::api::{Patch, PatchParams};
+use mosdat::api::{FailureClass, FunctionalTestRun, FunctionalTestRunStatus, ProxmoxVM, RunPhase, RunResult};
+use serde_json::json;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+on_both!(
+    passes_and_leaves_nothing,
+    an_invalid_scenario_touches_nothing,
+    infrastructure_errors_are_retried_on_a_clean_vm_and_failures_are_not,
+    a_killed_controller_counts_as_an_interrupted_attempt,
+    cancelling_and_deleting_give_the_vm_back,
+    a_referenced_vm_has_one_run_at_a_time,
+    killed_at_random_points,
+);
+
+async fn start(world: &World, name: &str, scenario: &str, more: serde_json::Value) {
+    let mut spec = json!({
+        "vm": {"template": world.vm_spec()},
+        "scenario": {"inline": {"name": scenario, "steps": [{"note": "scripted"}]}},
+    });
+    for (k, v) in more.as_object().expect("object") {
+        spec[k] = v.clone();
+    }
+    world
+        .create::<FunctionalTestRun>(json!({"metadata": {"name": name}, "spec": spec}))
+        .await;
+}
+
+fn status(run: &FunctionalTestRun) -> FunctionalTestRunStatus {
+    run.status.clone().unwrap_or_default()
+}
+
+async fn done(world: &World, name: &str) -> FunctionalTestRunStatus {
+    let run = world
+        .until::<FunctionalTestRun>(name, "done", |r| {
+            status(r).phase == Some(RunPhase::Done) && r.finalizers().is_empty()
+        })
+        .await;
+    status(&run)
+}
+
+async fn running(world: &World, name: &str) {
+    world
+        .until::<FunctionalTestRun>(name, "running with progress", |r| {
+            status(r).phase == Some(RunPhase::Running) && status(r).progress.is_some()
+        })
+        .await;
+}
+
+fn succeeded(s: &FunctionalTestRunStatus) -> (String, String) {
+    let c = s.conditions.iter().find(|c| c.type_ == "Succeeded").expect("Succeeded");
+    (c.status.clone(), c.reason.clone())
+}
+
+async fn nothing_left(world: &World) {
+    let vms = world.api::<ProxmoxVM>().list(&Default::default()).await.expect("list");
+    assert!(vms.items.is_empty(), "{:?}", vms.items);
+    assert!(world.fake.clones().is_empty());
+}
+
+async fn passes_and_leaves_nothing(world: World) {
+    let _running = world.controllers("a");
+    start(&world, "ok", "good", json!({})).await;
+    let s = done(&world, "ok").await;
+    assert_eq!(s.result, Some(RunResult::Passed));
+    assert_eq!(succeeded(&s), ("True".to_string(), "Passed".to_string()));
+    assert_eq!(s.progress.as_deref(), Some("2/2"));
+    assert_eq!(s.scenario_digest.as_deref(), Some("d1"));
+    assert!(s.completion_time.is_some() && s.verdict.is_none() && s.failure.is_none());
+    assert!(s.artifacts.expect("artifacts").location.ends_with("/attempt-1"));
+    let job = world.executor.jobs.lock().expect("lock")[0].clone();
+    assert_eq!((job.attempt, job.machine.name.as_str()), (1, "ok-1"));
+    nothing_left(&world).await;
+}
+
+async fn an_invalid_scenario_touches_nothing(world: World) {
+    let _running = world.controllers("a");
+    start(&world, "bad", "bad", json!({"visionRef": null})).await;
+    let s = done(&world, "bad").await;
+    assert_eq!(s.result, Some(RunResult::Invalid));
+    let message = s.failure.expect("failure").message;
+    assert!(message.contains("first") && message.contains("second"), "{message}");
+    start(
+        &world,
+        "refs",
+        "good",
+        json!({"visionRef": {"name": "none"}, "secretVariables": [{"name": "p", "secretKeyRef": {"name": "s", "key": "k"}}]}),
+    )
+    .await;
+    let s = done(&world, "refs").await;
+    assert_eq!(s.result, Some(RunResult::Invalid));
+    let message = s.failure.expect("failure").message;
+    assert!(
+        message.contains("VisionProvider") && message.contains("spec.secretVariables[p]"),
+        "{message}"
+    );
+    assert_eq!(world.fake.count("POST", "/clone"), 0);
+}
+
+async fn infrastructure_errors_are_retried_on_a_clean_vm_and_failures_are_not(world: World) {
+    let _running = world.controllers("a");
+    *world.executor.plays.lock().expect("lock") = vec![
+        Play::End(outcome(RunResult::Error)),
+        Play::End(outcome(RunResult::Failed)),
+    ];
+    start(&world, "retry", "good", json!({"retries": {"infrastructure": 3}})).await;
+    let s = done(&world, "retry").await;
+    assert_eq!(s.result, Some(RunResult::Failed));
+    assert_eq!(succeeded(&s), ("False".to_string(), "Failed".to_string()));
+    assert_eq!((s.attempt, s.attempts.len()), (Some(2), 1));
+    assert_eq!(s.attempts[0].vm_name.as_deref(), Some("retry-1"));
+    assert_eq!(s.vm_name.as_deref(), Some("retry-2"));
+    assert_eq!(world.executor.started.load(Ordering::SeqCst), 2);
+    assert_eq!(world.fake.count("POST", "/clone"), 2);
+    nothing_left(&world).await;
+}
+
+async fn a_killed_controller_counts_as_an_interrupted_attempt(world: World) {
+    *world.executor.plays.lock().expect("lock") = vec![Play::Hang, Play::End(outcome(RunResult::Passed))];
+    let first = world.controllers("first");
+    start(&world, "killed", "good", json!({})).await;
+    running(&world, "killed").await;
+    drop(first);
+    let _second = world.controllers("second");
+    let s = done(&world, "killed").await;
+    assert_eq!(s.result, Some(RunResult::Passed));
+    assert_eq!(s.attempts.len(), 1);
+    assert_eq!(s.attempts[0].failure.class, Some(FailureClass::Controller));
+    assert_eq!(s.attempts[0].failure.reason, "Interrupted");
+    assert_eq!(world.fake.count("POST", "/clone"), 2);
+    nothing_left(&world).await;
+}
+
+async fn cancelling_and_deleting_give_the_vm_back(world: World) {
+    *world.executor.plays.lock().expect("lock") = vec![Play::Hang];
+    let _running = world.controllers("a");
+    start(&world, "cancel", "good", json!({})).await;
+    start(&world, "delete", "good", json!({})).await;
+    running(&world, "cancel").await;
+    running(&world, "delete").await;
+    world
+        .api::<FunctionalTestRun>()
+        .patch(
+            "cancel",
+            &PatchParams::default(),
+            &Patch::Merge(json!({"spec": {"cancel": true, "ttlSecondsAfterFinished": 1}})),
+        )
+        .await
+        .expect("cancel");
+    world
+        .api::<FunctionalTestRun>()
+        .delete("delete", &Default::default())
+        .await
+        .expect("delete");
+    world.gone::<FunctionalTestRun>("delete").await;
+    // Cancelled, and then deleted by its time to live.
+    world.gone::<FunctionalTestRun>("cancel").await;
+    nothing_left(&world).await;
+}
+
+async fn a_referenced_vm_has_one_run_at_a_time(world: World) {
+    let _running = world.controllers("a");
+    world
+        .create::<ProxmoxVM>(json!({"metadata": {"name": "shared"}, "spec": world.vm_spec()}))
+        .await;
+    *world.executor.plays.lock().expect("lock") = vec![Play::Hang, Play::End(outcome(RunResult::Passed))];
+    let on = json!({"vm": {"ref": {"name": "shared"}}});
+    start(&world, "one", "good", on.clone()).await;
+    running(&world, "one").await;
+    start(&world, "two", "good", on).await;
+    world
+        .until::<FunctionalTestRun>("two", "waiting for the other run", |r| {
+            status(r)
+                .conditions
+                .iter()
+                .any(|c| c.message.contains("used by FunctionalTestRun one"))
+        })
+        .await;
+    world
+        .api::<FunctionalTestRun>()
+        .patch(
+            "one",
+            &PatchParams::default(),
+            &Patch::Merge(json!({"spec": {"cancel": true}})),
+        )
+        .await
+        .expect("cancel");
+    assert_eq!(done(&world, "one").await.result, Some(RunResult::Cancelled));
+    assert_eq!(done(&world, "two").await.result, Some(RunResult::Passed));
+    let vm = world.api::<ProxmoxVM>().get("shared").await.expect("vm");
+    assert!(vm.status.expect("status").holder.is_none());
+    world
+        .api::<ProxmoxVM>()
+        .delete("shared", &Default::default())
+        .await
+        .expect("delete");
+    world.gone::<ProxmoxVM>("shared").await;
+}
+
+/// Controllers are killed after random times until the run is done: it gets its verdict, nothing is left, and every
+/// clone belongs to an attempt.
+async fn killed_at_random_points(world: World) {
+    for round in 0..3 {
+        let name = format!("r{round}");
+        let before = world.fake.count("POST", "/clone");
+        start(&world, &name, "good", json!({"retries": {"infrastructure": 10}})).await;
+        let deadline = Instant::now() + Duration::from_secs(60);
+        let mut lives = 0;
+        let s = loop {
+            let running = world.controllers(&format!("{name}-{lives}"));
+            lives += 1;
+            tokio::time::sleep(Duration::from_millis(30 + rand::random::<u64>() % 400)).await;
+            drop(running);
+            let run = world.api::<FunctionalTestRun>().get(&name).await.expect("get");
+            if status(&run).phase == Some(RunPhase::Done) && run.finalizers().is_empty() {
+                break status(&run);
+            }
+            assert!(Instant::now() < deadline, "after {lives} lives: {:?}", status(&run));
+        };
+        eprintln!("{lives} lives, {} interrupted attempts", s.attempts.len());
+        assert_eq!(s.result, Some(RunResult::Passed));
+        assert!(
+            s.attempts.iter().all(|a| a.failure.reason == "Interrupted"),
+            "{:?}",
+            s.attempts
+        );
+        let clones = world.fake.count("POST", "/clone") - before;
+        assert_eq!(clones, s.attempts.len() as u64 + 1);
+        nothing_left(&world).await;
+    }
+}
