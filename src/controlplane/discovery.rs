@@ -17,9 +17,18 @@ pub fn answer(registry: &Registry, path: &str, accept: &str) -> Option<(&'static
     match path {
         "/version" => Some((JSON, version())),
         "" => {
-            let mut paths: Vec<String> = ["/api", "/api/v1", "/apis", "/healthz", "/livez", "/openapi/v3", "/readyz", "/version"]
-                .map(String::from)
-                .into();
+            let mut paths: Vec<String> = [
+                "/api",
+                "/api/v1",
+                "/apis",
+                "/healthz",
+                "/livez",
+                "/openapi/v3",
+                "/readyz",
+                "/version",
+            ]
+            .map(String::from)
+            .into();
             for (group, versions) in registry.groups() {
                 paths.push(format!("/apis/{group}"));
                 paths.extend(versions.keys().map(|v| format!("/apis/{group}/{v}")));
@@ -35,12 +44,22 @@ pub fn answer(registry: &Registry, path: &str, accept: &str) -> Option<(&'static
         )),
         "/api/v1" => Some((JSON, resource_list("v1", &core))),
         "/apis" if aggregated => {
-            let groups = registry.groups().into_iter().map(|(g, versions)| (g, versions.into_iter().collect()));
+            let groups = registry
+                .groups()
+                .into_iter()
+                .map(|(g, versions)| (g, versions.into_iter().collect()));
             Some((AGGREGATED, aggregate(groups.collect())))
         }
         "/apis" => {
-            let groups: Vec<Value> = registry.groups().iter().map(|(g, v)| group(g, v.keys().copied())).collect();
-            Some((JSON, json!({"kind": "APIGroupList", "apiVersion": "v1", "groups": groups})))
+            let groups: Vec<Value> = registry
+                .groups()
+                .iter()
+                .map(|(g, v)| group(g, v.keys().copied()))
+                .collect();
+            Some((
+                JSON,
+                json!({"kind": "APIGroupList", "apiVersion": "v1", "groups": groups}),
+            ))
         }
         _ => {
             let mut parts = path.strip_prefix("/apis/")?.split('/');
@@ -68,8 +87,9 @@ fn version() -> Value {
 }
 
 fn group<'a>(name: &str, versions: impl Iterator<Item = &'a str>) -> Value {
-    let versions: Vec<Value> =
-        versions.map(|v| json!({"groupVersion": format!("{name}/{v}"), "version": v})).collect();
+    let versions: Vec<Value> = versions
+        .map(|v| json!({"groupVersion": format!("{name}/{v}"), "version": v}))
+        .collect();
     json!({"name": name, "versions": versions, "preferredVersion": versions.last()})
 }
 
@@ -86,8 +106,10 @@ fn resource_list(group_version: &str, resources: &[&Arc<Resource>]) -> Value {
         }
         list.push(entry);
         if r.status {
-            list.push(json!({"name": format!("{}/status", r.plural), "singularName": "", "namespaced": r.namespaced,
-                "kind": r.kind, "verbs": ["get", "patch", "update"]}));
+            list.push(
+                json!({"name": format!("{}/status", r.plural), "singularName": "", "namespaced": r.namespaced,
+                "kind": r.kind, "verbs": ["get", "patch", "update"]}),
+            );
         }
     }
     json!({"kind": "APIResourceList", "apiVersion": "v1", "groupVersion": group_version, "resources": list})
@@ -116,7 +138,11 @@ fn aggregate(groups: Groups) -> Value {
             });
             json!({"version": version, "resources": resources.collect::<Vec<_>>(), "freshness": "Current"})
         });
-        let meta = if group.is_empty() { json!({"creationTimestamp": null}) } else { json!({"name": group, "creationTimestamp": null}) };
+        let meta = if group.is_empty() {
+            json!({"creationTimestamp": null})
+        } else {
+            json!({"name": group, "creationTimestamp": null})
+        };
         json!({"metadata": meta, "versions": versions.collect::<Vec<_>>()})
     });
     json!({"kind": "APIGroupDiscoveryList", "apiVersion": "apidiscovery.k8s.io/v2", "metadata": {},

@@ -3,12 +3,12 @@
 //! Level-based: each pass looks at the whole (in-memory) state, so it needs no memory of its own and works the same
 //! after a restart.
 
+use super::Inner;
 use super::handlers::{DeleteOptions, Propagation, remove};
 use super::object::{Stored, meta_mut};
 use super::resource::{Class, Resource};
 use super::status::ApiResult;
 use super::store::{ChangeKind, ResourceKey};
-use super::Inner;
 use serde_json::Value;
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Weak};
@@ -44,7 +44,12 @@ async fn step(weak: &Weak<Inner>, seen: u64, now: u64) -> bool {
     let done = tokio::task::spawn_blocking(move || {
         for action in plan(&inner) {
             if let Err(e) = act(&inner, &action) {
-                tracing::warn!(revision = now, "garbage collector: {}: {}", action.object.name, e.message);
+                tracing::warn!(
+                    revision = now,
+                    "garbage collector: {}: {}",
+                    action.object.name,
+                    e.message
+                );
             }
         }
     });
@@ -95,9 +100,15 @@ fn plan(inner: &Inner) -> Vec<Action> {
     }
     let mut out = Vec::new();
     for (key, map) in &state.objects {
-        let Some(resource) = inner.registry.by_key(key) else { continue };
+        let Some(resource) = inner.registry.by_key(key) else {
+            continue;
+        };
         let mut push = |object: &Arc<Stored>, what| {
-            out.push(Action { resource: resource.clone(), object: object.clone(), what })
+            out.push(Action {
+                resource: resource.clone(),
+                object: object.clone(),
+                what,
+            })
         };
         for o in map.values() {
             let own = dependents.get(o.uid.as_str()).map_or(&[][..], Vec::as_slice);
@@ -122,8 +133,11 @@ fn plan(inner: &Inner) -> Vec<Action> {
             // An owner of a kind that is not served here cannot be judged: it counts as there.
             let owner = |uid: &str| by_uid.get(uid).copied();
             let known = |r: &super::object::Owner| inner.registry.by_kind(&r.api_version, &r.kind).is_some();
-            let orphaning: Vec<_> =
-                o.owners.iter().filter(|r| owner(&r.uid).is_some_and(|w| w.deleting && has(w, ORPHAN))).collect();
+            let orphaning: Vec<_> = o
+                .owners
+                .iter()
+                .filter(|r| owner(&r.uid).is_some_and(|w| w.deleting && has(w, ORPHAN)))
+                .collect();
             if !orphaning.is_empty() {
                 orphaning.iter().for_each(|r| push(o, What::Disown(r.uid.clone())));
                 continue;
@@ -139,7 +153,11 @@ fn plan(inner: &Inner) -> Vec<Action> {
             }
             let foreground = o.owners.iter().any(|r| owner(&r.uid).is_some());
             let deeper = dependents.contains_key(o.uid.as_str());
-            let how = if foreground && deeper { Propagation::Foreground } else { Propagation::Background };
+            let how = if foreground && deeper {
+                Propagation::Foreground
+            } else {
+                Propagation::Background
+            };
             push(o, What::Delete(how));
         }
     }
@@ -158,13 +176,18 @@ fn blocks(dependent: &Stored, uid: &str) -> bool {
 fn act(inner: &Inner, action: &Action) -> ApiResult<()> {
     let (resource, seen) = (&action.resource, &action.object);
     inner.store.write(|txn| {
-        let Some(current) = txn.get(&resource.key, &seen.namespace, &seen.name) else { return Ok(()) };
+        let Some(current) = txn.get(&resource.key, &seen.namespace, &seen.name) else {
+            return Ok(());
+        };
         if current.resource_version != seen.resource_version {
             return Ok(());
         }
         match &action.what {
             What::Delete(propagation) => {
-                let options = DeleteOptions { propagation: *propagation, ..DeleteOptions::default() };
+                let options = DeleteOptions {
+                    propagation: *propagation,
+                    ..DeleteOptions::default()
+                };
                 remove(txn, resource, &current, &options);
             }
             What::Release(finalizer) => {

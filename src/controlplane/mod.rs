@@ -12,6 +12,7 @@ mod handlers;
 mod object;
 mod openapi;
 mod patch;
+mod protobuf;
 mod resource;
 mod schema;
 mod selectors;
@@ -44,17 +45,33 @@ pub enum Error {
     )]
     Corrupt { path: PathBuf, why: String },
     #[error("{}: cannot {what}: {source}", path.display())]
-    Storage { path: PathBuf, what: &'static str, source: Box<redb::Error> },
+    Storage {
+        path: PathBuf,
+        what: &'static str,
+        source: Box<redb::Error>,
+    },
     #[error("{}: cannot {what}: {source}", path.display())]
-    Io { path: PathBuf, what: &'static str, source: std::io::Error },
+    Io {
+        path: PathBuf,
+        what: &'static str,
+        source: std::io::Error,
+    },
     #[error("the schema of {kind} at {path:?}: {why}")]
     Schema { kind: String, path: String, why: String },
     #[error("the CEL rule of {kind} at {path}: {rule:?}: {why}")]
-    Rule { kind: String, path: String, rule: String, why: String },
+    Rule {
+        kind: String,
+        path: String,
+        rule: String,
+        why: String,
+    },
     #[error("the definition of {name}: {why}")]
     Definition { name: String, why: String },
     #[error("cannot listen on {addr}: {source}; choose another port or stop what uses it")]
-    Listen { addr: std::net::SocketAddr, source: std::io::Error },
+    Listen {
+        addr: std::net::SocketAddr,
+        source: std::io::Error,
+    },
     #[error("TLS in {}: {why}; remove the folder to make new certificates", dir.display())]
     Tls { dir: PathBuf, why: String },
 }
@@ -95,9 +112,15 @@ impl ControlPlane {
     pub fn open(opts: Options) -> Result<ControlPlane, Error> {
         let registry = Registry::new(opts.crds)?;
         let store = Store::open(&opts.state_file)?;
-        let inner = Arc::new(Inner { store, registry, gc: std::sync::Mutex::new(None) });
-        handlers::bootstrap(&inner)
-            .map_err(|e| Error::Corrupt { path: opts.state_file.clone(), why: e.message })?;
+        let inner = Arc::new(Inner {
+            store,
+            registry,
+            gc: std::sync::Mutex::new(None),
+        });
+        handlers::bootstrap(&inner).map_err(|e| Error::Corrupt {
+            path: opts.state_file.clone(),
+            why: e.message,
+        })?;
         let task = gc::start(&inner);
         if let Ok(mut slot) = inner.gc.lock() {
             *slot = Some(task);

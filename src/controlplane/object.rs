@@ -81,13 +81,19 @@ pub fn resource_version(v: &Value) -> Option<u64> {
 
 pub fn labels(v: &Value) -> BTreeMap<String, String> {
     let map = v.pointer("/metadata/labels").and_then(Value::as_object);
-    let pairs = map.into_iter().flatten().filter_map(|(k, v)| Some((k.clone(), v.as_str()?.to_string())));
+    let pairs = map
+        .into_iter()
+        .flatten()
+        .filter_map(|(k, v)| Some((k.clone(), v.as_str()?.to_string())));
     pairs.collect()
 }
 
 pub fn finalizers(v: &Value) -> Vec<String> {
     let list = v.pointer("/metadata/finalizers").and_then(Value::as_array);
-    list.into_iter().flatten().filter_map(|f| f.as_str().map(String::from)).collect()
+    list.into_iter()
+        .flatten()
+        .filter_map(|f| f.as_str().map(String::from))
+        .collect()
 }
 
 /// The metadata map, made if it is not there (or is not a map).
@@ -116,12 +122,21 @@ pub fn new_uid() -> String {
     b[6] = (b[6] & 0x0f) | 0x40;
     b[8] = (b[8] & 0x3f) | 0x80;
     let h = hex::encode(b);
-    format!("{}-{}-{}-{}-{}", &h[0..8], &h[8..12], &h[12..16], &h[16..20], &h[20..32])
+    format!(
+        "{}-{}-{}-{}-{}",
+        &h[0..8],
+        &h[8..12],
+        &h[12..16],
+        &h[16..20],
+        &h[20..32]
+    )
 }
 
 /// Five characters for `generateName`, from the alphabet the real server uses (no vowels, no look-alikes).
 pub fn name_suffix() -> String {
     const ALPHABET: &[u8] = b"bcdfghjklmnpqrstvwxz2456789";
     let b: [u8; 5] = rand::random();
-    b.iter().map(|x| ALPHABET[*x as usize % ALPHABET.len()] as char).collect()
+    b.iter()
+        .map(|x| ALPHABET[*x as usize % ALPHABET.len()] as char)
+        .collect()
 }

@@ -14,10 +14,18 @@ const META: &str = "io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta";
 pub fn answer(registry: &Registry, path: &str, accept: &str) -> ApiResult<Option<Value>> {
     if path == "/openapi/v2" {
         let json = accept.trim().is_empty()
-            || accept.split(',').any(|a| matches!(a.split(';').next().unwrap_or("").trim(), "application/json" | "*/*"));
-        return if json { Ok(Some(v2(registry))) } else { Err(ApiError::not_acceptable("application/json")) };
+            || accept
+                .split(',')
+                .any(|a| matches!(a.split(';').next().unwrap_or("").trim(), "application/json" | "*/*"));
+        return if json {
+            Ok(Some(v2(registry)))
+        } else {
+            Err(ApiError::not_acceptable("application/json"))
+        };
     }
-    let Some(rest) = path.strip_prefix("/openapi/v3") else { return Ok(None) };
+    let Some(rest) = path.strip_prefix("/openapi/v3") else {
+        return Ok(None);
+    };
     if rest.is_empty() {
         let mut paths = Map::new();
         let mut entry = |at: String| {
@@ -37,8 +45,11 @@ pub fn answer(registry: &Registry, path: &str, accept: &str) -> ApiResult<Option
         ["apis", group, version] => (group, version),
         _ => return Err(ApiError::no_such_path()),
     };
-    let resources: Vec<&Arc<Resource>> =
-        registry.all().iter().filter(|r| r.group == group && r.version == version).collect();
+    let resources: Vec<&Arc<Resource>> = registry
+        .all()
+        .iter()
+        .filter(|r| r.group == group && r.version == version)
+        .collect();
     if resources.is_empty() {
         return Err(ApiError::no_such_path());
     }
@@ -55,7 +66,10 @@ fn schema_name(r: &Resource) -> String {
         Class::EventV1 => format!("io.k8s.api.events.{}.{}", r.version, r.kind),
         Class::Lease => format!("io.k8s.api.coordination.{}.{}", r.version, r.kind),
         Class::Definition => {
-            format!("io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.{}.{}", r.version, r.kind)
+            format!(
+                "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.{}.{}",
+                r.version, r.kind
+            )
         }
         _ => format!("io.k8s.api.core.{}.{}", r.version, r.kind),
     }
@@ -147,13 +161,25 @@ fn parameters(write: bool, place: &str) -> Value {
 type Operations = Vec<(&'static str, &'static str, bool)>;
 
 fn operations(r: &Resource) -> Vec<(String, Operations)> {
-    let root = if r.group.is_empty() { format!("/api/{}", r.version) } else { format!("/apis/{}/{}", r.group, r.version) };
-    let base = if r.namespaced { format!("{root}/namespaces/{{namespace}}/{}", r.plural) } else { format!("{root}/{}", r.plural) };
+    let root = if r.group.is_empty() {
+        format!("/api/{}", r.version)
+    } else {
+        format!("/apis/{}/{}", r.group, r.version)
+    };
+    let base = if r.namespaced {
+        format!("{root}/namespaces/{{namespace}}/{}", r.plural)
+    } else {
+        format!("{root}/{}", r.plural)
+    };
     let writable = r.class != Class::Definition;
     let (mut many, mut one): (Operations, Operations) = (vec![("get", "list", false)], vec![("get", "get", false)]);
     if writable {
         many.push(("post", "post", true));
-        one.extend([("put", "put", true), ("patch", "patch", true), ("delete", "delete", true)]);
+        one.extend([
+            ("put", "put", true),
+            ("patch", "patch", true),
+            ("delete", "delete", true),
+        ]);
     }
     let mut out = vec![(base.clone(), many), (format!("{base}/{{name}}"), one.clone())];
     if r.status {

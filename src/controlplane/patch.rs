@@ -18,7 +18,7 @@ const BUILTIN: &str = "application/json-patch+json, application/merge-patch+json
                        application/strategic-merge-patch+json, application/apply-patch+yaml";
 
 impl Patch {
-    pub fn decode(content_type: &str, body: &[u8]) -> ApiResult<Patch> {
+    pub fn decode(resource: &Resource, content_type: &str, body: &[u8]) -> ApiResult<Patch> {
         let json = || -> ApiResult<Value> {
             serde_json::from_slice(body).map_err(|e| ApiError::bad_request(format!("error decoding patch: {e}")))
         };
@@ -33,6 +33,7 @@ impl Patch {
             "application/apply-patch+yaml" | "application/apply-patch" => {
                 Patch::Apply(object(super::handlers::decode_yaml(body)?)?)
             }
+            _ if resource.class == Class::Custom => return Err(ApiError::unsupported_media_type(CUSTOM)),
             _ => return Err(ApiError::unsupported_media_type(BUILTIN)),
         })
     }
@@ -42,7 +43,7 @@ impl Patch {
         let mut out = live.clone();
         match self {
             Patch::Json(p) => {
-                json_patch::patch(&mut out, p).map_err(|e| json_patch_error(resource, live, &e))?;
+                json_patch::patch(&mut out, p).map_err(|_| ApiError::rejected())?;
             }
             Patch::Merge(p) => json_patch::merge(&mut out, p),
             Patch::Strategic(_) if resource.class == Class::Custom => {
@@ -56,14 +57,11 @@ impl Patch {
 }
 
 fn object(v: Value) -> ApiResult<Value> {
-    if v.is_object() { Ok(v) } else { Err(ApiError::bad_request("error decoding patch: a patch must be an object")) }
-}
-
-fn json_patch_error(resource: &Resource, live: &Value, e: &json_patch::PatchError) -> ApiError {
-    let name = super::object::name(live);
-    let mut error = ApiError::invalid(resource.about(), name, &[]);
-    error.message = format!("the server rejected our request due to an error in our request: {e}");
-    error
+    if v.is_object() {
+        Ok(v)
+    } else {
+        Err(ApiError::bad_request("error decoding patch: a patch must be an object"))
+    }
 }
 
 /// Strategic merge: as a merge patch, but lists with merge keys merge by item; `$patch: delete|replace` and
@@ -101,7 +99,9 @@ fn strategic(node: &Node, target: &mut Value, patch: &Value) -> ApiResult<()> {
             continue;
         }
         if k.starts_with('$') {
-            return Err(ApiError::bad_request(format!("the strategic merge directive {k:?} is not supported")));
+            return Err(ApiError::bad_request(format!(
+                "the strategic merge directive {k:?} is not supported"
+            )));
         }
         let child = super_child(node, k);
         match v {

@@ -63,11 +63,19 @@ pub struct Resource {
 
 impl Resource {
     pub fn about(&self) -> About<'_> {
-        About { group: &self.group, plural: &self.plural, kind: &self.kind }
+        About {
+            group: &self.group,
+            plural: &self.plural,
+            kind: &self.kind,
+        }
     }
 
     pub fn api_version(&self) -> String {
-        if self.group.is_empty() { self.version.clone() } else { format!("{}/{}", self.group, self.version) }
+        if self.group.is_empty() {
+            self.version.clone()
+        } else {
+            format!("{}/{}", self.group, self.version)
+        }
     }
 
     /// The verbs, as discovery tells them.
@@ -77,7 +85,16 @@ impl Resource {
         } else if self.class == Class::Namespace {
             &["create", "delete", "get", "list", "patch", "update", "watch"]
         } else {
-            &["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"]
+            &[
+                "create",
+                "delete",
+                "deletecollection",
+                "get",
+                "list",
+                "patch",
+                "update",
+                "watch",
+            ]
         }
     }
 
@@ -108,9 +125,19 @@ impl Resource {
                 }
             }
             for word in ["data", "binaryData"] {
-                for key in value.get(word).and_then(Value::as_object).into_iter().flat_map(|m| m.keys()) {
+                for key in value
+                    .get(word)
+                    .and_then(Value::as_object)
+                    .into_iter()
+                    .flat_map(|m| m.keys())
+                {
                     let legal = |c: char| c.is_ascii_alphanumeric() || "-._".contains(c);
-                    if key.is_empty() || key.len() > 253 || !key.chars().all(legal) || key == "." || key.starts_with("..") {
+                    if key.is_empty()
+                        || key.len() > 253
+                        || !key.chars().all(legal)
+                        || key == "."
+                        || key.starts_with("..")
+                    {
                         out.push(FieldError::invalid(
                             format!("{word}[{key}]"),
                             key.as_str(),
@@ -141,15 +168,26 @@ pub struct Registry {
 
 impl Registry {
     pub fn new(crds: Vec<CustomResourceDefinition>) -> Result<Registry, Error> {
-        let mut list: Vec<Arc<Resource>> = super::handlers::builtin::resources()?.into_iter().map(Arc::new).collect();
+        let mut list: Vec<Arc<Resource>> = super::handlers::builtin::resources()?
+            .into_iter()
+            .map(Arc::new)
+            .collect();
         let mut definitions = Vec::new();
         for crd in crds {
             let name = crd.metadata.name.clone().unwrap_or_default();
-            let raw = serde_json::to_value(&crd)
-                .map_err(|e| Error::Definition { name: name.clone(), why: e.to_string() })?;
+            let raw = serde_json::to_value(&crd).map_err(|e| Error::Definition {
+                name: name.clone(),
+                why: e.to_string(),
+            })?;
             let resource = custom(&name, &raw)?;
-            if list.iter().any(|r| r.group == resource.group && r.plural == resource.plural) {
-                return Err(Error::Definition { name, why: "is there twice".into() });
+            if list
+                .iter()
+                .any(|r| r.group == resource.group && r.plural == resource.plural)
+            {
+                return Err(Error::Definition {
+                    name,
+                    why: "is there twice".into(),
+                });
             }
             list.push(Arc::new(resource));
             definitions.push(raw);
@@ -158,12 +196,17 @@ impl Registry {
     }
 
     pub fn find(&self, group: &str, version: &str, plural: &str) -> Option<Arc<Resource>> {
-        self.list.iter().find(|r| r.group == group && r.version == version && r.plural == plural).cloned()
+        self.list
+            .iter()
+            .find(|r| r.group == group && r.version == version && r.plural == plural)
+            .cloned()
     }
 
     /// The resource of a kind (for owner references).
     pub fn by_kind(&self, api_version: &str, kind: &str) -> Option<&Arc<Resource>> {
-        self.list.iter().find(|r| r.kind == kind && r.api_version() == api_version)
+        self.list
+            .iter()
+            .find(|r| r.kind == kind && r.api_version() == api_version)
     }
 
     /// The resource whose objects live under a storage key.
@@ -193,19 +236,31 @@ impl Registry {
 }
 
 fn custom(name: &str, crd: &Value) -> Result<Resource, Error> {
-    let bad = |why: &str| Error::Definition { name: name.to_string(), why: why.to_string() };
+    let bad = |why: &str| Error::Definition {
+        name: name.to_string(),
+        why: why.to_string(),
+    };
     let text = |p: &str| crd.pointer(p).and_then(Value::as_str).unwrap_or("").to_string();
     let strings = |v: Option<&Value>| -> Vec<String> {
         let list = v.and_then(Value::as_array).into_iter().flatten();
         list.filter_map(|s| s.as_str().map(String::from)).collect()
     };
-    let (group, plural, kind) = (text("/spec/group"), text("/spec/names/plural"), text("/spec/names/kind"));
+    let (group, plural, kind) = (
+        text("/spec/group"),
+        text("/spec/names/plural"),
+        text("/spec/names/kind"),
+    );
     if group.is_empty() || plural.is_empty() || kind.is_empty() {
         return Err(bad("spec.group, spec.names.plural and spec.names.kind are needed"));
     }
-    let versions = crd.pointer("/spec/versions").and_then(Value::as_array).ok_or_else(|| bad("has no versions"))?;
+    let versions = crd
+        .pointer("/spec/versions")
+        .and_then(Value::as_array)
+        .ok_or_else(|| bad("has no versions"))?;
     let served: Vec<&Value> = versions.iter().filter(|v| v["served"] == Value::Bool(true)).collect();
-    let [version] = served[..] else { return Err(bad("must serve exactly one version; conversion is not supported")) };
+    let [version] = served[..] else {
+        return Err(bad("must serve exactly one version; conversion is not supported"));
+    };
     let published = version
         .pointer("/schema/openAPIV3Schema")
         .cloned()
@@ -221,7 +276,13 @@ fn custom(name: &str, crd: &Value) -> Result<Resource, Error> {
             name: text("name"),
             ty: text("type"),
             format: text("format"),
-            description: text("description"),
+            description: match text("description") {
+                d if d.is_empty() => format!(
+                    "Custom resource definition column (in JSONPath format): {}",
+                    text("jsonPath")
+                ),
+                d => d,
+            },
             priority: c.get("priority").and_then(Value::as_i64).unwrap_or(0),
             json_path: text("jsonPath"),
         }

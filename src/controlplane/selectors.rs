@@ -29,8 +29,9 @@ impl Selector {
     pub fn parse(resource: &Resource, labels: Option<&str>, fields: Option<&str>) -> ApiResult<Selector> {
         let labels = match labels.map(str::trim).filter(|s| !s.is_empty()) {
             None => vec![],
-            Some(s) => parse_labels(s)
-                .map_err(|why| ApiError::bad_request(format!("unable to parse requirement: {why}")))?,
+            Some(s) => {
+                parse_labels(s).map_err(|why| ApiError::bad_request(format!("unable to parse requirement: {why}")))?
+            }
         };
         let mut parsed = Vec::new();
         for part in fields.unwrap_or("").split(',').filter(|p| !p.trim().is_empty()) {
@@ -130,14 +131,20 @@ fn parse_label(part: &str) -> Result<Label, String> {
     let key = |k: &str| -> Result<String, String> {
         let k = k.trim();
         let legal = |c: char| c.is_ascii_alphanumeric() || "-._/".contains(c);
-        if k.is_empty() || !k.chars().all(legal) { Err(format!("invalid label key {k:?}")) } else { Ok(k.to_string()) }
+        if k.is_empty() || !k.chars().all(legal) {
+            Err(format!("invalid label key {k:?}"))
+        } else {
+            Ok(k.to_string())
+        }
     };
     let one = |v: &str| vec![v.trim().to_string()];
     if let Some(k) = part.strip_prefix('!') {
         return Ok(Label::Absent(key(k)?));
     }
     if let Some(open) = part.find('(') {
-        let inner = part[open + 1..].strip_suffix(')').ok_or_else(|| format!("{part:?}: ')' is missing"))?;
+        let inner = part[open + 1..]
+            .strip_suffix(')')
+            .ok_or_else(|| format!("{part:?}: ')' is missing"))?;
         let values: Vec<String> = inner.split(',').map(|v| v.trim().to_string()).collect();
         let mut words = part[..open].split_whitespace();
         return match (words.next(), words.next(), words.next()) {
@@ -154,8 +161,15 @@ fn parse_label(part: &str) -> Result<Label, String> {
     }
     for (sign, greater) in [('>', true), ('<', false)] {
         if let Some((k, v)) = part.split_once(sign) {
-            let n = v.trim().parse().map_err(|_| format!("{part:?}: {v:?} is not an integer"))?;
-            return Ok(if greater { Label::Greater(key(k)?, n) } else { Label::Less(key(k)?, n) });
+            let n = v
+                .trim()
+                .parse()
+                .map_err(|_| format!("{part:?}: {v:?} is not an integer"))?;
+            return Ok(if greater {
+                Label::Greater(key(k)?, n)
+            } else {
+                Label::Less(key(k)?, n)
+            });
         }
     }
     Ok(Label::Exists(key(part)?))
@@ -167,9 +181,19 @@ mod tests {
 
     #[test]
     fn labels_by_equality_and_by_set() {
-        let labels: BTreeMap<_, _> = [("a", "1"), ("b", "x")].map(|(k, v)| (k.to_string(), v.to_string())).into();
+        let labels: BTreeMap<_, _> = [("a", "1"), ("b", "x")]
+            .map(|(k, v)| (k.to_string(), v.to_string()))
+            .into();
         let fits = |s: &str| parse_labels(s).unwrap().iter().all(|l| label_matches(l, &labels));
-        for yes in ["a=1", "a==1,b!=y", "a in (1, 2)", "b notin (y,z),c notin (q)", "a,!c", "a>0", "c!=1"] {
+        for yes in [
+            "a=1",
+            "a==1,b!=y",
+            "a in (1, 2)",
+            "b notin (y,z),c notin (q)",
+            "a,!c",
+            "a>0",
+            "c!=1",
+        ] {
             assert!(fits(yes), "{yes}");
         }
         for no in ["a=2", "a in (2)", "c", "!a", "a<1", "b notin (x)"] {

@@ -56,16 +56,26 @@ pub async fn serve(inner: Arc<Inner>, opts: ServeOptions) -> Result<Serving, Err
     let addr = opts.addr;
     if !addr.ip().is_loopback() {
         let why = "the embedded control plane listens on loopback only";
-        return Err(Error::Listen { addr, source: std::io::Error::new(std::io::ErrorKind::InvalidInput, why) });
+        return Err(Error::Listen {
+            addr,
+            source: std::io::Error::new(std::io::ErrorKind::InvalidInput, why),
+        });
     }
     let certificates = tls::load_or_make(&opts.tls_dir)?;
-    let listener = TcpListener::bind(addr).await.map_err(|source| Error::Listen { addr, source })?;
+    let listener = TcpListener::bind(addr)
+        .await
+        .map_err(|source| Error::Listen { addr, source })?;
     let local_addr = listener.local_addr().map_err(|source| Error::Listen { addr, source })?;
     let acceptor = tokio_rustls::TlsAcceptor::from(certificates.config);
     let stop = CancellationToken::new();
     let service = ApiService::new(inner);
     let task = tokio::spawn(accept(listener, acceptor, service, Arc::new(opts.token), stop.clone()));
-    Ok(Serving { local_addr, ca_pem: certificates.ca_pem, stop, task: Some(task) })
+    Ok(Serving {
+        local_addr,
+        ca_pem: certificates.ca_pem,
+        stop,
+        task: Some(task),
+    })
 }
 
 async fn accept(
@@ -116,8 +126,13 @@ async fn accept(
 
 /// The bearer token, compared in constant time.
 fn authorized<B>(request: &Request<B>, token: &SecretString) -> bool {
-    let sent = request.headers().get(header::AUTHORIZATION).and_then(|v| v.to_str().ok());
-    let Some(sent) = sent.and_then(|v| v.strip_prefix("Bearer ")) else { return false };
+    let sent = request
+        .headers()
+        .get(header::AUTHORIZATION)
+        .and_then(|v| v.to_str().ok());
+    let Some(sent) = sent.and_then(|v| v.strip_prefix("Bearer ")) else {
+        return false;
+    };
     let (a, b) = (sent.trim().as_bytes(), token.expose_secret().as_bytes());
     a.len() == b.len() && a.iter().zip(b).fold(0, |acc, (x, y)| acc | (x ^ y)) == 0
 }

@@ -2,7 +2,7 @@
 
 use super::handlers::{ApiRequest, List, Reply, WatchStream};
 use super::object::Stored;
-use super::resource::Resource;
+use super::resource::{Class, Resource};
 use super::status::{ApiError, ApiResult};
 use super::table::{self, Include};
 use super::{Inner, discovery, events, handlers, openapi};
@@ -94,8 +94,12 @@ where
             ApiError::bad_request(format!("the body could not be read: {e}"))
         }
     })?;
-    let path = percent_encoding::percent_decode_str(parts.uri.path()).decode_utf8_lossy().into_owned();
-    let query = url::form_urlencoded::parse(parts.uri.query().unwrap_or("").as_bytes()).into_owned().collect();
+    let path = percent_encoding::percent_decode_str(parts.uri.path())
+        .decode_utf8_lossy()
+        .into_owned();
+    let query = url::form_urlencoded::parse(parts.uri.query().unwrap_or("").as_bytes())
+        .into_owned()
+        .collect();
     Ok(ApiRequest {
         query,
         path,
@@ -109,7 +113,8 @@ where
 
 async fn route(inner: &Arc<Inner>, request: &ApiRequest) -> ApiResult<Response<Body>> {
     let path = request.path.trim_end_matches('/');
-    if matches!(path, "/healthz" | "/livez" | "/readyz") || path.starts_with("/readyz/") || path.starts_with("/livez/") {
+    if matches!(path, "/healthz" | "/livez" | "/readyz") || path.starts_with("/readyz/") || path.starts_with("/livez/")
+    {
         return Ok(respond(200, "text/plain; charset=utf-8", &[], "ok".into()));
     }
     if request.method == Method::GET {
@@ -129,24 +134,30 @@ async fn route(inner: &Arc<Inner>, request: &ApiRequest) -> ApiResult<Response<B
         None | Some("" | "Metadata") => Include::Metadata,
         Some("Object") => Include::Object,
         Some("None") => Include::None,
-        Some(other) => return Err(ApiError::bad_request(format!("unrecognized includeObject value: {other:?}"))),
+        Some(other) => {
+            return Err(ApiError::bad_request(format!(
+                "unrecognized includeObject value: {other:?}"
+            )));
+        }
     };
     Ok(match reply {
         Reply::Object { code, object, warnings } => {
             let body = match form {
                 Form::Plain => Bytes::from(events::bytes_to_wire(&resource, &object).into_owned()),
-                Form::Partial => table::partial(&events::to_wire(&resource, object.value())).to_string().into(),
+                Form::Partial => table::partial(&events::to_wire(&resource, object.value()))
+                    .to_string()
+                    .into(),
                 Form::Table => {
                     let meta = json!({"resourceVersion": object.resource_version.to_string()});
-                    table::table(&resource, &[object], meta, include, true).to_string().into()
+                    table::table(&resource, &[object], meta, include, true)
+                        .to_string()
+                        .into()
                 }
             };
             respond(code, "application/json", &warnings, body)
         }
         Reply::List(list) => respond(200, "application/json", &[], list_body(&resource, list, form, include)),
-        Reply::Json { code, value, warnings } => {
-            respond(code, "application/json", &warnings, value.to_string().into())
-        }
+        Reply::Json { code, value, warnings } => respond(code, "application/json", &warnings, value.to_string().into()),
         Reply::Watch(stream) => watch(stream, form, include),
     })
 }
@@ -183,6 +194,9 @@ fn negotiate(accept: &str) -> ApiResult<Form> {
 
 fn list_body(resource: &Resource, list: List, form: Form, include: Include) -> Bytes {
     let mut meta = json!({"resourceVersion": list.revision.to_string()});
+    if resource.class == Class::Custom {
+        meta["continue"] = "".into();
+    }
     if let Some(token) = list.continue_token {
         meta["continue"] = token.into();
     }
@@ -190,7 +204,9 @@ fn list_body(resource: &Resource, list: List, form: Form, include: Include) -> B
         meta["remainingItemCount"] = n.into();
     }
     if form == Form::Table {
-        return table::table(resource, &list.items, meta, include, true).to_string().into();
+        return table::table(resource, &list.items, meta, include, true)
+            .to_string()
+            .into();
     }
     let (kind, api_version) = match form {
         Form::Partial => ("PartialObjectMetadataList".to_string(), "meta.k8s.io/v1".to_string()),
@@ -199,7 +215,12 @@ fn list_body(resource: &Resource, list: List, form: Form, include: Include) -> B
     // Assembled from the stored bytes: a list is not parsed and printed again.
     let mut out = Vec::with_capacity(list.items.iter().map(|i| i.json.len() + 1).sum::<usize>() + 256);
     out.extend_from_slice(
-        format!(r#"{{"apiVersion":{},"kind":{},"metadata":{meta},"items":["#, json!(api_version), json!(kind)).as_bytes(),
+        format!(
+            r#"{{"apiVersion":{},"kind":{},"metadata":{meta},"items":["#,
+            json!(api_version),
+            json!(kind)
+        )
+        .as_bytes(),
     );
     for (i, item) in list.items.iter().enumerate() {
         if i > 0 {
@@ -213,7 +234,9 @@ fn list_body(resource: &Resource, list: List, form: Form, include: Include) -> B
 
 fn object_body(resource: &Resource, item: &Stored, form: Form) -> Vec<u8> {
     match form {
-        Form::Partial => table::partial(&events::to_wire(resource, item.value())).to_string().into_bytes(),
+        Form::Partial => table::partial(&events::to_wire(resource, item.value()))
+            .to_string()
+            .into_bytes(),
         _ => events::bytes_to_wire(resource, item).into_owned(),
     }
 }
@@ -232,13 +255,7 @@ fn watch(stream: WatchStream, form: Form, include: Include) -> Response<Body> {
     build(200, "application/json", &[], body)
 }
 
-fn watch_line(
-    resource: &Resource,
-    event: handlers::WatchEvent,
-    form: Form,
-    include: Include,
-    first: bool,
-) -> Bytes {
+fn watch_line(resource: &Resource, event: handlers::WatchEvent, form: Form, include: Include, first: bool) -> Bytes {
     use handlers::WatchEvent as Event;
     let line = |word: &str, object: &[u8]| {
         let mut out = Vec::with_capacity(object.len() + 40);
@@ -250,7 +267,9 @@ fn watch_line(
     let in_form = |object: Arc<Stored>| -> Vec<u8> {
         if form == Form::Table {
             let meta = json!({"resourceVersion": object.resource_version.to_string()});
-            table::table(resource, &[object], meta, include, first).to_string().into_bytes()
+            table::table(resource, &[object], meta, include, first)
+                .to_string()
+                .into_bytes()
         } else {
             object_body(resource, &object, form)
         }
@@ -259,7 +278,7 @@ fn watch_line(
         Event::Object(word, object) => line(word, &in_form(object)),
         Event::Error(e) => line("ERROR", e.to_json().to_string().as_bytes()),
         Event::Bookmark(revision, last_initial) => {
-            let mut meta = json!({"resourceVersion": revision.to_string(), "creationTimestamp": null});
+            let mut meta = json!({"resourceVersion": revision.to_string()});
             if last_initial {
                 meta["annotations"] = json!({"k8s.io/initial-events-end": "true"});
             }
@@ -286,7 +305,10 @@ fn build(code: u16, media: &'static str, warnings: &[String], body: Body) -> Res
     *response.status_mut() = http::StatusCode::from_u16(code).unwrap_or(http::StatusCode::INTERNAL_SERVER_ERROR);
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, header::HeaderValue::from_static(media));
-    headers.insert(header::CACHE_CONTROL, header::HeaderValue::from_static("no-cache, private"));
+    headers.insert(
+        header::CACHE_CONTROL,
+        header::HeaderValue::from_static("no-cache, private"),
+    );
     for w in warnings {
         let quoted = w.replace('\\', "\\\\").replace('"', "\\\"");
         if let Ok(v) = header::HeaderValue::from_str(&format!("299 - \"{quoted}\"")) {

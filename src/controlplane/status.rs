@@ -24,7 +24,11 @@ pub struct About<'a> {
 
 impl About<'_> {
     fn qualified(&self, word: &str) -> String {
-        if self.group.is_empty() { word.to_string() } else { format!("{word}.{}", self.group) }
+        if self.group.is_empty() {
+            word.to_string()
+        } else {
+            format!("{word}.{}", self.group)
+        }
     }
 
     fn details(&self, name: &str, word: &str) -> Value {
@@ -35,14 +39,21 @@ impl About<'_> {
         if !self.group.is_empty() {
             d.insert("group".into(), self.group.into());
         }
-        d.insert("kind".into(), word.into());
+        if !word.is_empty() {
+            d.insert("kind".into(), word.into());
+        }
         Value::Object(d)
     }
 }
 
 impl ApiError {
     fn new(code: u16, reason: &'static str, message: impl Into<String>) -> Self {
-        ApiError { code, reason, message: message.into(), details: None }
+        ApiError {
+            code,
+            reason,
+            message: message.into(),
+            details: None,
+        }
     }
 
     fn about(mut self, details: Value) -> Self {
@@ -61,7 +72,10 @@ impl ApiError {
     }
 
     pub fn conflict(about: About, name: &str, why: &str) -> Self {
-        let message = format!("Operation cannot be fulfilled on {} {name:?}: {why}", about.qualified(about.plural));
+        let message = format!(
+            "Operation cannot be fulfilled on {} {name:?}: {why}",
+            about.qualified(about.plural)
+        );
         Self::new(409, "Conflict", message).about(about.details(name, about.plural))
     }
 
@@ -76,6 +90,30 @@ impl ApiError {
 
     pub fn apply_conflict(message: String, causes: Vec<Value>) -> Self {
         Self::new(409, "Conflict", message).about(json!({ "causes": causes }))
+    }
+
+    /// The same while the object of that name is on its way out.
+    pub fn already_exists_deleting(about: About, name: &str) -> Self {
+        let e = Self::already_exists(about, name);
+        ApiError {
+            message: format!("object is being deleted: {}", e.message),
+            ..e
+        }
+    }
+
+    /// 500 without a reason: errors that the real server passes on as they are.
+    pub fn plain(message: String) -> Self {
+        Self::new(500, "", message)
+    }
+
+    /// A JSON patch that does not fit the object.
+    pub fn rejected() -> Self {
+        Self::new(
+            422,
+            "Invalid",
+            "the server rejected our request due to an error in our request",
+        )
+        .about(json!({}))
     }
 
     pub fn forbidden(about: About, name: &str, why: &str) -> Self {
@@ -96,7 +134,11 @@ impl ApiError {
                 seen.push(text);
             }
         }
-        let list = if seen.len() == 1 { seen[0].clone() } else { format!("[{}]", seen.join(", ")) };
+        let list = if seen.len() == 1 {
+            seen[0].clone()
+        } else {
+            format!("[{}]", seen.join(", "))
+        };
         let message = format!("{} {name:?} is invalid: {list}", about.qualified(about.kind));
         let causes: Vec<Value> = errors
             .iter()
@@ -112,13 +154,20 @@ impl ApiError {
     }
 
     pub fn method_not_supported(about: About, action: &str) -> Self {
-        let message = format!("{action} is not supported on resources of kind {:?}", about.qualified(about.plural));
+        let message = format!(
+            "{action} is not supported on resources of kind {:?}",
+            about.qualified(about.plural)
+        );
         Self::new(405, "MethodNotAllowed", message).about(about.details("", about.plural))
     }
 
     pub fn method_not_allowed() -> Self {
-        Self::new(405, "MethodNotAllowed", "the server does not allow this method on the requested resource")
-            .about(json!({}))
+        Self::new(
+            405,
+            "MethodNotAllowed",
+            "the server does not allow this method on the requested resource",
+        )
+        .about(json!({}))
     }
 
     pub fn no_such_path() -> Self {
@@ -127,7 +176,11 @@ impl ApiError {
 
     /// 501: known to Kubernetes, deliberately not served here.
     pub fn not_implemented(what: &str) -> Self {
-        Self::new(501, "NotImplemented", format!("{what} is not implemented by mosdat's embedded control plane"))
+        Self::new(
+            501,
+            "NotImplemented",
+            format!("{what} is not implemented by mosdat's embedded control plane"),
+        )
     }
 
     pub fn expired(message: impl Into<String>) -> Self {
@@ -147,11 +200,19 @@ impl ApiError {
     }
 
     pub fn not_acceptable(accepted: &str) -> Self {
-        Self::new(406, "NotAcceptable", format!("only the following media types are accepted: {accepted}"))
+        Self::new(
+            406,
+            "NotAcceptable",
+            format!("only the following media types are accepted: {accepted}"),
+        )
     }
 
     pub fn too_large(limit: usize) -> Self {
-        Self::new(413, "RequestEntityTooLarge", format!("Request entity too large: limit is {limit}"))
+        Self::new(
+            413,
+            "RequestEntityTooLarge",
+            format!("Request entity too large: limit is {limit}"),
+        )
     }
 
     pub fn internal(why: impl std::fmt::Display) -> Self {
@@ -163,8 +224,11 @@ impl ApiError {
     pub fn to_json(&self) -> Value {
         let mut v = json!({
             "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure",
-            "message": self.message, "reason": self.reason, "code": self.code,
+            "message": self.message, "code": self.code,
         });
+        if !self.reason.is_empty() {
+            v["reason"] = self.reason.into();
+        }
         if let Some(d) = &self.details {
             v["details"] = d.clone();
         }
@@ -213,7 +277,10 @@ impl FieldErrorKind {
 
     /// Such an error keeps CEL rules from running, as they would see a malformed object.
     pub fn blocks_rules(self) -> bool {
-        matches!(self, Self::NotSupported | Self::Required | Self::TooLong | Self::TooMany | Self::TypeInvalid)
+        matches!(
+            self,
+            Self::NotSupported | Self::Required | Self::TooLong | Self::TooMany | Self::TypeInvalid
+        )
     }
 }
 
@@ -228,8 +295,18 @@ pub struct FieldError {
 }
 
 impl FieldError {
-    pub fn new(kind: FieldErrorKind, field: impl Into<String>, value: Option<Value>, detail: impl Into<String>) -> Self {
-        FieldError { kind, field: field.into(), value, detail: detail.into() }
+    pub fn new(
+        kind: FieldErrorKind,
+        field: impl Into<String>,
+        value: Option<Value>,
+        detail: impl Into<String>,
+    ) -> Self {
+        FieldError {
+            kind,
+            field: field.into(),
+            value,
+            detail: detail.into(),
+        }
     }
 
     pub fn invalid(field: impl Into<String>, value: impl Into<Value>, detail: impl Into<String>) -> Self {
@@ -246,17 +323,31 @@ impl FieldError {
 
     pub fn too_long(field: impl Into<String>, max: u64) -> Self {
         let unit = if max == 1 { "byte" } else { "bytes" };
-        Self::new(FieldErrorKind::TooLong, field, None, format!("may not be more than {max} {unit}"))
+        Self::new(
+            FieldErrorKind::TooLong,
+            field,
+            None,
+            format!("may not be more than {max} {unit}"),
+        )
     }
 
     pub fn too_many(field: impl Into<String>, actual: usize, max: u64) -> Self {
         let unit = if max == 1 { "item" } else { "items" };
-        Self::new(FieldErrorKind::TooMany, field, Some(actual.into()), format!("must have at most {max} {unit}"))
+        Self::new(
+            FieldErrorKind::TooMany,
+            field,
+            Some(actual.into()),
+            format!("must have at most {max} {unit}"),
+        )
     }
 
     pub fn not_supported(field: impl Into<String>, value: Value, valid: &[String]) -> Self {
         let list: Vec<String> = valid.iter().map(|v| format!("{v:?}")).collect();
-        let detail = if list.is_empty() { String::new() } else { format!("supported values: {}", list.join(", ")) };
+        let detail = if list.is_empty() {
+            String::new()
+        } else {
+            format!("supported values: {}", list.join(", "))
+        };
         Self::new(FieldErrorKind::NotSupported, field, Some(value), detail)
     }
 
@@ -287,7 +378,11 @@ impl std::fmt::Display for FieldError {
 mod tests {
     use super::*;
 
-    const RUNS: About = About { group: "mosdat.dev", plural: "functionaltestruns", kind: "FunctionalTestRun" };
+    const RUNS: About = About {
+        group: "mosdat.dev",
+        plural: "functionaltestruns",
+        kind: "FunctionalTestRun",
+    };
 
     #[test]
     fn texts_are_those_of_the_real_server() {
@@ -295,9 +390,15 @@ mod tests {
         assert_eq!(e.message, r#"functionaltestruns.mosdat.dev "x" not found"#);
         let one = [FieldError::invalid("spec.foo", "a", "no")];
         let e = ApiError::invalid(RUNS, "x", &one);
-        assert_eq!(e.message, r#"FunctionalTestRun.mosdat.dev "x" is invalid: spec.foo: Invalid value: "a": no"#);
+        assert_eq!(
+            e.message,
+            r#"FunctionalTestRun.mosdat.dev "x" is invalid: spec.foo: Invalid value: "a": no"#
+        );
         let two = [one[0].clone(), FieldError::required("spec.bar", "")];
         let e = ApiError::invalid(RUNS, "x", &two);
-        assert!(e.message.ends_with(r#"is invalid: [spec.foo: Invalid value: "a": no, spec.bar: Required value]"#));
+        assert!(
+            e.message
+                .ends_with(r#"is invalid: [spec.foo: Invalid value: "a": no, spec.bar: Required value]"#)
+        );
     }
 }

@@ -4,9 +4,9 @@
 //! global resourceVersion; the history lives in memory only, so a watch from before the last start is answered
 //! with 410 Gone, as after a compaction of etcd.
 
+use super::Error;
 use super::object::Stored;
 use super::status::ApiError;
-use super::Error;
 use redb::{Database, Durability, ReadableTable, TableDefinition};
 use serde_json::Value;
 use std::collections::{BTreeMap, VecDeque};
@@ -59,7 +59,9 @@ pub struct State {
 impl State {
     pub fn get(&self, resource: &str, namespace: &str, name: &str) -> Option<&Arc<Stored>> {
         // The key type owns its strings; a lookup allocates two short ones, which is nothing next to the answer.
-        self.objects.get(resource)?.get(&(namespace.to_string(), name.to_string()))
+        self.objects
+            .get(resource)?
+            .get(&(namespace.to_string(), name.to_string()))
     }
 
     /// The changes of one resource after `revision`, oldest first; `None` if they are not all kept any more.
@@ -68,7 +70,13 @@ impl State {
             return None;
         }
         let start = self.history.partition_point(|c| c.revision <= revision);
-        Some(self.history.range(start..).filter(|c| &*c.resource == resource).cloned().collect())
+        Some(
+            self.history
+                .range(start..)
+                .filter(|c| &*c.resource == resource)
+                .cloned()
+                .collect(),
+        )
     }
 
     /// All changes after `revision` (or all that are kept), oldest first.
@@ -112,50 +120,88 @@ impl Store {
     pub fn open(path: &Path) -> Result<Store, Error> {
         let storage = |what: &'static str| {
             let path = path.to_path_buf();
-            move |e: redb::Error| Error::Storage { path, what, source: Box::new(e) }
+            move |e: redb::Error| Error::Storage {
+                path,
+                what,
+                source: Box::new(e),
+            }
         };
         if let Some(dir) = path.parent().filter(|d| !d.as_os_str().is_empty()) {
-            std::fs::create_dir_all(dir)
-                .map_err(|source| Error::Io { path: dir.to_path_buf(), what: "create the folder", source })?;
+            std::fs::create_dir_all(dir).map_err(|source| Error::Io {
+                path: dir.to_path_buf(),
+                what: "create the folder",
+                source,
+            })?;
         }
-        let db = redb::Builder::new().set_cache_size(4 << 20).create(path).map_err(|e| match e {
-            redb::DatabaseError::DatabaseAlreadyOpen | redb::DatabaseError::LockProtocolMismatch => {
-                Error::Locked { path: path.to_path_buf() }
-            }
-            redb::DatabaseError::UpgradeRequired(v) => {
-                Error::Corrupt { path: path.to_path_buf(), why: format!("redb file format {v} is too old") }
-            }
-            redb::DatabaseError::Storage(redb::StorageError::Corrupted(why)) => {
-                Error::Corrupt { path: path.to_path_buf(), why }
-            }
-            redb::DatabaseError::Storage(redb::StorageError::Io(source)) => match source.kind() {
-                std::io::ErrorKind::InvalidData => {
-                    Error::Corrupt { path: path.to_path_buf(), why: source.to_string() }
-                }
-                _ => Error::Io { path: path.to_path_buf(), what: "open", source },
-            },
-            other => Error::Storage { path: path.to_path_buf(), what: "open", source: Box::new(other.into()) },
-        })?;
+        let db = redb::Builder::new()
+            .set_cache_size(4 << 20)
+            .create(path)
+            .map_err(|e| match e {
+                redb::DatabaseError::DatabaseAlreadyOpen | redb::DatabaseError::LockProtocolMismatch => Error::Locked {
+                    path: path.to_path_buf(),
+                },
+                redb::DatabaseError::UpgradeRequired(v) => Error::Corrupt {
+                    path: path.to_path_buf(),
+                    why: format!("redb file format {v} is too old"),
+                },
+                redb::DatabaseError::Storage(redb::StorageError::Corrupted(why)) => Error::Corrupt {
+                    path: path.to_path_buf(),
+                    why,
+                },
+                redb::DatabaseError::Storage(redb::StorageError::Io(source)) => match source.kind() {
+                    std::io::ErrorKind::InvalidData => Error::Corrupt {
+                        path: path.to_path_buf(),
+                        why: source.to_string(),
+                    },
+                    _ => Error::Io {
+                        path: path.to_path_buf(),
+                        what: "open",
+                        source,
+                    },
+                },
+                other => Error::Storage {
+                    path: path.to_path_buf(),
+                    what: "open",
+                    source: Box::new(other.into()),
+                },
+            })?;
         let mut state = State::default();
         let begin = db.begin_write().map_err(|e| storage("start a transaction")(e.into()))?;
         {
-            let objects = begin.open_table(OBJECTS).map_err(|e| storage("open the table of objects")(e.into()))?;
-            let mut meta = begin.open_table(META).map_err(|e| storage("open the table of facts")(e.into()))?;
-            let format = meta.get(FORMAT).map_err(|e| storage("read")(e.into()))?.map(|v| v.value());
+            let objects = begin
+                .open_table(OBJECTS)
+                .map_err(|e| storage("open the table of objects")(e.into()))?;
+            let mut meta = begin
+                .open_table(META)
+                .map_err(|e| storage("open the table of facts")(e.into()))?;
+            let format = meta
+                .get(FORMAT)
+                .map_err(|e| storage("read")(e.into()))?
+                .map(|v| v.value());
             match format {
                 None => {
-                    meta.insert(FORMAT, FORMAT_VERSION).map_err(|e| storage("write")(e.into()))?;
+                    meta.insert(FORMAT, FORMAT_VERSION)
+                        .map_err(|e| storage("write")(e.into()))?;
                 }
                 Some(FORMAT_VERSION) => {}
                 Some(other) => {
                     let why = format!("state format {other}; this mosdat reads format {FORMAT_VERSION}");
-                    return Err(Error::Corrupt { path: path.to_path_buf(), why });
+                    return Err(Error::Corrupt {
+                        path: path.to_path_buf(),
+                        why,
+                    });
                 }
             }
-            state.revision = meta.get(REVISION).map_err(|e| storage("read")(e.into()))?.map_or(1, |v| v.value());
+            state.revision = meta
+                .get(REVISION)
+                .map_err(|e| storage("read")(e.into()))?
+                .map_or(1, |v| v.value());
             for row in objects.iter().map_err(|e| storage("read")(e.into()))? {
                 let (key, value) = row.map_err(|e| storage("read")(e.into()))?;
-                let broken = |why: String| Error::Corrupt { path: path.to_path_buf(), why };
+                let broken = |why: String| Error::Corrupt {
+                    path: path.to_path_buf(),
+                    why,
+                };
                 let mut parts = key.value().splitn(3, '\0');
                 let (Some(resource), Some(ns), Some(name)) = (parts.next(), parts.next(), parts.next()) else {
                     return Err(broken(format!("the key {:?} has not three parts", key.value())));
@@ -169,7 +215,12 @@ impl Store {
         begin.commit().map_err(|e| storage("commit")(e.into()))?;
         state.compacted = state.revision;
         let (revision, _) = tokio::sync::watch::channel(state.revision);
-        Ok(Store { db, writer: Mutex::new(()), state: RwLock::new(state), revision })
+        Ok(Store {
+            db,
+            writer: Mutex::new(()),
+            state: RwLock::new(state),
+            revision,
+        })
     }
 
     /// A view for reading. Held only for the time of a lookup or a list; never over an await or a disk write.
@@ -191,7 +242,12 @@ impl Store {
     pub fn write<R>(&self, f: impl FnOnce(&mut Txn<'_>) -> Result<R, ApiError>) -> Result<R, ApiError> {
         let guard = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
         let revision = self.read().revision;
-        let mut txn = Txn { store: self, _writer: guard, revision, changes: Vec::new() };
+        let mut txn = Txn {
+            store: self,
+            _writer: guard,
+            revision,
+            changes: Vec::new(),
+        };
         let result = f(&mut txn)?;
         let (changes, revision) = (std::mem::take(&mut txn.changes), txn.revision);
         if changes.is_empty() {
@@ -240,8 +296,8 @@ impl Txn<'_> {
     /// The object as this transaction sees it, its own changes included.
     pub fn get(&self, resource: &str, namespace: &str, name: &str) -> Option<Arc<Stored>> {
         let own = self.changes.iter().rev();
-        let mut own = own
-            .filter(|c| &*c.resource == resource && c.object.namespace == namespace && c.object.name == name);
+        let mut own =
+            own.filter(|c| &*c.resource == resource && c.object.namespace == namespace && c.object.name == name);
         match own.next() {
             Some(c) if c.kind == ChangeKind::Deleted => None,
             Some(c) => Some(c.object.clone()),
@@ -252,7 +308,11 @@ impl Txn<'_> {
     /// Whether anything but the given resources lives in the namespace.
     pub fn namespace_is_empty(&self, namespace: &str) -> bool {
         let state = self.store.read();
-        state.objects.values().all(|m| m.range((namespace.to_string(), String::new())..).next().is_none_or(|(k, _)| k.0 != namespace))
+        state.objects.values().all(|m| {
+            m.range((namespace.to_string(), String::new())..)
+                .next()
+                .is_none_or(|(k, _)| k.0 != namespace)
+        })
     }
 
     /// Creates or replaces; sets `metadata.resourceVersion`.
@@ -261,7 +321,11 @@ impl Txn<'_> {
         value["metadata"]["resourceVersion"] = self.revision.to_string().into();
         let object = Arc::new(Stored::new(&value));
         let previous = self.get(resource, &object.namespace, &object.name);
-        let kind = if previous.is_some() { ChangeKind::Modified } else { ChangeKind::Added };
+        let kind = if previous.is_some() {
+            ChangeKind::Modified
+        } else {
+            ChangeKind::Added
+        };
         self.push(resource, kind, object, previous)
     }
 

@@ -53,7 +53,7 @@ fn row(resource: &Resource, object: &Stored, include: Include) -> Value {
     let mut row = json!({ "cells": cells });
     let wire = events::to_wire(resource, value);
     match include {
-        Include::None => {}
+        Include::None => row["object"] = Value::Null,
         Include::Object => row["object"] = wire,
         Include::Metadata => row["object"] = partial(&wire),
     }
@@ -66,23 +66,63 @@ pub fn partial(value: &Value) -> Value {
 }
 
 fn event_cells(v: &Value) -> Vec<Value> {
-    let when = ["/series/lastObservedTime", "/lastTimestamp", "/eventTime", "/firstTimestamp"];
+    let when = [
+        "/series/lastObservedTime",
+        "/lastTimestamp",
+        "/eventTime",
+        "/firstTimestamp",
+    ];
     let when = when.iter().map(|p| text(v, p)).find(|t| !t.is_empty()).unwrap_or("");
-    let object = format!("{}/{}", text(v, "/involvedObject/kind").to_lowercase(), text(v, "/involvedObject/name"));
+    let object = format!(
+        "{}/{}",
+        text(v, "/involvedObject/kind").to_lowercase(),
+        text(v, "/involvedObject/name")
+    );
     let age = if when.is_empty() { "<unknown>".into() } else { age(when) };
+    let first = ["/firstTimestamp", "/eventTime"]
+        .iter()
+        .map(|p| text(v, p))
+        .find(|t| !t.is_empty());
+    let first = first.map_or("<unknown>".into(), self::age);
+    let series = v.pointer("/series/count").and_then(Value::as_i64);
+    let count = series.or(v["count"].as_i64()).filter(|c| *c > 0).unwrap_or(1);
+    let (component, host) = match text(v, "/source/component") {
+        "" => (text(v, "/reportingComponent"), text(v, "/reportingInstance")),
+        c => (c, text(v, "/source/host")),
+    };
+    let source = if host.is_empty() {
+        component.to_string()
+    } else {
+        format!("{component}, {host}")
+    };
     vec![
         age.into(),
         text(v, "/type").into(),
         text(v, "/reason").into(),
         object.into(),
+        text(v, "/involvedObject/fieldPath").into(),
+        source.into(),
         text(v, "/message").trim().into(),
+        first.into(),
+        count.into(),
+        text(v, "/metadata/name").into(),
     ]
 }
 
 fn cell(column: &Column, value: &Value) -> Value {
     if let Some(members) = column.json_path.strip_prefix('#') {
-        let count: usize = members.split(',').map(|m| value[m].as_object().map_or(0, |o| o.len())).sum();
+        let count: usize = members
+            .split(',')
+            .map(|m| value[m].as_object().map_or(0, |o| o.len()))
+            .sum();
         return count.into();
+    }
+    // '~': an age, though the column is a string.
+    if let Some(path) = column.json_path.strip_prefix('~') {
+        return find(path, value)
+            .first()
+            .and_then(|v| v.as_str())
+            .map_or("<unknown>".into(), |t| age(t).into());
     }
     // '@': the time stamp itself, as the definitions' column shows it.
     if let Some(path) = column.json_path.strip_prefix('@') {
@@ -206,7 +246,11 @@ fn age(since: &str) -> String {
 fn human(seconds: i64) -> String {
     let (m, h, d) = (seconds / 60, seconds / 3600, seconds / 86400);
     let two = |big: i64, unit: char, small: i64, sub: char| {
-        if small == 0 { format!("{big}{unit}") } else { format!("{big}{unit}{small}{sub}") }
+        if small == 0 {
+            format!("{big}{unit}")
+        } else {
+            format!("{big}{unit}{small}{sub}")
+        }
     };
     match seconds {
         0..120 => format!("{seconds}s"),
@@ -239,7 +283,15 @@ mod tests {
 
     #[test]
     fn ages_as_kubectl_shows_them() {
-        for (s, text) in [(5, "5s"), (119, "119s"), (125, "2m5s"), (700, "11m"), (11000, "3h3m"), (90000, "25h"), (200_000, "2d7h")] {
+        for (s, text) in [
+            (5, "5s"),
+            (119, "119s"),
+            (125, "2m5s"),
+            (700, "11m"),
+            (11000, "3h3m"),
+            (90000, "25h"),
+            (200_000, "2d7h"),
+        ] {
             assert_eq!(human(s), text);
         }
     }

@@ -69,7 +69,11 @@ pub fn typed(value: Value) -> DynamicObject {
 }
 
 pub fn open(dir: &Path) -> ControlPlane {
-    ControlPlane::open(Options { state_file: dir.join("state.redb"), crds: vec![widget_crd()] }).unwrap()
+    ControlPlane::open(Options {
+        state_file: dir.join("state.redb"),
+        crds: vec![widget_crd()],
+    })
+    .unwrap()
 }
 
 /// A control plane whose folder lives as long as it.
@@ -82,7 +86,11 @@ pub struct Plane {
 pub fn plane() -> Plane {
     let dir = tempfile::tempdir().unwrap();
     let cp = open(dir.path());
-    Plane { client: cp.client("default"), cp, dir }
+    Plane {
+        client: cp.client("default"),
+        cp,
+        dir,
+    }
 }
 
 pub fn widgets_resource() -> ApiResource {
@@ -97,8 +105,15 @@ impl Plane {
 
     /// A raw request: status and JSON body.
     pub async fn raw(&self, method: &str, path: &str, content_type: &str, body: Value) -> (u16, Value) {
-        let bytes = if body.is_null() { vec![] } else { body.to_string().into_bytes() };
-        let request = http::Request::builder().method(method).uri(path).header("content-type", content_type);
+        let bytes = if body.is_null() {
+            vec![]
+        } else {
+            body.to_string().into_bytes()
+        };
+        let request = http::Request::builder()
+            .method(method)
+            .uri(path)
+            .header("content-type", content_type);
         let response = self.client.send(request.body(bytes.into()).unwrap()).await.unwrap();
         let status = response.status().as_u16();
         let bytes = response.into_body().collect().await.unwrap().to_bytes();
@@ -110,7 +125,10 @@ impl Plane {
     }
 
     pub async fn get_as(&self, path: &str, accept: &str) -> Value {
-        let request = http::Request::get(path).header("accept", accept).body(vec![].into()).unwrap();
+        let request = http::Request::get(path)
+            .header("accept", accept)
+            .body(vec![].into())
+            .unwrap();
         let response = self.client.send(request).await.unwrap();
         serde_json::from_slice(&response.into_body().collect().await.unwrap().to_bytes()).unwrap()
     }
@@ -141,7 +159,9 @@ pub fn kubectl() -> Option<std::path::PathBuf> {
     let built = cache.map(|c| c.join("mosdat/kube/bin/kubectl")).filter(|p| p.exists());
     let on_path = || {
         let path = std::env::var_os("PATH")?;
-        std::env::split_paths(&path).map(|d| d.join("kubectl")).find(|p| p.exists())
+        std::env::split_paths(&path)
+            .map(|d| d.join("kubectl"))
+            .find(|p| p.exists())
     };
     built.or_else(on_path)
 }

@@ -46,8 +46,10 @@ pub fn canonical(v: &Value) -> String {
         Value::Object(m) => {
             let mut keys: Vec<&String> = m.keys().collect();
             keys.sort();
-            let members: Vec<String> =
-                keys.iter().map(|k| format!("{}:{}", Value::from(k.as_str()), canonical(&m[k.as_str()]))).collect();
+            let members: Vec<String> = keys
+                .iter()
+                .map(|k| format!("{}:{}", Value::from(k.as_str()), canonical(&m[k.as_str()])))
+                .collect();
             format!("{{{}}}", members.join(","))
         }
         Value::Array(a) => format!("[{}]", a.iter().map(canonical).collect::<Vec<_>>().join(",")),
@@ -130,9 +132,11 @@ pub fn item_step(node: &Node, item: &Value) -> Option<Step> {
     match node.list_type() {
         ListType::Atomic => None,
         ListType::Set => Some(Step::Value(canonical(item))),
-        ListType::Map(keys) => {
-            Some(Step::Key(canonical(&Value::Object(item_key(keys, node.items.as_deref(), item)))))
-        }
+        ListType::Map(keys) => Some(Step::Key(canonical(&Value::Object(item_key(
+            keys,
+            node.items.as_deref(),
+            item,
+        ))))),
     }
 }
 
@@ -202,16 +206,29 @@ pub fn compare(node: &Node, old: &Value, new: &Value) -> Comparison {
 }
 
 fn diff(node: &Node, old: Option<&Value>, new: Option<&Value>, at: &mut Path, out: &mut Comparison) {
-    let (Some(sample), false) = (new.or(old), old == new) else { return };
+    let (Some(sample), false) = (new.or(old), old == new) else {
+        return;
+    };
     let map = |v: Option<&Value>| v.is_none_or(|v| v.is_object());
     let list = |v: Option<&Value>| v.is_none_or(|v| v.is_array());
     if sample.is_object() && map(old) && map(new) && !node.atomic_map {
-        let members = |v: Option<&Value>| v.and_then(Value::as_object).into_iter().flat_map(|m| m.keys().cloned()).collect();
+        let members = |v: Option<&Value>| {
+            v.and_then(Value::as_object)
+                .into_iter()
+                .flat_map(|m| m.keys().cloned())
+                .collect()
+        };
         let mut keys: BTreeSet<String> = members(old);
         keys.extend::<BTreeSet<String>>(members(new));
         for k in keys {
             at.push(Step::Field(k.clone()));
-            diff(child(node, &k), old.and_then(|o| o.get(&k)), new.and_then(|n| n.get(&k)), at, out);
+            diff(
+                child(node, &k),
+                old.and_then(|o| o.get(&k)),
+                new.and_then(|n| n.get(&k)),
+                at,
+                out,
+            );
             at.pop();
         }
     } else if sample.is_array() && list(old) && list(new) && *node.list_type() != ListType::Atomic {
@@ -232,7 +249,7 @@ fn diff(node: &Node, old: Option<&Value>, new: Option<&Value>, at: &mut Path, ou
         out.modified.insert(at.clone());
         return;
     }
-    if at.is_empty() {
+    if at.is_empty() || (node.is_struct && !node.atomic_map) {
         return;
     }
     if old.is_none() {
@@ -257,11 +274,17 @@ mod tests {
 
     #[test]
     fn fields_v1_of_a_configuration_and_back() {
-        let set = of(&node(), &json!({"metadata": {"labels": {"l": "1"}},
-            "spec": {"a": "x", "tags": ["t"], "steps": [{"name": "s", "x": 1}]}}));
+        let set = of(
+            &node(),
+            &json!({"metadata": {"labels": {"l": "1"}},
+            "spec": {"a": "x", "tags": ["t"], "steps": [{"name": "s", "x": 1}]}}),
+        );
         let v = encode(&set);
-        assert_eq!(v, json!({"f:metadata": {"f:labels": {"f:l": {}}}, "f:spec": {"f:a": {}, "f:tags": {"v:\"t\"": {}},
-            "f:steps": {"k:{\"name\":\"s\"}": {".": {}, "f:name": {}, "f:x": {}}}}}));
+        assert_eq!(
+            v,
+            json!({"f:metadata": {"f:labels": {"f:l": {}}}, "f:spec": {"f:a": {}, "f:tags": {"v:\"t\"": {}},
+            "f:steps": {"k:{\"name\":\"s\"}": {".": {}, "f:name": {}, "f:x": {}}}}})
+        );
         assert_eq!(decode(&v), Some(set));
     }
 
@@ -269,8 +292,14 @@ mod tests {
     fn a_comparison_names_new_containers_too() {
         let c = compare(&node(), &json!({}), &json!({"spec": {"a": "x"}}));
         assert_eq!(encode(&c.added), json!({"f:spec": {".": {}, "f:a": {}}}));
-        let c = compare(&node(), &json!({"spec": {"steps": [{"name": "s", "x": 1}]}}),
-            &json!({"spec": {"steps": [{"name": "s", "x": 2}]}}));
-        assert_eq!(c.modified.iter().map(|p| display(p)).collect::<Vec<_>>(), [r#".spec.steps[name="s"].x"#]);
+        let c = compare(
+            &node(),
+            &json!({"spec": {"steps": [{"name": "s", "x": 1}]}}),
+            &json!({"spec": {"steps": [{"name": "s", "x": 2}]}}),
+        );
+        assert_eq!(
+            c.modified.iter().map(|p| display(p)).collect::<Vec<_>>(),
+            [r#".spec.steps[name="s"].x"#]
+        );
     }
 }

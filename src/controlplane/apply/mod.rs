@@ -20,7 +20,7 @@ pub struct Writer<'a> {
     /// "" or "status".
     pub subresource: &'static str,
     /// Members that this door cannot write (top level), so that nothing is owned of them.
-    pub excluded: Option<&'static str>,
+    pub excluded: &'static [&'static str],
     /// The only top-level member that this door writes.
     pub only: Option<&'static str>,
 }
@@ -78,16 +78,18 @@ impl Entry {
         if !self.subresource.is_empty() {
             s = format!("{s} with subresource {:?}", self.subresource);
         }
-        match (self.apply, self.time.is_empty()) {
-            (true, _) => s,
-            (false, true) => format!("{s} using {}", self.api_version),
-            (false, false) => format!("{s} using {} at {}", self.api_version, self.time),
+        if self.apply {
+            s
+        } else {
+            format!("{s} using {}", self.api_version)
         }
     }
 }
 
 fn entries(object: Option<&Value>) -> Vec<Entry> {
-    let list = object.and_then(|o| o.pointer("/metadata/managedFields")).and_then(Value::as_array);
+    let list = object
+        .and_then(|o| o.pointer("/metadata/managedFields"))
+        .and_then(Value::as_array);
     list.into_iter().flatten().filter_map(Entry::decode).collect()
 }
 
@@ -104,8 +106,16 @@ fn store(object: &mut Value, mut list: Vec<Entry>) {
 }
 
 /// Metadata that the server sets; nobody owns it.
-const SERVER_FIELDS: &[&str] =
-    &["name", "namespace", "creationTimestamp", "selfLink", "uid", "generation", "managedFields", "resourceVersion"];
+const SERVER_FIELDS: &[&str] = &[
+    "name",
+    "namespace",
+    "creationTimestamp",
+    "selfLink",
+    "uid",
+    "generation",
+    "managedFields",
+    "resourceVersion",
+];
 
 fn owned(w: &Writer, mut set: FieldSet) -> FieldSet {
     let field = |s: Option<&Step>, name: &str| matches!(s, Some(Step::Field(f)) if f == name);
@@ -113,7 +123,7 @@ fn owned(w: &Writer, mut set: FieldSet) -> FieldSet {
         let top = p.first();
         let server = (p.len() == 1 && ["apiVersion", "kind", "metadata"].iter().any(|n| field(top, n)))
             || (p.len() == 2 && field(top, "metadata") && SERVER_FIELDS.iter().any(|n| field(p.get(1), n)));
-        !server && w.excluded.is_none_or(|n| !field(top, n)) && w.only.is_none_or(|n| field(top, n))
+        !server && !w.excluded.iter().any(|n| field(top, n)) && w.only.is_none_or(|n| field(top, n))
     });
     set
 }

@@ -31,12 +31,29 @@ fn column(name: &str, ty: &str, json_path: &str) -> Column {
     }
 }
 
+/// The built-in kinds' tables are printed by the server, so their age is a string.
+fn built_in_age() -> Column {
+    Column {
+        ty: "string".into(),
+        json_path: "~.metadata.creationTimestamp".into(),
+        ..age()
+    }
+}
+
 fn string() -> Value {
     json!({"type": "string", "nullable": true})
 }
 
 fn reference() -> Value {
-    let names = ["apiVersion", "kind", "name", "namespace", "uid", "resourceVersion", "fieldPath"];
+    let names = [
+        "apiVersion",
+        "kind",
+        "name",
+        "namespace",
+        "uid",
+        "resourceVersion",
+        "fieldPath",
+    ];
     let members: serde_json::Map<_, _> = names.iter().map(|n| (n.to_string(), string())).collect();
     json!({"type": "object", "nullable": true, "properties": members, "x-kubernetes-map-type": "atomic"})
 }
@@ -82,16 +99,44 @@ fn specs() -> Vec<Spec> {
         namespaced: true,
         status: false,
         columns: vec![
-            column("Last Seen", "string", ".lastTimestamp"),
-            column("Type", "string", ".type"),
-            column("Reason", "string", ".reason"),
-            column("Object", "string", ".involvedObject"),
-            column("Message", "string", ".message"),
+            column("Last Seen", "string", ""),
+            column("Type", "string", ""),
+            column("Reason", "string", ""),
+            column("Object", "string", ""),
+            Column {
+                priority: 1,
+                ..column("Subobject", "string", "")
+            },
+            Column {
+                priority: 1,
+                ..column("Source", "string", "")
+            },
+            column("Message", "string", ""),
+            Column {
+                priority: 1,
+                ..column("First Seen", "string", "")
+            },
+            Column {
+                priority: 1,
+                ..column("Count", "string", "")
+            },
+            Column {
+                priority: 1,
+                ..column("Name", "string", "")
+            },
         ],
         selectable: &[
-            "involvedObject.kind", "involvedObject.namespace", "involvedObject.name", "involvedObject.uid",
-            "involvedObject.apiVersion", "involvedObject.resourceVersion", "involvedObject.fieldPath", "reason",
-            "reportingComponent", "source", "type",
+            "involvedObject.kind",
+            "involvedObject.namespace",
+            "involvedObject.name",
+            "involvedObject.uid",
+            "involvedObject.apiVersion",
+            "involvedObject.resourceVersion",
+            "involvedObject.fieldPath",
+            "reason",
+            "reportingComponent",
+            "source",
+            "type",
         ],
         description: "Event is a report of an event somewhere in the cluster.",
         properties: event_properties(class == Class::EventV1),
@@ -106,7 +151,7 @@ fn specs() -> Vec<Spec> {
             short: &["ns"],
             namespaced: false,
             status: true,
-            columns: vec![column("Status", "string", ".status.phase"), age()],
+            columns: vec![column("Status", "string", ".status.phase"), built_in_age()],
             selectable: &["status.phase"],
             description: "Namespace provides a scope for Names.",
             properties: json!({
@@ -127,7 +172,11 @@ fn specs() -> Vec<Spec> {
             short: &[],
             namespaced: true,
             status: false,
-            columns: vec![column("Type", "string", ".type"), column("Data", "integer", "#data"), age()],
+            columns: vec![
+                column("Type", "string", ".type"),
+                column("Data", "string", "#data"),
+                built_in_age(),
+            ],
             selectable: &["type"],
             description: "Secret holds secret data of a certain type.",
             properties: json!({"data": byte_map(), "stringData": string_map(), "type": string(),
@@ -142,7 +191,7 @@ fn specs() -> Vec<Spec> {
             short: &["cm"],
             namespaced: true,
             status: false,
-            columns: vec![column("Data", "integer", "#data,binaryData"), age()],
+            columns: vec![column("Data", "string", "#data,binaryData"), built_in_age()],
             selectable: &[],
             description: "ConfigMap holds configuration data for pods to consume.",
             properties: json!({"data": string_map(), "binaryData": byte_map(),
@@ -159,7 +208,7 @@ fn specs() -> Vec<Spec> {
             short: &[],
             namespaced: true,
             status: false,
-            columns: vec![column("Holder", "string", ".spec.holderIdentity"), age()],
+            columns: vec![column("Holder", "string", ".spec.holderIdentity"), built_in_age()],
             selectable: &[],
             description: "Lease defines a lease concept.",
             properties: json!({"spec": {"type": "object", "properties": {
@@ -177,7 +226,7 @@ fn specs() -> Vec<Spec> {
             short: &["crd", "crds"],
             namespaced: false,
             status: false,
-            columns: vec![column("Created At", "date", "@.metadata.creationTimestamp")],
+            columns: vec![column("Created At", "string", "@.metadata.creationTimestamp")],
             selectable: &[],
             description: "CustomResourceDefinition represents a resource that is served by this control plane.",
             properties: json!({"spec": {"type": "object", "x-kubernetes-preserve-unknown-fields": true},
@@ -205,7 +254,11 @@ pub fn resources() -> Result<Vec<Resource>, Error> {
             categories: vec![],
             namespaced: s.namespaced,
             status: s.status,
-            schema: Node::parse(s.kind, &published)?,
+            schema: {
+                let mut node = Node::parse(s.kind, &published)?;
+                node.mark_structs();
+                node
+            },
             published,
             columns: s.columns,
             selectable: own(s.selectable),

@@ -2,11 +2,11 @@
 
 use super::params::{ApiRequest, Params, decode_body};
 use super::{Reply, Target, list};
+use crate::controlplane::Inner;
 use crate::controlplane::object::{self, Stored, meta_mut};
 use crate::controlplane::resource::{Class, Resource};
 use crate::controlplane::status::{About, ApiError, ApiResult, FieldError};
 use crate::controlplane::store::Txn;
-use crate::controlplane::Inner;
 use serde_json::{Value, json};
 use std::sync::Arc;
 
@@ -33,9 +33,17 @@ pub struct DeleteOptions {
 
 impl DeleteOptions {
     pub fn new(request: &ApiRequest, params: &Params) -> ApiResult<DeleteOptions> {
-        let body = if request.body.is_empty() { Value::Null } else { decode_body(request)? };
+        let body = if request.body.is_empty() {
+            Value::Null
+        } else {
+            decode_body(request, "DeleteOptions")?
+        };
         let text = |p: &str| body.pointer(p).and_then(Value::as_str).map(String::from);
-        let about = About { group: "meta.k8s.io", plural: "", kind: "DeleteOptions" };
+        let about = About {
+            group: "meta.k8s.io",
+            plural: "",
+            kind: "DeleteOptions",
+        };
         let word = text("/propagationPolicy").or_else(|| request.query.get("propagationPolicy").cloned());
         let orphan = body.get("orphanDependents").and_then(Value::as_bool);
         let propagation = match (word.as_deref(), orphan) {
@@ -43,7 +51,7 @@ impl DeleteOptions {
             (Some("Foreground"), _) => Propagation::Foreground,
             (Some("Orphan"), _) | (None, Some(true)) => Propagation::Orphan,
             (Some(other), _) => {
-                let valid = ["Background", "Foreground", "Orphan"].map(String::from);
+                let valid = ["Foreground", "Background", "Orphan", "nil"].map(String::from);
                 let e = FieldError::not_supported("propagationPolicy", other.into(), &valid);
                 return Err(ApiError::invalid(about, "", &[e]));
             }
@@ -70,20 +78,30 @@ pub fn one(inner: &Inner, target: &Target, options: &DeleteOptions) -> ApiResult
     let name = target.name.clone().unwrap_or_default();
     let (object, gone) = inner.store.write(|txn| {
         let existing = txn.get(&resource.key, &target.namespace, &name);
-        let Some(existing) = existing else { return Err(ApiError::not_found(resource.about(), &name)) };
+        let Some(existing) = existing else {
+            return Err(ApiError::not_found(resource.about(), &name));
+        };
         preconditions(resource, &existing, options)?;
         Ok(remove(txn, resource, &existing, options))
     })?;
     // The real server answers a namespace's deletion, and one that waits for finalizers, with the object.
     if !gone || resource.class == Class::Namespace {
-        return Ok(Reply::Object { code: 200, object, warnings: vec![] });
+        return Ok(Reply::Object {
+            code: 200,
+            object,
+            warnings: vec![],
+        });
     }
     let mut details = json!({"name": name, "kind": resource.plural, "uid": object.uid});
     if !resource.group.is_empty() {
         details["group"] = resource.group.as_str().into();
     }
     let value = json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "details": details});
-    Ok(Reply::Json { code: 200, value, warnings: vec![] })
+    Ok(Reply::Json {
+        code: 200,
+        value,
+        warnings: vec![],
+    })
 }
 
 pub fn collection(inner: &Inner, target: &Target, params: &Params, options: &DeleteOptions) -> ApiResult<Reply> {
@@ -100,16 +118,23 @@ pub fn collection(inner: &Inner, target: &Target, params: &Params, options: &Del
 }
 
 fn preconditions(resource: &Resource, existing: &Stored, options: &DeleteOptions) -> ApiResult<()> {
-    let conflict = |what: &str, wanted: &str, is: &str| {
-        let why = format!("Precondition failed: {what} in precondition: {wanted}, {what} in object meta: {is}");
-        Err(ApiError::conflict(resource.about(), &existing.name, &why))
+    let conflict = |what: &str, wanted: &str, is: &str, might: &str| {
+        let why = format!(
+            "the {what} in the precondition ({wanted}) does not match the {what} in record ({is}). The object might have \
+             been {might}"
+        );
+        let about = About {
+            plural: &resource.kind,
+            ..resource.about()
+        };
+        Err(ApiError::conflict(about, &existing.name, &why))
     };
     if let Some(uid) = options.uid.as_ref().filter(|u| **u != existing.uid) {
-        return conflict("UID", uid, &existing.uid);
+        return conflict("UID", uid, &existing.uid, "deleted and then recreated");
     }
     let is = existing.resource_version.to_string();
     if let Some(rv) = options.resource_version.as_ref().filter(|r| **r != is) {
-        return conflict("ResourceVersion", rv, &is);
+        return conflict("ResourceVersion", rv, &is, "modified");
     }
     Ok(())
 }

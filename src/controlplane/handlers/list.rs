@@ -15,9 +15,17 @@ pub fn get(inner: &Inner, target: &Target) -> ApiResult<Arc<Stored>> {
     let name = target.name.as_deref().unwrap_or("");
     let missing = || ApiError::not_found(target.resource.about(), name);
     if target.resource.class == Class::Definition {
-        return definitions(inner).into_iter().find(|d| d.name == name).ok_or_else(missing);
+        return definitions(inner)
+            .into_iter()
+            .find(|d| d.name == name)
+            .ok_or_else(missing);
     }
-    inner.store.read().get(&target.resource.key, &target.namespace, name).cloned().ok_or_else(missing)
+    inner
+        .store
+        .read()
+        .get(&target.resource.key, &target.namespace, name)
+        .cloned()
+        .ok_or_else(missing)
 }
 
 /// The served definitions, as the objects that a cluster would hold.
@@ -33,8 +41,15 @@ pub fn definitions(inner: &Inner) -> Vec<Arc<Stored>> {
         meta["creationTimestamp"] = process_start().into();
         // The same definition always has the same uid: it is not stored.
         let hash = hex::encode(<sha2::Sha256 as sha2::Digest>::digest(name.as_bytes()));
-        meta["uid"] =
-            format!("{}-{}-4{}-8{}-{}", &hash[..8], &hash[8..12], &hash[13..16], &hash[17..20], &hash[20..32]).into();
+        meta["uid"] = format!(
+            "{}-{}-4{}-8{}-{}",
+            &hash[..8],
+            &hash[8..12],
+            &hash[13..16],
+            &hash[17..20],
+            &hash[20..32]
+        )
+        .into();
         let names = d["spec"]["names"].clone();
         let condition = |ty: &str, reason: &str, message: &str| {
             json!({"type": ty, "status": "True", "reason": reason, "message": message,
@@ -66,12 +81,15 @@ impl Token {
     }
 
     fn decode(s: &str) -> ApiResult<Token> {
-        let bad = || ApiError::bad_request("continue key is not valid: illegal token");
+        let bad = || ApiError::bad_request("invalid continue token: continue key is not valid: illegal token");
         let bytes = URL_SAFE_NO_PAD.decode(s).map_err(|_| bad())?;
         let v: Value = serde_json::from_slice(&bytes).map_err(|_| bad())?;
         let text = |p: &str| v.pointer(p).and_then(Value::as_str).map(String::from);
         match (v["rv"].as_u64(), text("/start/0"), text("/start/1")) {
-            (Some(revision), Some(ns), Some(name)) => Ok(Token { revision, after: (ns, name) }),
+            (Some(revision), Some(ns), Some(name)) => Ok(Token {
+                revision,
+                after: (ns, name),
+            }),
             _ => Err(bad()),
         }
     }
@@ -81,11 +99,18 @@ impl Token {
 /// there replays what changed in between, so nothing is lost.
 pub fn list(inner: &Inner, target: &Target, params: &Params) -> ApiResult<List> {
     let resource = &target.resource;
-    let selector =
-        Selector::parse(resource, params.label_selector.as_deref(), params.field_selector.as_deref())?;
+    let selector = Selector::parse(
+        resource,
+        params.label_selector.as_deref(),
+        params.field_selector.as_deref(),
+    )?;
     if params.send_initial_events.is_some() {
         return Err(ApiError::invalid(
-            crate::controlplane::status::About { group: "meta.k8s.io", plural: "", kind: "ListOptions" },
+            crate::controlplane::status::About {
+                group: "meta.k8s.io",
+                plural: "",
+                kind: "ListOptions",
+            },
             "",
             &[crate::controlplane::status::FieldError::forbidden(
                 "sendInitialEvents",
@@ -96,8 +121,16 @@ pub fn list(inner: &Inner, target: &Target, params: &Params) -> ApiResult<List> 
     let token = params.continue_token.as_deref().map(Token::decode).transpose()?;
     if resource.class == Class::Definition {
         let revision = inner.store.read().revision;
-        let items = definitions(inner).into_iter().filter(|d| selector.matches(resource, d)).collect();
-        return Ok(List { items, revision, continue_token: None, remaining: None });
+        let items = definitions(inner)
+            .into_iter()
+            .filter(|d| selector.matches(resource, d))
+            .collect();
+        return Ok(List {
+            items,
+            revision,
+            continue_token: None,
+            remaining: None,
+        });
     }
     let state = inner.store.read();
     let asked = parse_revision(params)?;
@@ -106,7 +139,9 @@ pub fn list(inner: &Inner, target: &Target, params: &Params) -> ApiResult<List> 
             return Err(too_large(rv, state.revision));
         }
         if params.resource_version_match.as_deref() == Some("Exact") && rv != state.revision && rv != 0 {
-            return Err(ApiError::expired("The provided resourceVersion is no longer kept; list without it"));
+            return Err(ApiError::expired(
+                "The provided resourceVersion is no longer kept; list without it",
+            ));
         }
     }
     let revision = match &token {
@@ -138,19 +173,23 @@ pub fn list(inner: &Inner, target: &Target, params: &Params) -> ApiResult<List> 
             continue_token = Some(Token { revision, after }.encode());
         }
     }
-    Ok(List { items, revision, continue_token, remaining })
+    Ok(List {
+        items,
+        revision,
+        continue_token,
+        remaining,
+    })
 }
 
 pub fn parse_revision(params: &Params) -> ApiResult<Option<u64>> {
-    let Some(rv) = &params.resource_version else { return Ok(None) };
+    let Some(rv) = &params.resource_version else {
+        return Ok(None);
+    };
     let bad = || {
-        let e = crate::controlplane::status::FieldError::invalid(
-            "resourceVersion",
-            rv.as_str(),
-            "strconv.ParseUint: parsing: invalid syntax",
-        );
-        let about = crate::controlplane::status::About { group: "meta.k8s.io", plural: "", kind: "ListOptions" };
-        ApiError::invalid(about, "", &[e])
+        ApiError::bad_request(format!(
+            "invalid resource version: resourceVersion: Invalid value: {rv:?}: strconv.ParseUint: parsing {rv:?}: invalid \
+             syntax"
+        ))
     };
     rv.parse().map(Some).map_err(|_| bad())
 }
@@ -160,7 +199,9 @@ pub fn too_large(asked: u64, current: u64) -> ApiError {
         code: 504,
         reason: "Timeout",
         message: format!("Timeout: Too large resource version: {asked}, current: {current}"),
-        details: Some(json!({"causes": [{"reason": "ResourceVersionTooLarge", "message": "Too large resource version"}],
-            "retryAfterSeconds": 1})),
+        details: Some(
+            json!({"causes": [{"reason": "ResourceVersionTooLarge", "message": "Too large resource version"}],
+            "retryAfterSeconds": 1}),
+        ),
     }
 }

@@ -22,9 +22,17 @@ use std::sync::Arc;
 
 /// A handler's answer, before it is given the form that the client asked for.
 pub enum Reply {
-    Object { code: u16, object: Arc<Stored>, warnings: Vec<String> },
+    Object {
+        code: u16,
+        object: Arc<Stored>,
+        warnings: Vec<String>,
+    },
     List(List),
-    Json { code: u16, value: Value, warnings: Vec<String> },
+    Json {
+        code: u16,
+        value: Value,
+        warnings: Vec<String>,
+    },
     Watch(WatchStream),
 }
 
@@ -51,11 +59,20 @@ pub struct Target {
 
 /// Makes the namespace `default` if it is not there.
 pub fn bootstrap(inner: &Inner) -> ApiResult<()> {
-    let resource = inner.registry.find("", "v1", "namespaces").ok_or_else(ApiError::no_such_path)?;
+    let resource = inner
+        .registry
+        .find("", "v1", "namespaces")
+        .ok_or_else(ApiError::no_such_path)?;
     if inner.store.read().get(&resource.key, "", "default").is_some() {
         return Ok(());
     }
-    let target = Target { resource, namespace: String::new(), name: None, status: false, finalize: false };
+    let target = Target {
+        resource,
+        namespace: String::new(),
+        name: None,
+        status: false,
+        finalize: false,
+    };
     let body = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "default"}});
     write::create(inner, &target, body, &Params::internal("mosdat")).map(|_| ())
 }
@@ -69,10 +86,13 @@ fn target(inner: &Inner, path: &str) -> ApiResult<Target> {
         _ => return Err(ApiError::no_such_path()),
     };
     let find = |plural: &str| {
-        inner.registry.find(group, version, plural).ok_or_else(|| match (group, plural) {
-            ("authorization.k8s.io" | "authentication.k8s.io", what) => ApiError::not_implemented(what),
-            _ => ApiError::no_such_path(),
-        })
+        inner
+            .registry
+            .find(group, version, plural)
+            .ok_or_else(|| match (group, plural) {
+                ("authorization.k8s.io" | "authentication.k8s.io", what) => ApiError::not_implemented(what),
+                _ => ApiError::no_such_path(),
+            })
     };
     let (namespace, rest) = match rest {
         ["namespaces", ns, tail @ ..] if !tail.is_empty() && !(group.is_empty() && is_sub(tail)) => (*ns, tail),
@@ -94,7 +114,13 @@ fn target(inner: &Inner, path: &str) -> ApiResult<Target> {
         Some("finalize") if resource.class == Class::Namespace => (false, true),
         Some(_) => return Err(ApiError::no_such_path()),
     };
-    Ok(Target { resource, namespace: namespace.into(), name: name.map(String::from), status, finalize })
+    Ok(Target {
+        resource,
+        namespace: namespace.into(),
+        name: name.map(String::from),
+        status,
+        finalize,
+    })
 }
 
 /// `/namespaces/NAME/status` and `/finalize` speak about the namespace, not about something in it.
@@ -110,7 +136,11 @@ pub async fn resource(inner: &Arc<Inner>, request: &ApiRequest) -> ApiResult<(Ar
     let read_only = resource.class == Class::Definition;
     let reply = match (&request.method, target.name.is_some()) {
         (&Method::GET, true) if params.watch => watch::start(inner, &target, &params),
-        (&Method::GET, true) => list::get(inner, &target).map(|object| Reply::Object { code: 200, object, warnings: vec![] }),
+        (&Method::GET, true) => list::get(inner, &target).map(|object| Reply::Object {
+            code: 200,
+            object,
+            warnings: vec![],
+        }),
         (&Method::GET, false) if params.watch => watch::start(inner, &target, &params),
         (&Method::GET, false) => list::list(inner, &target, &params).map(Reply::List),
         (&Method::POST | &Method::PUT | &Method::PATCH | &Method::DELETE, _) if read_only => {
@@ -123,15 +153,15 @@ pub async fn resource(inner: &Arc<Inner>, request: &ApiRequest) -> ApiResult<(Ar
             Err(ApiError::method_not_allowed())
         }
         (&Method::POST, false) => {
-            let body = params::decode_body(request)?;
+            let body = params::decode_body(request, &resource.kind)?;
             blocking(inner, move |inner| write::create(inner, &target, body, &params)).await
         }
         (&Method::PUT, true) => {
-            let body = params::decode_body(request)?;
+            let body = params::decode_body(request, &resource.kind)?;
             blocking(inner, move |inner| update::put(inner, &target, body, &params)).await
         }
         (&Method::PATCH, true) => {
-            let patch = super::patch::Patch::decode(&request.content_type, &request.body)?;
+            let patch = super::patch::Patch::decode(&resource, &request.content_type, &request.body)?;
             blocking(inner, move |inner| update::patch(inner, &target, patch, &params)).await
         }
         (&Method::DELETE, name) => {
@@ -165,5 +195,7 @@ async fn blocking<R: Send + 'static>(
     f: impl FnOnce(&Inner) -> ApiResult<R> + Send + 'static,
 ) -> ApiResult<R> {
     let inner = inner.clone();
-    tokio::task::spawn_blocking(move || f(&inner)).await.map_err(ApiError::internal)?
+    tokio::task::spawn_blocking(move || f(&inner))
+        .await
+        .map_err(ApiError::internal)?
 }

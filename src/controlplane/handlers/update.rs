@@ -20,7 +20,11 @@ pub fn put(inner: &Inner, target: &Target, body: Value, params: &Params) -> ApiR
     let mut warnings = Vec::new();
     let value = decode(target, body, params, &mut warnings)?;
     if target.resource.allows_create_on_update()
-        && inner.store.read().get(&resource.key, &target.namespace, &name).is_none()
+        && inner
+            .store
+            .read()
+            .get(&resource.key, &target.namespace, &name)
+            .is_none()
     {
         let mut value = value;
         meta_mut(&mut value).remove("resourceVersion");
@@ -28,20 +32,39 @@ pub fn put(inner: &Inner, target: &Target, body: Value, params: &Params) -> ApiR
     }
     let object = inner.store.write(|txn| {
         let existing = txn.get(&resource.key, &target.namespace, &name);
-        let Some(existing) = existing else { return Err(ApiError::not_found(resource.about(), &name)) };
+        let Some(existing) = existing else {
+            return Err(ApiError::not_found(resource.about(), &name));
+        };
         let old = events::to_wire(resource, existing.value());
         if text(&value, "/metadata/resourceVersion").is_empty() && !resource.allows_unconditional_update() {
             let e = FieldError::invalid("metadata.resourceVersion", 0, "must be specified for an update");
-            return Err(ApiError::invalid(resource.about(), &name, &[e]));
+            let about = About {
+                kind: &resource.plural,
+                ..resource.about()
+            };
+            return Err(ApiError::invalid(about, &name, &[e]));
         }
         finish(txn, target, &existing, &old, value.clone(), Owner::Update, params)
     })?;
-    Ok(Reply::Object { code: 200, object, warnings })
+    Ok(Reply::Object {
+        code: 200,
+        object,
+        warnings,
+    })
 }
 
 pub fn patch(inner: &Inner, target: &Target, patch: Patch, params: &Params) -> ApiResult<Reply> {
     match patch {
         Patch::Apply(config) => apply_patch(inner, target, config, params),
+        _ if params.force => {
+            let about = About {
+                group: "meta.k8s.io",
+                plural: "",
+                kind: "PatchOptions",
+            };
+            let e = FieldError::forbidden("force", "may not be specified for non-apply patch");
+            Err(ApiError::invalid(about, "", &[e]))
+        }
         other => plain_patch(inner, target, &other, params),
     }
 }
@@ -52,10 +75,15 @@ fn plain_patch(inner: &Inner, target: &Target, patch: &Patch, params: &Params) -
     let mut warnings = Vec::new();
     let object = inner.store.write(|txn| {
         let existing = txn.get(&resource.key, &target.namespace, &name);
-        let Some(existing) = existing else { return Err(ApiError::not_found(resource.about(), &name)) };
+        let Some(existing) = existing else {
+            return Err(ApiError::not_found(resource.about(), &name));
+        };
         let old = events::to_wire(resource, existing.value());
         let mut new = patch.apply_to(resource, &old)?;
-        let immutable = [("/metadata/name", "metadata.name"), ("/metadata/namespace", "metadata.namespace")];
+        let immutable = [
+            ("/metadata/name", "metadata.name"),
+            ("/metadata/namespace", "metadata.namespace"),
+        ];
         for (pointer, field) in immutable {
             if text(&new, pointer) != text(&old, pointer) && !text(&new, pointer).is_empty() {
                 check_address(target, &mut new)?;
@@ -74,49 +102,67 @@ fn plain_patch(inner: &Inner, target: &Target, patch: &Patch, params: &Params) -
                 FieldValidation::Warn => warnings = list,
                 FieldValidation::Strict => {
                     let detail = format!("strict decoding error: {}", list.join(", "));
-                    let nobody = About { group: "", plural: "", kind: "" };
-                    return Err(ApiError::invalid(nobody, "", &[FieldError::invalid("patch", shown, detail)]));
+                    let nobody = About {
+                        group: "",
+                        plural: "",
+                        kind: "",
+                    };
+                    return Err(ApiError::invalid(
+                        nobody,
+                        "",
+                        &[FieldError::invalid("patch", shown, detail)],
+                    ));
                 }
             }
         }
         finish(txn, target, &existing, &old, new, Owner::Update, params)
     })?;
-    Ok(Reply::Object { code: 200, object, warnings })
+    Ok(Reply::Object {
+        code: 200,
+        object,
+        warnings,
+    })
 }
 
 fn apply_patch(inner: &Inner, target: &Target, config: Value, params: &Params) -> ApiResult<Reply> {
     let resource = &target.resource;
     let name = target.name.clone().unwrap_or_default();
     if params.field_manager.is_none() {
-        let about = About { group: "meta.k8s.io", plural: "", kind: "PatchOptions" };
+        let about = About {
+            group: "meta.k8s.io",
+            plural: "",
+            kind: "PatchOptions",
+        };
         let e = FieldError::required("fieldManager", "is required for apply patch");
         return Err(ApiError::invalid(about, "", &[e]));
     }
-    if config.pointer("/metadata/managedFields").and_then(Value::as_array).is_some_and(|l| !l.is_empty()) {
+    if config
+        .pointer("/metadata/managedFields")
+        .and_then(Value::as_array)
+        .is_some_and(|l| !l.is_empty())
+    {
         return Err(ApiError::bad_request("metadata.managedFields must be nil"));
     }
     let (api_version, kind) = (text(&config, "/apiVersion"), text(&config, "/kind"));
     if kind != resource.kind || api_version != resource.api_version() {
+        let group = if api_version.contains('/') {
+            String::new()
+        } else {
+            "/".to_string()
+        };
         return Err(ApiError::bad_request(format!(
-            "the API version and kind in the data ({api_version}, {kind}) do not match the expected ({}, {})",
-            resource.api_version(),
-            resource.kind
+            "invalid object type: {group}{api_version}, Kind={kind}"
         )));
     }
+    let given = text(&config, "/metadata/namespace").to_string();
     let mut config = config;
     check_address(target, &mut config)?;
     if let Some(path) = apply::undeclared(&resource.schema, &config).first() {
-        return Err(ApiError {
-            code: 500,
-            reason: "",
-            message: format!(
-                "failed to create typed patch object ({}/{name}; {}, Kind={}): .{path}: field not declared in schema",
-                target.namespace,
-                resource.api_version(),
-                resource.kind
-            ),
-            details: None,
-        });
+        return Err(ApiError::plain(format!(
+            "failed to create typed patch object ({given}/{name}; {}, Kind={}): .{path}: field not declared in schema",
+            resource.api_version(),
+            resource.kind
+        )));
     }
     let w = writer(target, params);
     let mut code = 200;
@@ -128,7 +174,9 @@ fn apply_patch(inner: &Inner, target: &Target, config: Value, params: &Params) -
             }
             let given = text(&config, "/metadata/uid");
             if !given.is_empty() {
-                let why = format!("Precondition failed: UID in precondition: {given}, UID in object meta: ");
+                let why = format!(
+                    "uid mismatch: the provided object specified uid {given}, and no existing object was found"
+                );
                 return Err(ApiError::conflict(resource.about(), &name, &why));
             }
             code = 201;
@@ -153,7 +201,11 @@ fn apply_patch(inner: &Inner, target: &Target, config: Value, params: &Params) -
         let merged = apply::apply(&resource.schema, &w, Some(&old), &config, params.force)?;
         finish(txn, target, &existing, &old, merged, Owner::Applied, params)
     })?;
-    Ok(Reply::Object { code, object, warnings: vec![] })
+    Ok(Reply::Object {
+        code,
+        object,
+        warnings: vec![],
+    })
 }
 
 /// Whether managedFields are still to be computed.
@@ -179,8 +231,10 @@ fn finish(
     let name = existing.name.as_str();
     let uid = text(&new, "/metadata/uid");
     if !uid.is_empty() && uid != existing.uid {
-        let why =
-            format!("Precondition failed: UID in precondition: {uid}, UID in object meta: {}", existing.uid);
+        let why = format!(
+            "Precondition failed: UID in precondition: {uid}, UID in object meta: {}",
+            existing.uid
+        );
         return Err(ApiError::conflict(about, name, &why));
     }
     let given = text(&new, "/metadata/resourceVersion");
@@ -201,9 +255,15 @@ fn finish(
         new = kept;
     } else {
         let meta = meta_mut(&mut new);
-        for word in
-            ["uid", "creationTimestamp", "generation", "deletionTimestamp", "deletionGracePeriodSeconds", "resourceVersion", "selfLink"]
-        {
+        for word in [
+            "uid",
+            "creationTimestamp",
+            "generation",
+            "deletionTimestamp",
+            "deletionGracePeriodSeconds",
+            "resourceVersion",
+            "selfLink",
+        ] {
             match old["metadata"].get(word) {
                 Some(v) => meta.insert(word.into(), v.clone()),
                 None => meta.remove(word),
@@ -222,7 +282,7 @@ fn finish(
         }
     }
     normalize(resource, &mut new)?;
-    check(resource, &new, Some(old))?;
+    check(resource, &new, Some(old)).map_err(|e| if target.status { as_status_error(e) } else { e })?;
     if resource.class == Class::Custom && !target.status && differs_outside_metadata(&new, old) {
         let generation = old.pointer("/metadata/generation").and_then(Value::as_i64).unwrap_or(0);
         meta_mut(&mut new).insert("generation".into(), (generation + 1).into());
@@ -243,8 +303,25 @@ fn finish(
     Ok(store(txn, resource, new, params.dry_run))
 }
 
+/// The status is validated by itself in the real server: its texts name paths below `status`.
+fn as_status_error(mut e: ApiError) -> ApiError {
+    e.message = e.message.replace(": status.", ": \u{1}").replace("status.", "\u{2}");
+    e.message = e.message.replace('\u{1}', "status.").replace('\u{2}', "");
+    if let Some(causes) = e.details.as_mut().and_then(|d| d["causes"].as_array_mut()) {
+        for c in causes {
+            if let Some(m) = c["message"].as_str() {
+                c["message"] = m.replace("status.", "").into();
+            }
+        }
+    }
+    e
+}
+
 fn namespace_is_final(target: &Target, new: &Value) -> bool {
-    let held = new.pointer("/spec/finalizers").and_then(Value::as_array).is_some_and(|f| !f.is_empty());
+    let held = new
+        .pointer("/spec/finalizers")
+        .and_then(Value::as_array)
+        .is_some_and(|f| !f.is_empty());
     target.resource.class != Class::Namespace || !held
 }
 

@@ -42,17 +42,32 @@ pub struct WatchStream {
 
 pub fn start(inner: &Arc<Inner>, target: &Target, params: &Params) -> ApiResult<Reply> {
     let resource = target.resource.clone();
-    let selector =
-        Selector::parse(&resource, params.label_selector.as_deref(), params.field_selector.as_deref())?;
-    let about = About { group: "meta.k8s.io", plural: "", kind: "ListOptions" };
+    let selector = Selector::parse(
+        &resource,
+        params.label_selector.as_deref(),
+        params.field_selector.as_deref(),
+    )?;
+    let about = About {
+        group: "meta.k8s.io",
+        plural: "",
+        kind: "ListOptions",
+    };
     let rule = params.resource_version_match.as_deref();
     if params.send_initial_events.is_some() && rule != Some("NotOlderThan") {
         let why = "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan";
-        return Err(ApiError::invalid(about, "", &[FieldError::forbidden("resourceVersionMatch", why)]));
+        return Err(ApiError::invalid(
+            about,
+            "",
+            &[FieldError::forbidden("resourceVersionMatch", why)],
+        ));
     }
     if params.send_initial_events.is_none() && rule.is_some() {
         let why = "resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided";
-        return Err(ApiError::invalid(about, "", &[FieldError::forbidden("resourceVersionMatch", why)]));
+        return Err(ApiError::invalid(
+            about,
+            "",
+            &[FieldError::forbidden("resourceVersionMatch", why)],
+        ));
     }
     let changed = inner.store.subscribe();
     let asked = parse_revision(params)?;
@@ -61,7 +76,10 @@ pub fn start(inner: &Arc<Inner>, target: &Target, params: &Params) -> ApiResult<
         None => matches!(asked, None | Some(0)),
     };
     // Seconds, as kube-apiserver picks between 30 and 60 minutes when the client does not say.
-    let timeout = params.timeout_seconds.filter(|s| *s > 0).unwrap_or(1800 + u64::from(rand::random::<u16>()) % 1800);
+    let timeout = params
+        .timeout_seconds
+        .filter(|s| *s > 0)
+        .unwrap_or(1800 + u64::from(rand::random::<u16>()) % 1800);
     let mut stream = WatchStream {
         inner: inner.clone(),
         namespace: target.namespace.clone(),
@@ -77,14 +95,19 @@ pub fn start(inner: &Arc<Inner>, target: &Target, params: &Params) -> ApiResult<
         resource,
     };
     let state = inner.store.read();
-    if let Some(rv) = asked.filter(|rv| *rv > state.revision) {
-        return Err(too_large(rv, state.revision));
-    }
     if initial {
+        if let Some(rv) = asked.filter(|rv| *rv > state.revision) {
+            return Err(too_large(rv, state.revision));
+        }
         let listed: Vec<Arc<Stored>> = if stream.resource.class == Class::Definition {
             definitions(inner)
         } else {
-            state.objects.get(&stream.resource.key).into_iter().flat_map(|m| m.values().cloned()).collect()
+            state
+                .objects
+                .get(&stream.resource.key)
+                .into_iter()
+                .flat_map(|m| m.values().cloned())
+                .collect()
         };
         let wanted = listed.into_iter().filter(|o| stream.wants(o));
         let events: Vec<Event> = wanted.map(|o| Event::Object("ADDED", o)).collect();

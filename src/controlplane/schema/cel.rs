@@ -24,9 +24,10 @@ pub struct Rule {
 
 static ENV: LazyLock<Arc<Env>> = LazyLock::new(|| {
     let mut env = Env::stdlib();
-    for (name, extension) in
-        [("strings", cel::extensions::strings as fn(&mut Env) -> _), ("lists", cel::extensions::lists)]
-    {
+    for (name, extension) in [
+        ("strings", cel::extensions::strings as fn(&mut Env) -> _),
+        ("lists", cel::extensions::lists),
+    ] {
         if let Err(e) = env.add_extension(extension) {
             tracing::error!("the CEL extension {name} is not available: {e}");
         }
@@ -37,11 +38,50 @@ static ENV: LazyLock<Arc<Env>> = LazyLock::new(|| {
 /// The functions that a rule may call: CEL's own, and of the extensions those that Kubernetes has under the same
 /// name and meaning. Operators and macros come from the parser under names that are no identifiers.
 const FUNCTIONS: &[&str] = &[
-    "size", "has", "all", "exists", "exists_one", "existsOne", "map", "filter", "in", "matches", "startsWith", "endsWith",
-    "contains", "int", "uint", "double", "string", "bool", "bytes", "type", "dyn", "duration", "timestamp", "charAt",
-    "indexOf", "lastIndexOf", "lowerAscii", "upperAscii", "replace", "split", "substring", "trim", "join", "reverse",
-    "getFullYear", "getMonth", "getDate", "getDayOfMonth", "getDayOfWeek", "getDayOfYear", "getHours", "getMinutes",
-    "getSeconds", "getMilliseconds",
+    "size",
+    "has",
+    "all",
+    "exists",
+    "exists_one",
+    "existsOne",
+    "map",
+    "filter",
+    "in",
+    "matches",
+    "startsWith",
+    "endsWith",
+    "contains",
+    "int",
+    "uint",
+    "double",
+    "string",
+    "bool",
+    "bytes",
+    "type",
+    "dyn",
+    "duration",
+    "timestamp",
+    "charAt",
+    "indexOf",
+    "lastIndexOf",
+    "lowerAscii",
+    "upperAscii",
+    "replace",
+    "split",
+    "substring",
+    "trim",
+    "join",
+    "reverse",
+    "getFullYear",
+    "getMonth",
+    "getDate",
+    "getDayOfMonth",
+    "getDayOfWeek",
+    "getDayOfYear",
+    "getHours",
+    "getMinutes",
+    "getSeconds",
+    "getMilliseconds",
 ];
 
 /// Compiles the rules of one schema node.
@@ -52,7 +92,9 @@ pub fn compile_all(kind: &str, path: &str, rules: &Value) -> Result<Vec<Rule>, E
         rule: rule.to_string(),
         why,
     };
-    let list = rules.as_array().ok_or_else(|| bad("", "x-kubernetes-validations must be a list".into()))?;
+    let list = rules
+        .as_array()
+        .ok_or_else(|| bad("", "x-kubernetes-validations must be a list".into()))?;
     list.iter()
         .map(|r| {
             let source = r.get("rule").and_then(Value::as_str).unwrap_or("").trim().to_string();
@@ -67,7 +109,12 @@ pub fn compile_all(kind: &str, path: &str, rules: &Value) -> Result<Vec<Rule>, E
                 let program = ENV.compile(text).map_err(|e| bad(text, e.to_string()))?;
                 let refs = program.references();
                 let words = |f: &&str| f.chars().next().is_some_and(|c| c.is_ascii_alphabetic());
-                if let Some(f) = refs.functions().into_iter().filter(words).find(|f| !FUNCTIONS.contains(f)) {
+                if let Some(f) = refs
+                    .functions()
+                    .into_iter()
+                    .filter(words)
+                    .find(|f| !FUNCTIONS.contains(f))
+                {
                     return Err(bad(text, format!("the function {f:?} is not supported")));
                 }
                 Ok(program)
@@ -149,27 +196,47 @@ fn run(node: &Node, rule: &Rule, value: &Value, old: Option<&Value>, path: &str,
     match rule.program.execute(&context) {
         Ok(Cel::Bool(true)) => {}
         Ok(Cel::Bool(false)) => {
-            let from_expression = rule.message_expression.as_ref().and_then(|p| match p.execute(&context) {
-                Ok(Cel::String(s)) if !s.trim().is_empty() => Some(s.to_string()),
-                _ => None,
-            });
+            let from_expression = rule
+                .message_expression
+                .as_ref()
+                .and_then(|p| match p.execute(&context) {
+                    Ok(Cel::String(s)) if !s.trim().is_empty() => Some(s.to_string()),
+                    _ => None,
+                });
             let detail = from_expression
                 .or_else(|| rule.message.clone())
                 .unwrap_or_else(|| format!("failed rule: {}", rule.source));
-            let at = if rule.field_path.is_empty() { field.to_string() } else { join(path, &rule.field_path) };
+            let at = if rule.field_path.is_empty() {
+                field.to_string()
+            } else {
+                join(path, &rule.field_path)
+            };
             out.push(FieldError::new(rule.kind, at, shown(), detail));
         }
         Ok(other) => {
             let detail = format!("the rule gave {}, not a bool: {}", other.type_of(), rule.source);
-            out.push(FieldError::new(FieldErrorKind::Invalid, field, Some(type_name(node)), detail));
+            out.push(FieldError::new(
+                FieldErrorKind::Invalid,
+                field,
+                Some(type_name(node)),
+                detail,
+            ));
         }
         Err(e) => {
             let why = match e {
                 cel::ExecutionError::NoSuchKey(k) => format!("no such key: {k}"),
                 other => other.to_string(),
             };
-            let detail = format!("{why} evaluating rule: {}", rule.message.as_ref().unwrap_or(&rule.source));
-            out.push(FieldError::new(FieldErrorKind::Invalid, field, Some(type_name(node)), detail));
+            let detail = format!(
+                "{why} evaluating rule: {}",
+                rule.message.as_ref().unwrap_or(&rule.source)
+            );
+            out.push(FieldError::new(
+                FieldErrorKind::Invalid,
+                field,
+                Some(type_name(node)),
+                detail,
+            ));
         }
     }
 }
@@ -180,8 +247,27 @@ fn type_name(node: &Node) -> Value {
 
 /// The CEL words that cannot be member names; Kubernetes writes them as `__word__`.
 const RESERVED: &[&str] = &[
-    "true", "false", "null", "in", "as", "break", "const", "continue", "else", "for", "function", "if", "import", "let",
-    "loop", "package", "namespace", "return", "var", "void", "while",
+    "true",
+    "false",
+    "null",
+    "in",
+    "as",
+    "break",
+    "const",
+    "continue",
+    "else",
+    "for",
+    "function",
+    "if",
+    "import",
+    "let",
+    "loop",
+    "package",
+    "namespace",
+    "return",
+    "var",
+    "void",
+    "while",
 ];
 
 /// A property's name as rules write it (Kubernetes' escaping of `_`, `.`, `-`, `/` and reserved words).
@@ -192,7 +278,10 @@ fn escape(name: &str) -> String {
     if !name.contains(['.', '-', '/']) && !name.contains("__") {
         return name.to_string();
     }
-    name.replace("__", "__underscores__").replace('.', "__dot__").replace('-', "__dash__").replace('/', "__slash__")
+    name.replace("__", "__underscores__")
+        .replace('.', "__dot__")
+        .replace('-', "__dash__")
+        .replace('/', "__slash__")
 }
 
 /// The value as CEL sees it: typed by the schema, so `number` is a double even when written without a fraction.
@@ -223,7 +312,10 @@ fn to_cel(node: &Node, value: &Value) -> Cel {
             for (k, v) in map {
                 let declared = node.properties.get(k);
                 let name = if declared.is_some() { escape(k) } else { k.clone() };
-                out.insert(Key::String(Arc::new(name)), to_cel(declared.or(node.child(k)).unwrap_or(&ANY), v));
+                out.insert(
+                    Key::String(Arc::new(name)),
+                    to_cel(declared.or(node.child(k)).unwrap_or(&ANY), v),
+                );
             }
             Cel::Map(CelMap { map: Arc::new(out) })
         }
@@ -243,7 +335,10 @@ mod tests {
     }
 
     fn errors(rules: Value, value: Value, old: Option<Value>) -> Vec<String> {
-        check(&node(rules), &value, old.as_ref()).iter().map(ToString::to_string).collect()
+        check(&node(rules), &value, old.as_ref())
+            .iter()
+            .map(ToString::to_string)
+            .collect()
     }
 
     #[test]
@@ -251,12 +346,27 @@ mod tests {
         let rules = json!([{"rule": "has(self.a) != has(self.n)", "message": "exactly one"},
             {"rule": "!has(self.xs) || self.xs.all(x, x.startsWith('a') && x.size() < 3)"},
             {"rule": "!has(self.__namespace__) || self.__namespace__ != 'kube-system'"}]);
-        assert_eq!(errors(rules.clone(), json!({"spec": {"a": "x", "xs": ["ab"], "namespace": "d"}}), None), [""; 0]);
+        assert_eq!(
+            errors(
+                rules.clone(),
+                json!({"spec": {"a": "x", "xs": ["ab"], "namespace": "d"}}),
+                None
+            ),
+            [""; 0]
+        );
         assert_eq!(
             errors(rules.clone(), json!({"spec": {"a": "x", "n": 1}}), None),
             ["spec: Invalid value: exactly one"]
         );
-        assert_eq!(errors(rules, json!({"spec": {"a": "x", "xs": ["b"], "namespace": "kube-system"}}), None).len(), 2);
+        assert_eq!(
+            errors(
+                rules,
+                json!({"spec": {"a": "x", "xs": ["b"], "namespace": "kube-system"}}),
+                None
+            )
+            .len(),
+            2
+        );
     }
 
     #[test]
@@ -264,8 +374,14 @@ mod tests {
         let rules = json!([{"rule": "self.a == oldSelf.a", "message": "a is immutable"}]);
         assert_eq!(errors(rules.clone(), json!({"spec": {"a": "x"}}), None), [""; 0]);
         let old = json!({"spec": {"a": "x"}});
-        assert_eq!(errors(rules.clone(), json!({"spec": {"a": "x", "n": 1}}), Some(old.clone())), [""; 0]);
-        assert_eq!(errors(rules, json!({"spec": {"a": "y"}}), Some(old)), ["spec: Invalid value: a is immutable"]);
+        assert_eq!(
+            errors(rules.clone(), json!({"spec": {"a": "x", "n": 1}}), Some(old.clone())),
+            [""; 0]
+        );
+        assert_eq!(
+            errors(rules, json!({"spec": {"a": "y"}}), Some(old)),
+            ["spec: Invalid value: a is immutable"]
+        );
     }
 
     #[test]

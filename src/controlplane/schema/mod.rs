@@ -73,6 +73,8 @@ pub struct Node {
     pub rules: Vec<cel::Rule>,
     /// Whether this node or one below it has CEL rules, so that the walk can skip the rest.
     pub has_rules: bool,
+    /// A member of a typed (built-in) kind that is always there: nobody owns it as such, only what is in it.
+    pub is_struct: bool,
 }
 
 /// The value validations of a node.
@@ -95,8 +97,19 @@ pub struct Limits {
 }
 
 /// Formats whose text is checked, and those that are known to carry no check.
-const FORMATS: &[&str] =
-    &["int32", "int64", "float", "double", "date-time", "byte", "uuid", "ipv4", "ipv6", "password", "binary"];
+const FORMATS: &[&str] = &[
+    "int32",
+    "int64",
+    "float",
+    "double",
+    "date-time",
+    "byte",
+    "uuid",
+    "ipv4",
+    "ipv6",
+    "password",
+    "binary",
+];
 
 impl Node {
     /// Parses a JSONSchemaProps in JSON form. `kind` and the path name the place in errors.
@@ -104,6 +117,12 @@ impl Node {
         let mut root = parse_node(kind, "", schema)?;
         objectmeta::attach(&mut root);
         Ok(root)
+    }
+
+    /// Marks the objects with named members as parts of a typed kind.
+    pub fn mark_structs(&mut self) {
+        self.is_struct = !self.properties.is_empty();
+        self.properties.values_mut().for_each(Node::mark_structs);
     }
 
     /// The schema of a member of an object.
@@ -127,12 +146,22 @@ impl Node {
 
 /// `a.b`, without a leading dot at the root.
 pub fn join(path: &str, name: &str) -> String {
-    if path.is_empty() { name.to_string() } else { format!("{path}.{name}") }
+    if path.is_empty() {
+        name.to_string()
+    } else {
+        format!("{path}.{name}")
+    }
 }
 
 fn parse_node(kind: &str, path: &str, schema: &Value) -> Result<Node, Error> {
-    let bad = |why: String| Error::Schema { kind: kind.to_string(), path: path.to_string(), why };
-    let map = schema.as_object().ok_or_else(|| bad("a schema must be an object".into()))?;
+    let bad = |why: String| Error::Schema {
+        kind: kind.to_string(),
+        path: path.to_string(),
+        why,
+    };
+    let map = schema
+        .as_object()
+        .ok_or_else(|| bad("a schema must be an object".into()))?;
     let mut n = Node::default();
     let list = |v: &Value, word: &str| -> Result<Vec<Node>, Error> {
         let items = v.as_array().ok_or_else(|| bad(format!("{word} must be a list")))?;
@@ -148,15 +177,23 @@ fn parse_node(kind: &str, path: &str, schema: &Value) -> Result<Node, Error> {
             "description" | "title" | "example" | "externalDocs" => {}
             "type" => n.ty = Some(parse_type(string()?).ok_or_else(|| bad(format!("unknown type {v}")))?),
             "properties" => {
-                for (name, s) in v.as_object().ok_or_else(|| bad("properties must be an object".into()))? {
-                    n.properties.insert(name.clone(), parse_node(kind, &join(path, name), s)?);
+                for (name, s) in v
+                    .as_object()
+                    .ok_or_else(|| bad("properties must be an object".into()))?
+                {
+                    n.properties
+                        .insert(name.clone(), parse_node(kind, &join(path, name), s)?);
                 }
             }
             "additionalProperties" => {
                 n.additional = match v {
                     Value::Bool(true) => Some(Additional::Any),
                     Value::Bool(false) => None,
-                    s => Some(Additional::Schema(Box::new(parse_node(kind, &format!("{path}[*]"), s)?))),
+                    s => Some(Additional::Schema(Box::new(parse_node(
+                        kind,
+                        &format!("{path}[*]"),
+                        s,
+                    )?))),
                 }
             }
             "items" => n.items = Some(Box::new(parse_node(kind, &format!("{path}[]"), v)?)),
@@ -164,9 +201,7 @@ fn parse_node(kind: &str, path: &str, schema: &Value) -> Result<Node, Error> {
             "default" => n.default = Some(v.clone()),
             "nullable" => n.nullable = flag()?,
             "enum" => n.limits.enumeration = v.as_array().cloned(),
-            "pattern" => {
-                n.limits.pattern = Some(Regex::new(string()?).map_err(|e| bad(format!("pattern {v}: {e}")))?)
-            }
+            "pattern" => n.limits.pattern = Some(Regex::new(string()?).map_err(|e| bad(format!("pattern {v}: {e}")))?),
             "format" => {
                 let f = string()?;
                 if f.starts_with("uint") {
@@ -174,7 +209,10 @@ fn parse_node(kind: &str, path: &str, schema: &Value) -> Result<Node, Error> {
                 } else if FORMATS.contains(&f) {
                     n.limits.format = Some(f.to_string());
                 } else {
-                    return Err(bad(format!("format {f:?} is not checked here; known: {}", FORMATS.join(", "))));
+                    return Err(bad(format!(
+                        "format {f:?} is not checked here; known: {}",
+                        FORMATS.join(", ")
+                    )));
                 }
             }
             "minLength" => n.limits.min_length = Some(number()?),
@@ -213,7 +251,8 @@ fn parse_node(kind: &str, path: &str, schema: &Value) -> Result<Node, Error> {
         Some("map") => Some(ListType::Map(list_keys)),
         Some(other) => return Err(bad(format!("unknown list type {other:?}"))),
     };
-    if n.properties.is_empty() && n.additional.is_none() && n.ty == Some(Type::Object) && map.contains_key("properties") {
+    if n.properties.is_empty() && n.additional.is_none() && n.ty == Some(Type::Object) && map.contains_key("properties")
+    {
         n.properties = BTreeMap::new();
     }
     n.has_rules = !n.rules.is_empty()

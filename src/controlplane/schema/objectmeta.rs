@@ -4,12 +4,21 @@ use super::{Additional, ListType, Node, Type};
 use std::collections::BTreeMap;
 
 fn leaf(ty: Type) -> Node {
-    Node { ty: Some(ty), nullable: true, ..Node::default() }
+    Node {
+        ty: Some(ty),
+        nullable: true,
+        ..Node::default()
+    }
 }
 
 fn object(members: Vec<(&str, Node)>) -> Node {
     let properties: BTreeMap<_, _> = members.into_iter().map(|(k, v)| (k.to_string(), v)).collect();
-    Node { ty: Some(Type::Object), properties, nullable: true, ..Node::default() }
+    Node {
+        ty: Some(Type::Object),
+        properties,
+        nullable: true,
+        ..Node::default()
+    }
 }
 
 fn list(items: Node, list_type: ListType) -> Node {
@@ -51,7 +60,13 @@ pub fn node() -> Node {
         ("apiVersion", s()),
         ("time", s()),
         ("fieldsType", s()),
-        ("fieldsV1", Node { preserve_unknown: true, ..object(vec![]) }),
+        (
+            "fieldsV1",
+            Node {
+                preserve_unknown: true,
+                ..object(vec![])
+            },
+        ),
         ("subresource", s()),
     ]);
     object(vec![

@@ -14,8 +14,11 @@ fn walk(node: &Node, value: &mut Value, path: &str, removed: &mut Vec<String>) {
     match value {
         Value::Object(map) => {
             let open = node.is_open() || (node.ty.is_none() && node.properties.is_empty());
-            let unknown: Vec<String> =
-                if open { vec![] } else { map.keys().filter(|k| node.child(k).is_none()).cloned().collect() };
+            let unknown: Vec<String> = if open {
+                vec![]
+            } else {
+                map.keys().filter(|k| node.child(k).is_none()).cloned().collect()
+            };
             for k in unknown {
                 map.remove(&k);
                 removed.push(join(path, &k));

@@ -13,7 +13,9 @@ pub fn validate(node: &Node, value: &Value, old: Option<&Value>) -> Vec<FieldErr
 
 /// The old value that corresponds to a member or item of the new one.
 pub fn old_item<'a>(node: &Node, old: Option<&'a Value>, item: &Value) -> Option<&'a Value> {
-    let ListType::Map(keys) = node.list_type() else { return None };
+    let ListType::Map(keys) = node.list_type() else {
+        return None;
+    };
     let key = item_key(keys, node.items.as_deref(), item);
     let items = old?.as_array()?;
     items.iter().find(|o| item_key(keys, node.items.as_deref(), o) == key)
@@ -44,7 +46,11 @@ fn walk(node: &Node, value: &Value, old: Option<&Value>, path: &str, out: &mut V
         return;
     }
     let invalid = |detail: String| FieldError::invalid(path, value.clone(), format!("{path} in body {detail}"));
-    let wanted = if node.int_or_string { "integer,string" } else { node.ty.map_or("", Type::name) };
+    let wanted = if node.int_or_string {
+        "integer,string"
+    } else {
+        node.ty.map_or("", Type::name)
+    };
     let fits = match (node.int_or_string, node.ty) {
         (true, _) => has_type(Type::Integer, value) || value.is_string(),
         (_, Some(ty)) => has_type(ty, value),
@@ -53,14 +59,27 @@ fn walk(node: &Node, value: &Value, old: Option<&Value>, path: &str, out: &mut V
     if value.is_null() {
         if !node.nullable && !wanted.is_empty() {
             let detail = format!("{path} in body must be of type {wanted}: \"null\"");
-            out.push(FieldError::new(FieldErrorKind::TypeInvalid, path, Some("null".into()), detail));
+            out.push(FieldError::new(
+                FieldErrorKind::TypeInvalid,
+                path,
+                Some("null".into()),
+                detail,
+            ));
         }
         return;
     }
     if !fits {
         let is = type_of(value);
         let detail = format!("{path} in body must be of type {wanted}: \"{is}\"");
-        out.push(FieldError::new(FieldErrorKind::TypeInvalid, path, Some(is.into()), detail));
+        out.push(FieldError::new(
+            FieldErrorKind::TypeInvalid,
+            path,
+            Some(is.into()),
+            detail,
+        ));
+        if node.ty == Some(Type::Integer) && value.is_number() {
+            out.push(out_of_range("integer (default format)", path));
+        }
         return;
     }
     combinators(node, value, path, out);
@@ -85,7 +104,9 @@ fn walk(node: &Node, value: &Value, old: Option<&Value>, path: &str, out: &mut V
                 out.push(invalid(format!("should be a multiple of {by}")));
             }
             match limits.maximum {
-                Some(max) if limits.exclusive_maximum && x >= max => out.push(invalid(format!("should be less than {max}"))),
+                Some(max) if limits.exclusive_maximum && x >= max => {
+                    out.push(invalid(format!("should be less than {max}")))
+                }
                 Some(max) if x > max => out.push(invalid(format!("should be less than or equal to {max}"))),
                 _ => {}
             }
@@ -97,8 +118,7 @@ fn walk(node: &Node, value: &Value, old: Option<&Value>, path: &str, out: &mut V
                 _ => {}
             }
             if limits.format.as_deref() == Some("int32") && n.as_i64().is_none_or(|i| i32::try_from(i).is_err()) {
-                let detail = format!("Checked value must be of type integer with format int32 in {path}");
-                out.push(FieldError::invalid(path, value.clone(), detail));
+                out.push(out_of_range("integer with format int32", path));
             }
         }
         Value::Array(items) => {
@@ -141,9 +161,17 @@ fn walk(node: &Node, value: &Value, old: Option<&Value>, path: &str, out: &mut V
         Value::Bool(_) | Value::Null => {}
     }
     if let Some(valid) = limits.enumeration.as_ref().filter(|valid| !valid.contains(value)) {
-        let words: Vec<String> = valid.iter().map(|v| v.as_str().map_or_else(|| v.to_string(), String::from)).collect();
+        let words: Vec<String> = valid
+            .iter()
+            .map(|v| v.as_str().map_or_else(|| v.to_string(), String::from))
+            .collect();
         out.push(FieldError::not_supported(path, value.clone(), &words));
     }
+}
+
+/// The range check's error has no path of its own in the real server.
+fn out_of_range(wanted: &str, path: &str) -> FieldError {
+    FieldError::invalid("<nil>", "", format!("Checked value must be of type {wanted} in {path}"))
 }
 
 /// allOf, anyOf, oneOf, not. Their summary errors carry no path of their own in the real server either.
@@ -165,10 +193,14 @@ fn combinators(node: &Node, value: &Value, path: &str, out: &mut Vec<FieldError>
         let results: Vec<_> = node.one_of.iter().map(judge).collect();
         let valid = results.iter().filter(|r| r.is_empty()).count();
         if valid == 0 {
-            out.push(summary("must validate one and only one schema (oneOf). Found none valid".into()));
+            out.push(summary(
+                "must validate one and only one schema (oneOf). Found none valid".into(),
+            ));
             out.extend(results.into_iter().min_by_key(Vec::len).unwrap_or_default());
         } else if valid > 1 {
-            out.push(summary(format!("must validate one and only one schema (oneOf). Found {valid} valid alternatives")));
+            out.push(summary(format!(
+                "must validate one and only one schema (oneOf). Found {valid} valid alternatives"
+            )));
         }
     }
     if !node.all_of.is_empty() {
@@ -243,9 +275,18 @@ mod tests {
             one(json!({"a": "x", "n": 0})),
             ["spec.n: Invalid value: 0: spec.n in body should be greater than or equal to 1"]
         );
-        assert_eq!(one(json!({"a": "x", "e": "z"})), [r#"spec.e: Unsupported value: "z": supported values: "x", "y""#]);
-        assert_eq!(one(json!({"a": "x", "p": "b"})), [r#"spec.p: Invalid value: "b": spec.p in body should match '^a$'"#]);
-        assert_eq!(one(json!({"a": "x", "l": "abc"})), ["spec.l: Too long: may not be more than 2 bytes"]);
+        assert_eq!(
+            one(json!({"a": "x", "e": "z"})),
+            [r#"spec.e: Unsupported value: "z": supported values: "x", "y""#]
+        );
+        assert_eq!(
+            one(json!({"a": "x", "p": "b"})),
+            [r#"spec.p: Invalid value: "b": spec.p in body should match '^a$'"#]
+        );
+        assert_eq!(
+            one(json!({"a": "x", "l": "abc"})),
+            ["spec.l: Too long: may not be more than 2 bytes"]
+        );
     }
 
     #[test]
