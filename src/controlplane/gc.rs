@@ -42,14 +42,22 @@ async fn step(weak: &Weak<Inner>, seen: u64, now: u64) -> bool {
         return true;
     }
     let done = tokio::task::spawn_blocking(move || {
-        for action in plan(&inner) {
-            if let Err(e) = act(&inner, &action) {
-                tracing::warn!(
-                    revision = now,
-                    "garbage collector: {}: {}",
-                    action.object.name,
-                    e.message
-                );
+        // An object that changed under the plan is looked at again at once: its change may not start a pass by itself.
+        let mut again = true;
+        while again {
+            again = false;
+            for action in plan(&inner) {
+                match act(&inner, &action) {
+                    Ok(done) => again |= !done,
+                    Err(e) => {
+                        tracing::warn!(
+                            revision = now,
+                            "garbage collector: {}: {}",
+                            action.object.name,
+                            e.message
+                        );
+                    }
+                }
             }
         }
     });
@@ -63,8 +71,8 @@ fn concerns(inner: &Inner, seen: u64) -> bool {
         return true;
     }
     state.all_since(seen).any(|c| {
-        let new_owner = || c.previous.as_ref().is_none_or(|p| p.owners != c.object.owners);
-        c.kind == ChangeKind::Deleted || c.object.deleting || (!c.object.owners.is_empty() && new_owner())
+        let before = c.previous.as_ref().map_or(&[][..], |p| &p.owners);
+        c.kind == ChangeKind::Deleted || c.object.deleting || c.object.owners != before
     })
 }
 
@@ -172,15 +180,15 @@ fn blocks(dependent: &Stored, uid: &str) -> bool {
     dependent.owners.iter().any(|r| r.uid == uid && r.blocks)
 }
 
-/// Does one action, if the object still is as the plan saw it; else the next pass decides anew.
-fn act(inner: &Inner, action: &Action) -> ApiResult<()> {
+/// Does one action, if the object still is as the plan saw it; false if it is not.
+fn act(inner: &Inner, action: &Action) -> ApiResult<bool> {
     let (resource, seen) = (&action.resource, &action.object);
     inner.store.write(|txn| {
         let Some(current) = txn.get(&resource.key, &seen.namespace, &seen.name) else {
-            return Ok(());
+            return Ok(true);
         };
         if current.resource_version != seen.resource_version {
-            return Ok(());
+            return Ok(false);
         }
         match &action.what {
             What::Delete(propagation) => {
@@ -224,6 +232,6 @@ fn act(inner: &Inner, action: &Action) -> ApiResult<()> {
                 }
             }
         }
-        Ok(())
+        Ok(true)
     })
 }

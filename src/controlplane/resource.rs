@@ -84,6 +84,17 @@ impl Resource {
             &["get", "list", "watch"]
         } else if self.class == Class::Namespace {
             &["create", "delete", "get", "list", "patch", "update", "watch"]
+        } else if self.class == Class::Custom {
+            &[
+                "delete",
+                "deletecollection",
+                "get",
+                "list",
+                "patch",
+                "create",
+                "update",
+                "watch",
+            ]
         } else {
             &[
                 "create",

@@ -194,7 +194,7 @@ fn negotiate(accept: &str) -> ApiResult<Form> {
 
 fn list_body(resource: &Resource, list: List, form: Form, include: Include) -> Bytes {
     let mut meta = json!({"resourceVersion": list.revision.to_string()});
-    if resource.class == Class::Custom {
+    if resource.class == Class::Custom && form == Form::Plain {
         meta["continue"] = "".into();
     }
     if let Some(token) = list.continue_token {

@@ -117,7 +117,13 @@ async fn errors_read_as_the_real_servers() {
         p.raw("PATCH", &format!("{WIDGETS}/a"), strategic, json!({})).await.0,
         415
     );
-    assert_eq!(p.raw("PUT", WIDGETS, "application/json", json!({})).await.0, 405);
+    assert_eq!(p.raw("PUT", WIDGETS, "application/json", json!({})).await.0, 400);
+    assert_eq!(
+        p.raw("POST", &format!("{WIDGETS}/a"), "application/json", json!({}))
+            .await
+            .0,
+        405
+    );
     assert_eq!(p.get("/apis/apps/v1/deployments").await.0, 404);
     assert_eq!(p.get("/nothing").await.0, 404);
     let review = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews";

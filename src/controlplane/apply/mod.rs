@@ -263,6 +263,32 @@ fn conflict_error(mut conflicts: Vec<(String, String)>) -> ApiError {
     ApiError::apply_conflict(message, causes.collect())
 }
 
+/// The first number of a configuration that is something else: a typed decode fails on it before any validation.
+pub fn not_numeric(node: &Node, config: &Value, path: &str) -> Option<String> {
+    use super::schema::Type;
+    let wrong = match (node.ty, config) {
+        (Some(Type::Integer | Type::Number), Value::String(_)) if !node.int_or_string => Some("string"),
+        (Some(Type::Integer | Type::Number), Value::Bool(_)) => Some("bool"),
+        _ => None,
+    };
+    if let Some(is) = wrong {
+        return Some(format!("{path}: expected numeric (int or float), got {is}"));
+    }
+    match config {
+        Value::Object(map) => map
+            .iter()
+            .find_map(|(k, v)| not_numeric(fieldset::child(node, k), v, &format!("{path}.{k}"))),
+        Value::Array(list) => {
+            let items = fieldset::items(node);
+            list.iter().enumerate().find_map(|(i, v)| {
+                let step = fieldset::item_step(node, v).unwrap_or(Step::Index(i));
+                not_numeric(items, v, &format!("{path}{}", fieldset::display(&[step])))
+            })
+        }
+        _ => None,
+    }
+}
+
 /// The paths of a configuration that the schema does not know, as a typed decode reports them.
 pub fn undeclared(node: &Node, config: &Value) -> Vec<String> {
     let mut copy = config.clone();

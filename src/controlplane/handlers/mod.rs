@@ -112,7 +112,7 @@ fn target(inner: &Inner, path: &str) -> ApiResult<Target> {
         None => (false, false),
         Some("status") if resource.status => (true, false),
         Some("finalize") if resource.class == Class::Namespace => (false, true),
-        Some(_) => return Err(ApiError::no_such_path()),
+        Some(_) => return Err(ApiError::not_found(resource.about(), name.unwrap_or(""))),
     };
     Ok(Target {
         resource,
@@ -164,6 +164,7 @@ pub async fn resource(inner: &Arc<Inner>, request: &ApiRequest) -> ApiResult<(Ar
             let patch = super::patch::Patch::decode(&resource, &request.content_type, &request.body)?;
             blocking(inner, move |inner| update::patch(inner, &target, patch, &params)).await
         }
+        (&Method::PUT | &Method::PATCH, false) => Err(ApiError::bad_request("name must be provided")),
         (&Method::DELETE, name) => {
             if target.status || target.finalize {
                 return Err(ApiError::method_not_allowed());

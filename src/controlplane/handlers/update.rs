@@ -157,9 +157,11 @@ fn apply_patch(inner: &Inner, target: &Target, config: Value, params: &Params) -
     let given = text(&config, "/metadata/namespace").to_string();
     let mut config = config;
     check_address(target, &mut config)?;
-    if let Some(path) = apply::undeclared(&resource.schema, &config).first() {
+    let undeclared = || apply::undeclared(&resource.schema, &config).into_iter().next();
+    let wrong = undeclared().map(|path| format!(".{path}: field not declared in schema"));
+    if let Some(why) = wrong.or_else(|| apply::not_numeric(&resource.schema, &config, "")) {
         return Err(ApiError::plain(format!(
-            "failed to create typed patch object ({given}/{name}; {}, Kind={}): .{path}: field not declared in schema",
+            "failed to create typed patch object ({given}/{name}; {}, Kind={}): {why}",
             resource.api_version(),
             resource.kind
         )));
@@ -305,12 +307,24 @@ fn finish(
 
 /// The status is validated by itself in the real server: its texts name paths below `status`.
 fn as_status_error(mut e: ApiError) -> ApiError {
-    e.message = e.message.replace(": status.", ": \u{1}").replace("status.", "\u{2}");
-    e.message = e.message.replace('\u{1}', "status.").replace('\u{2}', "");
+    let shorter = |s: &str| s.replace(": status.", ": ");
+    e.message = shorter(&e.message);
+    if let Some((head, list)) = e.message.split_once(" is invalid: ") {
+        // The path before each error is the whole one.
+        let list = list.replace("\", status.", "\", \u{1}");
+        e.message = format!(
+            "{head} is invalid: {}{list}",
+            if list.starts_with('[') { "" } else { "status." }
+        );
+        e.message = e
+            .message
+            .replace("is invalid: status.status.", "is invalid: status.")
+            .replace('\u{1}', "status.");
+    }
     if let Some(causes) = e.details.as_mut().and_then(|d| d["causes"].as_array_mut()) {
         for c in causes {
             if let Some(m) = c["message"].as_str() {
-                c["message"] = m.replace("status.", "").into();
+                c["message"] = shorter(m).into();
             }
         }
     }
