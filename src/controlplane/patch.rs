@@ -42,9 +42,7 @@ impl Patch {
     pub fn apply_to(&self, resource: &Resource, live: &Value) -> ApiResult<Value> {
         let mut out = live.clone();
         match self {
-            Patch::Json(p) => {
-                json_patch::patch(&mut out, p).map_err(|_| ApiError::rejected())?;
-            }
+            Patch::Json(p) => json_operations(&mut out, p)?,
             Patch::Merge(p) => json_patch::merge(&mut out, p),
             Patch::Strategic(_) if resource.class == Class::Custom => {
                 return Err(ApiError::unsupported_media_type(CUSTOM));
@@ -54,6 +52,20 @@ impl Patch {
         }
         Ok(out)
     }
+}
+
+/// A `test` for null holds for a member that is not there, as in the real server (kube's finalizer helper relies on it).
+fn json_operations(target: &mut Value, patch: &json_patch::Patch) -> ApiResult<()> {
+    for operation in &patch.0 {
+        if let json_patch::PatchOperation::Test(t) = operation
+            && t.value.is_null()
+            && target.pointer(t.path.as_str()).is_none()
+        {
+            continue;
+        }
+        json_patch::patch(target, std::slice::from_ref(operation)).map_err(|_| ApiError::rejected())?;
+    }
+    Ok(())
 }
 
 fn object(v: Value) -> ApiResult<Value> {

@@ -2,6 +2,7 @@
 
 use crate::support::{WIDGETS, open, widget};
 use kube::api::{DynamicObject, ListParams, Patch, PatchParams, PostParams};
+use mosdat::controlplane::{ControlPlane, Options};
 use serde_json::{Value, json};
 use std::io::{BufRead as _, BufReader};
 use std::path::PathBuf;
@@ -25,7 +26,19 @@ async fn child() {
     let Some(dir) = std::env::var_os(DIR).map(PathBuf::from) else {
         return;
     };
-    let cp = open(&dir);
+    // The parent may still be closing the file.
+    let end = std::time::Instant::now() + std::time::Duration::from_secs(10);
+    let cp = loop {
+        let options = Options {
+            state_file: dir.join("state.redb"),
+            crds: vec![crate::support::widget_crd()],
+        };
+        match ControlPlane::open(options) {
+            Ok(cp) => break cp,
+            Err(e) => assert!(std::time::Instant::now() < end, "{e}"),
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    };
     let api: kube::Api<DynamicObject> =
         kube::Api::namespaced_with(cp.client("default"), "default", &crate::support::widgets_resource());
     for i in 0.. {
