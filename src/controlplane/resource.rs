@@ -170,6 +170,9 @@ impl Resource {
     }
 }
 
+/// A group's name, and its resources by version.
+pub type Group<'a> = (&'a str, BTreeMap<&'a str, Vec<&'a Arc<Resource>>>);
+
 /// All served resources.
 pub struct Registry {
     list: Vec<Arc<Resource>>,
@@ -230,8 +233,8 @@ impl Registry {
     }
 
     /// Groups (not the core one) with their versions and resources, in order of registration.
-    pub fn groups(&self) -> Vec<(&str, BTreeMap<&str, Vec<&Arc<Resource>>>)> {
-        let mut out: Vec<(&str, BTreeMap<&str, Vec<&Arc<Resource>>>)> = Vec::new();
+    pub fn groups(&self) -> Vec<Group<'_>> {
+        let mut out: Vec<Group> = Vec::new();
         for r in self.list.iter().filter(|r| !r.group.is_empty()) {
             let at = match out.iter().position(|(g, _)| *g == r.group) {
                 Some(at) => at,

@@ -10,6 +10,7 @@ use super::status::ApiError;
 use redb::{Database, Durability, ReadableTable, TableDefinition};
 use serde_json::Value;
 use std::collections::{BTreeMap, VecDeque};
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
@@ -133,6 +134,19 @@ impl Store {
                 source,
             })?;
         }
+        // It holds Secrets: nobody else may read it.
+        let private = std::fs::OpenOptions::new()
+            .create(true)
+            .append(true)
+            .mode(0o600)
+            .open(path);
+        private
+            .and_then(|f| f.set_permissions(std::fs::Permissions::from_mode(0o600)))
+            .map_err(|source| Error::Io {
+                path: path.to_path_buf(),
+                what: "open",
+                source,
+            })?;
         let db = redb::Builder::new()
             .set_cache_size(4 << 20)
             .create(path)

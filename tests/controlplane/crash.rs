@@ -51,7 +51,8 @@ async fn child() {
     }
 }
 
-#[tokio::test]
+// On its own threads: closing the state goes on while this test waits for the child's lines.
+#[tokio::test(flavor = "multi_thread")]
 async fn survives_sigkill() {
     let dir = tempfile::tempdir().unwrap();
     let mut last = 0u64;

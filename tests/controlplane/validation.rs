@@ -184,6 +184,26 @@ async fn a_definition_that_cannot_be_kept_is_refused_at_the_start() {
 }
 
 #[tokio::test]
+async fn the_projects_own_kinds_are_served() {
+    let dir = tempfile::tempdir().unwrap();
+    let crds = mosdat::api::crds();
+    let count = crds.len();
+    let cp = ControlPlane::open(Options {
+        state_file: dir.path().join("s"),
+        crds,
+    })
+    .unwrap();
+    let request = http::Request::get("/apis/mosdat.dev/v1alpha1").body(vec![]).unwrap();
+    let list: Value = cp.client("default").request(request).await.unwrap();
+    let main = list["resources"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|r| !r["name"].as_str().unwrap().contains('/'));
+    assert_eq!(main.count(), count);
+}
+
+#[tokio::test]
 async fn a_state_file_in_use_or_broken_is_named() {
     let p = plane();
     let again = ControlPlane::open(Options {

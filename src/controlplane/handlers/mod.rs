@@ -3,6 +3,7 @@
 pub mod builtin;
 mod delete;
 mod list;
+mod metadata;
 mod params;
 mod update;
 mod watch;
@@ -95,7 +96,7 @@ fn target(inner: &Inner, path: &str) -> ApiResult<Target> {
             })
     };
     let (namespace, rest) = match rest {
-        ["namespaces", ns, tail @ ..] if !tail.is_empty() && !(group.is_empty() && is_sub(tail)) => (*ns, tail),
+        ["namespaces", ns, tail @ ..] if !tail.is_empty() && (!group.is_empty() || !is_sub(tail)) => (*ns, tail),
         other => ("", other),
     };
     let (plural, name, sub) = match rest {
