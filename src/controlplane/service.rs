@@ -72,8 +72,11 @@ where
     result.unwrap_or_else(|e| error(&e))
 }
 
-/// An error as a response.
+/// An error as a response. A path that is not served at all is answered in plain text, as by Go's HTTP server.
 pub fn error(e: &ApiError) -> Response<Body> {
+    if e.is_no_such_path() {
+        return respond(404, "text/plain; charset=utf-8", &[], "404 page not found\n".into());
+    }
     respond(e.code, "application/json", &[], e.to_json().to_string().into())
 }
 

@@ -171,7 +171,11 @@ impl ApiError {
     }
 
     pub fn no_such_path() -> Self {
-        Self::new(404, "NotFound", "the server could not find the requested resource").about(json!({}))
+        Self::new(404, "NotFound", "404 page not found")
+    }
+
+    pub fn is_no_such_path(&self) -> bool {
+        self.code == 404 && self.details.is_none()
     }
 
     /// 501: known to Kubernetes, deliberately not served here.

@@ -96,7 +96,7 @@ async fn survives_sigkill() {
             assert_eq!(w.data["spec"]["size"], 2, "round {round}: an acknowledged change");
         }
         // Make room for the next round's names.
-        let request = http::Request::delete(WIDGETS).body(vec![].into()).unwrap();
+        let request = http::Request::delete(WIDGETS).body(vec![]).unwrap();
         cp.client("default").request::<Value>(request).await.unwrap();
         acknowledged.clear();
         last = rv;

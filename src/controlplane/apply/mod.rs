@@ -132,7 +132,7 @@ fn owned(w: &Writer, mut set: FieldSet) -> FieldSet {
 /// managedFields lead (the request's if it carries any, else the old object's).
 pub fn track_update(node: &Node, w: &Writer, old: Option<&Value>, new: &mut Value, base: Option<&Value>) {
     let empty = json!({});
-    let diff = fieldset::compare(node, &strip(old.unwrap_or(&empty)), &strip(new));
+    let diff = fieldset::compare(node, &visible(node, old.unwrap_or(&empty)), &visible(node, new));
     let mut changed: FieldSet = diff.added;
     changed.extend(diff.modified);
     let changed = owned(w, changed);
@@ -164,6 +164,16 @@ pub fn track_update(node: &Node, w: &Writer, old: Option<&Value>, new: &mut Valu
         None => {}
     }
     store(new, list);
+}
+
+/// What of an object can be owned: in the built-in kinds, the members that are always written (events' empty times)
+/// are nobody's while they are empty.
+fn visible(node: &Node, v: &Value) -> Value {
+    let mut v = strip(v);
+    if let (true, Some(map)) = (node.is_struct, v.as_object_mut()) {
+        map.retain(|_, v| !v.is_null() && v != "");
+    }
+    v
 }
 
 /// Without managedFields, which are not part of what is compared.

@@ -147,9 +147,7 @@ pub async fn resource(inner: &Arc<Inner>, request: &ApiRequest) -> ApiResult<(Ar
         (&Method::POST | &Method::PUT | &Method::PATCH | &Method::DELETE, _) if read_only => {
             Err(ApiError::method_not_supported(resource.about(), verb(&request.method)))
         }
-        (&Method::POST, false) if resource.namespaced && target.namespace.is_empty() => {
-            Err(ApiError::method_not_allowed())
-        }
+        (&Method::POST, false) if resource.namespaced && target.namespace.is_empty() => Err(ApiError::no_such_path()),
         (&Method::DELETE, false) if !resource.verbs().contains(&"deletecollection") => {
             Err(ApiError::method_not_allowed())
         }
