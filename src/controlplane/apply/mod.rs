@@ -229,9 +229,11 @@ pub fn apply(node: &Node, w: &Writer, live: Option<&Value>, config: &Value, forc
     if !conflicts.is_empty() && !force {
         return Err(conflict_error(conflicts));
     }
+    // The time of ownership is that of the last apply that changed the object; one that only shares has none of its own.
+    let changed = live.is_none() || merged != base;
     match mine {
         Some(at) => {
-            if list[at].set != set || list[at].api_version != w.api_version {
+            if changed {
                 list[at].time = now();
             }
             list[at].set = set;
@@ -241,7 +243,7 @@ pub fn apply(node: &Node, w: &Writer, live: Option<&Value>, config: &Value, forc
             manager: w.manager.to_string(),
             apply: true,
             api_version: w.api_version.clone(),
-            time: now(),
+            time: if changed { now() } else { String::new() },
             subresource: w.subresource.to_string(),
             set,
         }),

@@ -200,7 +200,8 @@ fn apply_patch(inner: &Inner, target: &Target, config: Value, params: &Params) -
             );
             return Err(ApiError::conflict(resource.about(), &name, &why));
         }
-        let merged = apply::apply(&resource.schema, &w, Some(&old), &config, params.force)?;
+        let mut merged = apply::apply(&resource.schema, &w, Some(&old), &config, params.force)?;
+        keep_last_applied(params.manager(), &old, &config, &mut merged);
         finish(txn, target, &existing, &old, merged, Owner::Applied, params)
     })?;
     Ok(Reply::Object {
@@ -208,6 +209,26 @@ fn apply_patch(inner: &Inner, target: &Target, config: Value, params: &Params) -
         object,
         warnings: vec![],
     })
+}
+
+/// `kubectl apply` without --server-side compares with an annotation; where an object has it, an apply by kubectl with
+/// --server-side keeps it up to date, so that people can go back and forth.
+fn keep_last_applied(manager: &str, old: &Value, config: &Value, merged: &mut Value) {
+    const LAST: &str = "kubectl.kubernetes.io/last-applied-configuration";
+    if manager != "kubectl" || old["metadata"]["annotations"].get(LAST).is_none() {
+        return;
+    }
+    let mut plain = config.clone();
+    if let Some(meta) = plain["metadata"].as_object_mut() {
+        let annotations = meta.get_mut("annotations").and_then(Value::as_object_mut);
+        if annotations.is_some_and(|a| {
+            a.remove(LAST);
+            a.is_empty()
+        }) {
+            meta.remove("annotations");
+        }
+    }
+    merged["metadata"]["annotations"][LAST] = format!("{plain}\n").into();
 }
 
 /// Whether managedFields are still to be computed.
