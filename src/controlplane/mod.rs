@@ -7,6 +7,7 @@
 mod apply;
 mod discovery;
 mod events;
+mod field;
 mod gc;
 mod handlers;
 mod object;
