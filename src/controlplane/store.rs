@@ -369,3 +369,45 @@ impl Txn<'_> {
         object
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn change(revision: u64, resource: &str) -> Arc<Change> {
+        let value = json!({"metadata": {"name": format!("o{revision}"), "resourceVersion": revision.to_string()}});
+        let object = Arc::new(Stored::new(&value));
+        Arc::new(Change {
+            revision,
+            resource: resource.into(),
+            kind: ChangeKind::Added,
+            object,
+            previous: None,
+        })
+    }
+
+    #[test]
+    fn history_is_bounded_and_says_when_it_does_not_reach_back() {
+        let mut state = State {
+            revision: 10,
+            compacted: 10,
+            ..State::default()
+        };
+        assert!(state.since("g/a", 9).is_none(), "from before this life of the process");
+        assert_eq!(state.since("g/a", 10).map(|c| c.len()), Some(0));
+        let most = HISTORY_EVENTS as u64;
+        for i in 1..=most {
+            state.apply(change(10 + i, if i % 2 == 0 { "g/a" } else { "g/b" }));
+        }
+        assert_eq!(
+            state.since("g/a", 10).map(|c| c.len()),
+            Some(HISTORY_EVENTS / 2),
+            "only the resource's own"
+        );
+        state.apply(change(11 + most, "g/a"));
+        assert!(state.since("g/a", 10).is_none(), "one more than is kept");
+        assert_eq!(state.since("g/b", 11).map(|c| c.len()), Some(HISTORY_EVENTS / 2 - 1));
+        assert_eq!(state.revision, 11 + most);
+    }
+}
