@@ -124,6 +124,9 @@ async fn route(inner: &Arc<Inner>, request: &ApiRequest) -> ApiResult<Response<B
         if let Some((media, value)) = discovery::answer(&inner.registry, path, &request.accept) {
             return Ok(respond(200, media, &[], value.to_string().into()));
         }
+        if openapi::wants_v2_protobuf(path, &request.accept) {
+            return Ok(respond(200, openapi::V2_PROTOBUF, &[], openapi::v2_protobuf().into()));
+        }
         if let Some(document) = openapi::answer(&inner.registry, path, &request.accept)? {
             return Ok(respond(200, "application/json", &[], document.to_string().into()));
         }
