@@ -136,6 +136,9 @@ async fn names_labels_and_owners_are_checked() {
     for metadata in [
         json!({"name": "Bad_Name"}),
         json!({"name": "w", "labels": {"a b": "c"}}),
+        json!({"name": "w", "labels": "x"}),
+        json!({"name": "w", "annotations": ["x"]}),
+        json!({"name": "w", "finalizers": "x"}),
         json!({"name": "w", "labels": {"a": "c d"}}),
         json!({"name": "w", "ownerReferences": [{"apiVersion": "v1", "kind": "ConfigMap", "name": "x", "uid": ""}]}),
         json!({}),

@@ -228,7 +228,12 @@ fn keep_last_applied(manager: &str, old: &Value, config: &Value, merged: &mut Va
             meta.remove("annotations");
         }
     }
-    merged["metadata"]["annotations"][LAST] = format!("{plain}\n").into();
+    if let Some(annotations) = merged
+        .pointer_mut("/metadata/annotations")
+        .and_then(Value::as_object_mut)
+    {
+        annotations.insert(LAST.into(), format!("{plain}\n").into());
+    }
 }
 
 /// Whether managedFields are still to be computed.
@@ -342,7 +347,7 @@ fn as_status_error(mut e: ApiError) -> ApiError {
             .replace("is invalid: status.status.", "is invalid: status.")
             .replace('\u{1}', "status.");
     }
-    if let Some(causes) = e.details.as_mut().and_then(|d| d["causes"].as_array_mut()) {
+    if let Some(causes) = e.details.as_mut().and_then(|d| d.get_mut("causes")?.as_array_mut()) {
         for c in causes {
             if let Some(m) = c["message"].as_str() {
                 c["message"] = shorter(m).into();
