@@ -139,9 +139,9 @@ fn aggregate(groups: Groups) -> Value {
             json!({"version": version, "resources": resources.collect::<Vec<_>>(), "freshness": "Current"})
         });
         let meta = if group.is_empty() {
-            json!({"creationTimestamp": null})
+            json!({})
         } else {
-            json!({"name": group, "creationTimestamp": null})
+            json!({ "name": group })
         };
         json!({"metadata": meta, "versions": versions.collect::<Vec<_>>()})
     });

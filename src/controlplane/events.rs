@@ -33,10 +33,32 @@ pub fn to_stored(resource: &Resource, mut value: Value) -> Value {
     value
 }
 
+/// Sets the members that a typed encoder always writes.
+pub fn fill(resource: &Resource, value: &mut Value) {
+    let Some(map) = value.as_object_mut() else { return };
+    let core = resource.class == Class::Event;
+    let name = |core_name: &'static str| {
+        let new = NAMES.iter().find(|(c, _)| *c == core_name).map(|(_, n)| *n);
+        if core { core_name } else { new.unwrap_or(core_name) }
+    };
+    for word in ["eventTime", name("firstTimestamp"), name("lastTimestamp")] {
+        map.entry(word).or_insert(Value::Null);
+    }
+    map.entry(name("source"))
+        .or_insert_with(|| Value::Object(Default::default()));
+    if core {
+        map.entry("reportingComponent").or_insert("".into());
+        map.entry("reportingInstance").or_insert("".into());
+    }
+}
+
 /// The form in which this resource shows a stored object.
 pub fn to_wire(resource: &Resource, mut value: Value) -> Value {
     if resource.class == Class::EventV1 {
         rename(&mut value, "events.k8s.io/v1", NAMES.iter().copied());
+        if let Some(map) = value.as_object_mut() {
+            map.retain(|k, v| !(k.starts_with("reporting") && v == ""));
+        }
     }
     value
 }

@@ -1,4 +1,5 @@
-//! The garbage collector: dependents whose owners are gone, foreground and orphan deletion, namespaces in deletion.
+//! The garbage collector: dependents whose owners are gone, foreground and orphan deletion, namespaces in deletion,
+//! and Events after their hour.
 //!
 //! Level-based: each pass looks at the whole (in-memory) state, so it needs no memory of its own and works the same
 //! after a restart.
@@ -12,9 +13,14 @@ use super::store::{ChangeKind, ResourceKey};
 use serde_json::Value;
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Weak};
+use std::time::Duration;
 
 const FOREGROUND: &str = "foregroundDeletion";
 const ORPHAN: &str = "orphan";
+
+/// How long an Event is kept after it was last seen, as kube-apiserver's --event-ttl is set by default.
+const EVENT_TTL: Duration = Duration::from_secs(3600);
+const SWEEP_EVERY: Duration = Duration::from_secs(60);
 
 /// Runs until the control plane is dropped.
 pub fn start(inner: &Arc<Inner>) -> tokio::task::JoinHandle<()> {
@@ -22,14 +28,21 @@ pub fn start(inner: &Arc<Inner>) -> tokio::task::JoinHandle<()> {
     let mut revision = inner.store.subscribe();
     tokio::spawn(async move {
         let mut seen = 0;
+        let mut sweep_at = tokio::time::Instant::now() + Duration::from_secs(5);
         loop {
             let now = *revision.borrow_and_update();
             if !step(&weak, seen, now).await {
                 return;
             }
             seen = now;
-            if revision.changed().await.is_err() {
-                return;
+            tokio::select! {
+                changed = revision.changed() => if changed.is_err() { return },
+                () = tokio::time::sleep_until(sweep_at) => {
+                    sweep_at = tokio::time::Instant::now() + SWEEP_EVERY;
+                    let Some(inner) = weak.upgrade() else { return };
+                    // A failed sweep is tried again at the next one.
+                    let _ = tokio::task::spawn_blocking(move || sweep_events(&inner, jiff::Timestamp::now())).await;
+                }
             }
         }
     })
@@ -42,18 +55,69 @@ async fn step(weak: &Weak<Inner>, seen: u64, now: u64) -> bool {
         return true;
     }
     let done = tokio::task::spawn_blocking(move || {
-        for action in plan(&inner) {
-            if let Err(e) = act(&inner, &action) {
-                tracing::warn!(
-                    revision = now,
-                    "garbage collector: {}: {}",
-                    action.object.name,
-                    e.message
-                );
+        // An object that changed under the plan is looked at again at once: its change may not start a pass by itself.
+        let mut again = true;
+        while again {
+            again = false;
+            for action in plan(&inner) {
+                match act(&inner, &action) {
+                    Ok(done) => again |= !done,
+                    Err(e) => {
+                        tracing::warn!(
+                            revision = now,
+                            "garbage collector: {}: {}",
+                            action.object.name,
+                            e.message
+                        );
+                    }
+                }
             }
         }
     });
     done.await.is_ok()
+}
+
+/// Deletes the Events that were last seen more than an hour ago.
+fn sweep_events(inner: &Inner, now: jiff::Timestamp) {
+    let Some(resource) = inner.registry.by_key("/events") else {
+        return;
+    };
+    let old: Vec<Arc<Stored>> = {
+        let state = inner.store.read();
+        let events = state.objects.get(&resource.key).into_iter().flat_map(|m| m.values());
+        events.filter(|e| event_expired(&e.value(), now)).cloned().collect()
+    };
+    if old.is_empty() {
+        return;
+    }
+    let swept = inner.store.write(|txn| {
+        for e in &old {
+            if let Some(current) = txn.get(&resource.key, &e.namespace, &e.name)
+                && current.resource_version == e.resource_version
+            {
+                txn.delete(&resource.key, current.value());
+            }
+        }
+        Ok(())
+    });
+    if let Err(e) = swept {
+        tracing::warn!("garbage collector: events: {}", e.message);
+    }
+}
+
+/// Whether every time that an Event carries is more than the TTL ago.
+fn event_expired(event: &Value, now: jiff::Timestamp) -> bool {
+    let times = [
+        "/metadata/creationTimestamp",
+        "/lastTimestamp",
+        "/series/lastObservedTime",
+    ];
+    let times = times
+        .iter()
+        .filter_map(|p| event.pointer(p)?.as_str()?.parse::<jiff::Timestamp>().ok());
+    times
+        .max()
+        .is_some_and(|t| now.duration_since(t).as_secs() > EVENT_TTL.as_secs() as i64)
 }
 
 /// Whether the changes since `seen` can have made work: a deletion, a mark for deletion, or an owner reference.
@@ -63,8 +127,8 @@ fn concerns(inner: &Inner, seen: u64) -> bool {
         return true;
     }
     state.all_since(seen).any(|c| {
-        let new_owner = || c.previous.as_ref().is_none_or(|p| p.owners != c.object.owners);
-        c.kind == ChangeKind::Deleted || c.object.deleting || (!c.object.owners.is_empty() && new_owner())
+        let before = c.previous.as_ref().map_or(&[][..], |p| &p.owners);
+        c.kind == ChangeKind::Deleted || c.object.deleting || c.object.owners != before
     })
 }
 
@@ -172,15 +236,15 @@ fn blocks(dependent: &Stored, uid: &str) -> bool {
     dependent.owners.iter().any(|r| r.uid == uid && r.blocks)
 }
 
-/// Does one action, if the object still is as the plan saw it; else the next pass decides anew.
-fn act(inner: &Inner, action: &Action) -> ApiResult<()> {
+/// Does one action, if the object still is as the plan saw it; false if it is not.
+fn act(inner: &Inner, action: &Action) -> ApiResult<bool> {
     let (resource, seen) = (&action.resource, &action.object);
     inner.store.write(|txn| {
         let Some(current) = txn.get(&resource.key, &seen.namespace, &seen.name) else {
-            return Ok(());
+            return Ok(true);
         };
         if current.resource_version != seen.resource_version {
-            return Ok(());
+            return Ok(false);
         }
         match &action.what {
             What::Delete(propagation) => {
@@ -224,6 +288,24 @@ fn act(inner: &Inner, action: &Action) -> ApiResult<()> {
                 }
             }
         }
-        Ok(())
+        Ok(true)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn events_expire_an_hour_after_they_were_last_seen() {
+        let now: jiff::Timestamp = "2026-01-01T12:00:00Z".parse().unwrap();
+        let event = |made: &str, last: Value| json!({"metadata": {"creationTimestamp": made}, "lastTimestamp": last});
+        assert!(event_expired(&event("2026-01-01T10:59:00Z", Value::Null), now));
+        assert!(!event_expired(&event("2026-01-01T11:01:00Z", Value::Null), now));
+        assert!(!event_expired(
+            &event("2026-01-01T09:00:00Z", "2026-01-01T11:30:00Z".into()),
+            now
+        ));
+    }
 }

@@ -7,11 +7,13 @@
 mod apply;
 mod discovery;
 mod events;
+mod field;
 mod gc;
 mod handlers;
 mod object;
 mod openapi;
 mod patch;
+mod protobuf;
 mod resource;
 mod schema;
 mod selectors;
@@ -71,6 +73,8 @@ pub enum Error {
         addr: std::net::SocketAddr,
         source: std::io::Error,
     },
+    #[error("the control plane must be opened within a tokio runtime")]
+    NoRuntime,
     #[error("TLS in {}: {why}; remove the folder to make new certificates", dir.display())]
     Tls { dir: PathBuf, why: String },
 }
@@ -107,8 +111,10 @@ impl Drop for Inner {
 
 impl ControlPlane {
     /// Opens the state, makes the namespace `default` at first, and starts the garbage collector. Must be called
-    /// within a tokio runtime; blocks for the time of reading the file.
+    /// within a tokio runtime (on which the collector then runs); blocks for the time of reading the file. The file is
+    /// free again some moments after the last clone, client, watch and listener is dropped.
     pub fn open(opts: Options) -> Result<ControlPlane, Error> {
+        tokio::runtime::Handle::try_current().map_err(|_| Error::NoRuntime)?;
         let registry = Registry::new(opts.crds)?;
         let store = Store::open(&opts.state_file)?;
         let inner = Arc::new(Inner {

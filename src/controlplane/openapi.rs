@@ -1,7 +1,7 @@
 //! OpenAPI v3, one document per group and version, as kubectl explain and kubectl apply read it.
 //!
-//! OpenAPI v2 is served as JSON to clients that take JSON; those that want only protobuf get 406, on which kubectl
-//! goes on without it.
+//! OpenAPI v2 is served as JSON to clients that take JSON. kubectl takes only protobuf, and asks for it only about kinds
+//! that v3 does not have; it gets a document without definitions, and then says that there is no such kind.
 
 use super::resource::{Class, Registry, Resource};
 use super::status::{ApiError, ApiResult};
@@ -9,6 +9,25 @@ use serde_json::{Map, Value, json};
 use std::sync::Arc;
 
 const META: &str = "io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta";
+
+/// The media type of OpenAPI v2 in protobuf, as answered (what clients ask for has an `@`, which MIME does not allow).
+pub const V2_PROTOBUF: &str = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf";
+
+/// Whether the client takes OpenAPI v2 in protobuf and not in JSON.
+pub fn wants_v2_protobuf(path: &str, accept: &str) -> bool {
+    path == "/openapi/v2" && accept.contains("proto-openapi.spec.v2") && !accept.contains("application/json")
+}
+
+/// An OpenAPI v2 document without definitions, in protobuf (gnostic's openapi.v2.Document: swagger 1, info 2, paths 8,
+/// definitions 9).
+pub fn v2_protobuf() -> Vec<u8> {
+    fn field(number: u8, content: &[u8]) -> Vec<u8> {
+        // Every length here is below 128, so that it is one byte.
+        [&[(number << 3) | 2, content.len() as u8], content].concat()
+    }
+    let info = [field(1, b"Kubernetes"), field(2, env!("CARGO_PKG_VERSION").as_bytes())].concat();
+    [field(1, b"2.0"), field(2, &info), field(8, b""), field(9, b"")].concat()
+}
 
 /// The document at `path`, if it is one of OpenAPI's.
 pub fn answer(registry: &Registry, path: &str, accept: &str) -> ApiResult<Option<Value>> {

@@ -18,7 +18,7 @@ const BUILTIN: &str = "application/json-patch+json, application/merge-patch+json
                        application/strategic-merge-patch+json, application/apply-patch+yaml";
 
 impl Patch {
-    pub fn decode(content_type: &str, body: &[u8]) -> ApiResult<Patch> {
+    pub fn decode(resource: &Resource, content_type: &str, body: &[u8]) -> ApiResult<Patch> {
         let json = || -> ApiResult<Value> {
             serde_json::from_slice(body).map_err(|e| ApiError::bad_request(format!("error decoding patch: {e}")))
         };
@@ -33,6 +33,7 @@ impl Patch {
             "application/apply-patch+yaml" | "application/apply-patch" => {
                 Patch::Apply(object(super::handlers::decode_yaml(body)?)?)
             }
+            _ if resource.class == Class::Custom => return Err(ApiError::unsupported_media_type(CUSTOM)),
             _ => return Err(ApiError::unsupported_media_type(BUILTIN)),
         })
     }
@@ -41,9 +42,7 @@ impl Patch {
     pub fn apply_to(&self, resource: &Resource, live: &Value) -> ApiResult<Value> {
         let mut out = live.clone();
         match self {
-            Patch::Json(p) => {
-                json_patch::patch(&mut out, p).map_err(|e| json_patch_error(resource, live, &e))?;
-            }
+            Patch::Json(p) => json_operations(&mut out, p)?,
             Patch::Merge(p) => json_patch::merge(&mut out, p),
             Patch::Strategic(_) if resource.class == Class::Custom => {
                 return Err(ApiError::unsupported_media_type(CUSTOM));
@@ -55,19 +54,26 @@ impl Patch {
     }
 }
 
+/// A `test` for null holds for a member that is not there, as in the real server (kube's finalizer helper relies on it).
+fn json_operations(target: &mut Value, patch: &json_patch::Patch) -> ApiResult<()> {
+    for operation in &patch.0 {
+        if let json_patch::PatchOperation::Test(t) = operation
+            && t.value.is_null()
+            && target.pointer(t.path.as_str()).is_none()
+        {
+            continue;
+        }
+        json_patch::patch(target, std::slice::from_ref(operation)).map_err(|_| ApiError::rejected())?;
+    }
+    Ok(())
+}
+
 fn object(v: Value) -> ApiResult<Value> {
     if v.is_object() {
         Ok(v)
     } else {
         Err(ApiError::bad_request("error decoding patch: a patch must be an object"))
     }
-}
-
-fn json_patch_error(resource: &Resource, live: &Value, e: &json_patch::PatchError) -> ApiError {
-    let name = super::object::name(live);
-    let mut error = ApiError::invalid(resource.about(), name, &[]);
-    error.message = format!("the server rejected our request due to an error in our request: {e}");
-    error
 }
 
 /// Strategic merge: as a merge patch, but lists with merge keys merge by item; `$patch: delete|replace` and

@@ -84,6 +84,17 @@ impl Resource {
             &["get", "list", "watch"]
         } else if self.class == Class::Namespace {
             &["create", "delete", "get", "list", "patch", "update", "watch"]
+        } else if self.class == Class::Custom {
+            &[
+                "delete",
+                "deletecollection",
+                "get",
+                "list",
+                "patch",
+                "create",
+                "update",
+                "watch",
+            ]
         } else {
             &[
                 "create",
@@ -159,6 +170,9 @@ impl Resource {
     }
 }
 
+/// A group's name, and its resources by version.
+pub type Group<'a> = (&'a str, BTreeMap<&'a str, Vec<&'a Arc<Resource>>>);
+
 /// All served resources.
 pub struct Registry {
     list: Vec<Arc<Resource>>,
@@ -219,8 +233,8 @@ impl Registry {
     }
 
     /// Groups (not the core one) with their versions and resources, in order of registration.
-    pub fn groups(&self) -> Vec<(&str, BTreeMap<&str, Vec<&Arc<Resource>>>)> {
-        let mut out: Vec<(&str, BTreeMap<&str, Vec<&Arc<Resource>>>)> = Vec::new();
+    pub fn groups(&self) -> Vec<Group<'_>> {
+        let mut out: Vec<Group> = Vec::new();
         for r in self.list.iter().filter(|r| !r.group.is_empty()) {
             let at = match out.iter().position(|(g, _)| *g == r.group) {
                 Some(at) => at,
@@ -276,7 +290,13 @@ fn custom(name: &str, crd: &Value) -> Result<Resource, Error> {
             name: text("name"),
             ty: text("type"),
             format: text("format"),
-            description: text("description"),
+            description: match text("description") {
+                d if d.is_empty() => format!(
+                    "Custom resource definition column (in JSONPath format): {}",
+                    text("jsonPath")
+                ),
+                d => d,
+            },
             priority: c.get("priority").and_then(Value::as_i64).unwrap_or(0),
             json_path: text("jsonPath"),
         }

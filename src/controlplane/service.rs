@@ -2,7 +2,7 @@
 
 use super::handlers::{ApiRequest, List, Reply, WatchStream};
 use super::object::Stored;
-use super::resource::Resource;
+use super::resource::{Class, Resource};
 use super::status::{ApiError, ApiResult};
 use super::table::{self, Include};
 use super::{Inner, discovery, events, handlers, openapi};
@@ -72,8 +72,11 @@ where
     result.unwrap_or_else(|e| error(&e))
 }
 
-/// An error as a response.
+/// An error as a response. A path that is not served at all is answered in plain text, as by Go's HTTP server.
 pub fn error(e: &ApiError) -> Response<Body> {
+    if e.is_no_such_path() {
+        return respond(404, "text/plain; charset=utf-8", &[], "404 page not found\n".into());
+    }
     respond(e.code, "application/json", &[], e.to_json().to_string().into())
 }
 
@@ -120,6 +123,9 @@ async fn route(inner: &Arc<Inner>, request: &ApiRequest) -> ApiResult<Response<B
     if request.method == Method::GET {
         if let Some((media, value)) = discovery::answer(&inner.registry, path, &request.accept) {
             return Ok(respond(200, media, &[], value.to_string().into()));
+        }
+        if openapi::wants_v2_protobuf(path, &request.accept) {
+            return Ok(respond(200, openapi::V2_PROTOBUF, &[], openapi::v2_protobuf().into()));
         }
         if let Some(document) = openapi::answer(&inner.registry, path, &request.accept)? {
             return Ok(respond(200, "application/json", &[], document.to_string().into()));
@@ -194,6 +200,9 @@ fn negotiate(accept: &str) -> ApiResult<Form> {
 
 fn list_body(resource: &Resource, list: List, form: Form, include: Include) -> Bytes {
     let mut meta = json!({"resourceVersion": list.revision.to_string()});
+    if resource.class == Class::Custom && form == Form::Plain {
+        meta["continue"] = "".into();
+    }
     if let Some(token) = list.continue_token {
         meta["continue"] = token.into();
     }
@@ -275,7 +284,7 @@ fn watch_line(resource: &Resource, event: handlers::WatchEvent, form: Form, incl
         Event::Object(word, object) => line(word, &in_form(object)),
         Event::Error(e) => line("ERROR", e.to_json().to_string().as_bytes()),
         Event::Bookmark(revision, last_initial) => {
-            let mut meta = json!({"resourceVersion": revision.to_string(), "creationTimestamp": null});
+            let mut meta = json!({"resourceVersion": revision.to_string()});
             if last_initial {
                 meta["annotations"] = json!({"k8s.io/initial-events-end": "true"});
             }

@@ -1,5 +1,6 @@
 //! Error answers: the Kubernetes `Status` object with the texts of a kube-apiserver (apimachinery `api/errors`).
 
+pub use super::field::{FieldError, FieldErrorKind};
 use serde_json::{Value, json};
 
 /// A refused request: becomes a `Status` object with the given HTTP code.
@@ -39,7 +40,9 @@ impl About<'_> {
         if !self.group.is_empty() {
             d.insert("group".into(), self.group.into());
         }
-        d.insert("kind".into(), word.into());
+        if !word.is_empty() {
+            d.insert("kind".into(), word.into());
+        }
         Value::Object(d)
     }
 }
@@ -88,6 +91,30 @@ impl ApiError {
 
     pub fn apply_conflict(message: String, causes: Vec<Value>) -> Self {
         Self::new(409, "Conflict", message).about(json!({ "causes": causes }))
+    }
+
+    /// The same while the object of that name is on its way out.
+    pub fn already_exists_deleting(about: About, name: &str) -> Self {
+        let e = Self::already_exists(about, name);
+        ApiError {
+            message: format!("object is being deleted: {}", e.message),
+            ..e
+        }
+    }
+
+    /// 500 without a reason: errors that the real server passes on as they are.
+    pub fn plain(message: String) -> Self {
+        Self::new(500, "", message)
+    }
+
+    /// A JSON patch that does not fit the object.
+    pub fn rejected() -> Self {
+        Self::new(
+            422,
+            "Invalid",
+            "the server rejected our request due to an error in our request",
+        )
+        .about(json!({}))
     }
 
     pub fn forbidden(about: About, name: &str, why: &str) -> Self {
@@ -145,7 +172,11 @@ impl ApiError {
     }
 
     pub fn no_such_path() -> Self {
-        Self::new(404, "NotFound", "the server could not find the requested resource").about(json!({}))
+        Self::new(404, "NotFound", "404 page not found")
+    }
+
+    pub fn is_no_such_path(&self) -> bool {
+        self.code == 404 && self.details.is_none()
     }
 
     /// 501: known to Kubernetes, deliberately not served here.
@@ -198,150 +229,15 @@ impl ApiError {
     pub fn to_json(&self) -> Value {
         let mut v = json!({
             "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure",
-            "message": self.message, "reason": self.reason, "code": self.code,
+            "message": self.message, "code": self.code,
         });
+        if !self.reason.is_empty() {
+            v["reason"] = self.reason.into();
+        }
         if let Some(d) = &self.details {
             v["details"] = d.clone();
         }
         v
-    }
-}
-
-/// The classes of field errors (apimachinery `validation/field`).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum FieldErrorKind {
-    Required,
-    Invalid,
-    TypeInvalid,
-    NotSupported,
-    Forbidden,
-    TooLong,
-    TooMany,
-    Duplicate,
-}
-
-impl FieldErrorKind {
-    fn reason(self) -> &'static str {
-        match self {
-            Self::Required => "FieldValueRequired",
-            Self::Invalid => "FieldValueInvalid",
-            Self::TypeInvalid => "FieldValueTypeInvalid",
-            Self::NotSupported => "FieldValueNotSupported",
-            Self::Forbidden => "FieldValueForbidden",
-            Self::TooLong => "FieldValueTooLong",
-            Self::TooMany => "FieldValueTooMany",
-            Self::Duplicate => "FieldValueDuplicate",
-        }
-    }
-
-    fn text(self) -> &'static str {
-        match self {
-            Self::Required => "Required value",
-            Self::Invalid | Self::TypeInvalid => "Invalid value",
-            Self::NotSupported => "Unsupported value",
-            Self::Forbidden => "Forbidden",
-            Self::TooLong => "Too long",
-            Self::TooMany => "Too many",
-            Self::Duplicate => "Duplicate value",
-        }
-    }
-
-    /// Such an error keeps CEL rules from running, as they would see a malformed object.
-    pub fn blocks_rules(self) -> bool {
-        matches!(
-            self,
-            Self::NotSupported | Self::Required | Self::TooLong | Self::TooMany | Self::TypeInvalid
-        )
-    }
-}
-
-/// One wrong field.
-#[derive(Debug, Clone, PartialEq)]
-pub struct FieldError {
-    pub kind: FieldErrorKind,
-    pub field: String,
-    /// The value shown in the message; `None` leaves it out.
-    pub value: Option<Value>,
-    pub detail: String,
-}
-
-impl FieldError {
-    pub fn new(
-        kind: FieldErrorKind,
-        field: impl Into<String>,
-        value: Option<Value>,
-        detail: impl Into<String>,
-    ) -> Self {
-        FieldError {
-            kind,
-            field: field.into(),
-            value,
-            detail: detail.into(),
-        }
-    }
-
-    pub fn invalid(field: impl Into<String>, value: impl Into<Value>, detail: impl Into<String>) -> Self {
-        Self::new(FieldErrorKind::Invalid, field, Some(value.into()), detail)
-    }
-
-    pub fn required(field: impl Into<String>, detail: impl Into<String>) -> Self {
-        Self::new(FieldErrorKind::Required, field, None, detail)
-    }
-
-    pub fn forbidden(field: impl Into<String>, detail: impl Into<String>) -> Self {
-        Self::new(FieldErrorKind::Forbidden, field, None, detail)
-    }
-
-    pub fn too_long(field: impl Into<String>, max: u64) -> Self {
-        let unit = if max == 1 { "byte" } else { "bytes" };
-        Self::new(
-            FieldErrorKind::TooLong,
-            field,
-            None,
-            format!("may not be more than {max} {unit}"),
-        )
-    }
-
-    pub fn too_many(field: impl Into<String>, actual: usize, max: u64) -> Self {
-        let unit = if max == 1 { "item" } else { "items" };
-        Self::new(
-            FieldErrorKind::TooMany,
-            field,
-            Some(actual.into()),
-            format!("must have at most {max} {unit}"),
-        )
-    }
-
-    pub fn not_supported(field: impl Into<String>, value: Value, valid: &[String]) -> Self {
-        let list: Vec<String> = valid.iter().map(|v| format!("{v:?}")).collect();
-        let detail = if list.is_empty() {
-            String::new()
-        } else {
-            format!("supported values: {}", list.join(", "))
-        };
-        Self::new(FieldErrorKind::NotSupported, field, Some(value), detail)
-    }
-
-    /// The message without the field's path.
-    pub fn body(&self) -> String {
-        use FieldErrorKind::*;
-        let mut s = self.kind.text().to_string();
-        if !matches!(self.kind, Required | Forbidden | TooLong)
-            && let Some(v) = &self.value
-        {
-            // Strings are quoted as Go's %q does; serde_json's quoting is the same for plain text.
-            s = format!("{s}: {v}");
-        }
-        if !self.detail.is_empty() {
-            s = format!("{s}: {}", self.detail);
-        }
-        s
-    }
-}
-
-impl std::fmt::Display for FieldError {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}: {}", self.field, self.body())
     }
 }
 

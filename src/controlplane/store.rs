@@ -10,6 +10,7 @@ use super::status::ApiError;
 use redb::{Database, Durability, ReadableTable, TableDefinition};
 use serde_json::Value;
 use std::collections::{BTreeMap, VecDeque};
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
@@ -133,6 +134,19 @@ impl Store {
                 source,
             })?;
         }
+        // It holds Secrets: nobody else may read it.
+        let private = std::fs::OpenOptions::new()
+            .create(true)
+            .append(true)
+            .mode(0o600)
+            .open(path);
+        private
+            .and_then(|f| f.set_permissions(std::fs::Permissions::from_mode(0o600)))
+            .map_err(|source| Error::Io {
+                path: path.to_path_buf(),
+                what: "open",
+                source,
+            })?;
         let db = redb::Builder::new()
             .set_cache_size(4 << 20)
             .create(path)
@@ -353,5 +367,47 @@ impl Txn<'_> {
             previous,
         });
         object
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn change(revision: u64, resource: &str) -> Arc<Change> {
+        let value = json!({"metadata": {"name": format!("o{revision}"), "resourceVersion": revision.to_string()}});
+        let object = Arc::new(Stored::new(&value));
+        Arc::new(Change {
+            revision,
+            resource: resource.into(),
+            kind: ChangeKind::Added,
+            object,
+            previous: None,
+        })
+    }
+
+    #[test]
+    fn history_is_bounded_and_says_when_it_does_not_reach_back() {
+        let mut state = State {
+            revision: 10,
+            compacted: 10,
+            ..State::default()
+        };
+        assert!(state.since("g/a", 9).is_none(), "from before this life of the process");
+        assert_eq!(state.since("g/a", 10).map(|c| c.len()), Some(0));
+        let most = HISTORY_EVENTS as u64;
+        for i in 1..=most {
+            state.apply(change(10 + i, if i % 2 == 0 { "g/a" } else { "g/b" }));
+        }
+        assert_eq!(
+            state.since("g/a", 10).map(|c| c.len()),
+            Some(HISTORY_EVENTS / 2),
+            "only the resource's own"
+        );
+        state.apply(change(11 + most, "g/a"));
+        assert!(state.since("g/a", 10).is_none(), "one more than is kept");
+        assert_eq!(state.since("g/b", 11).map(|c| c.len()), Some(HISTORY_EVENTS / 2 - 1));
+        assert_eq!(state.revision, 11 + most);
     }
 }

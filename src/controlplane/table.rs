@@ -53,7 +53,7 @@ fn row(resource: &Resource, object: &Stored, include: Include) -> Value {
     let mut row = json!({ "cells": cells });
     let wire = events::to_wire(resource, value);
     match include {
-        Include::None => {}
+        Include::None => row["object"] = Value::Null,
         Include::Object => row["object"] = wire,
         Include::Metadata => row["object"] = partial(&wire),
     }
@@ -79,12 +79,33 @@ fn event_cells(v: &Value) -> Vec<Value> {
         text(v, "/involvedObject/name")
     );
     let age = if when.is_empty() { "<unknown>".into() } else { age(when) };
+    let first = ["/firstTimestamp", "/eventTime"]
+        .iter()
+        .map(|p| text(v, p))
+        .find(|t| !t.is_empty());
+    let first = first.map_or("<unknown>".into(), self::age);
+    let series = v.pointer("/series/count").and_then(Value::as_i64);
+    let count = series.or(v["count"].as_i64()).filter(|c| *c > 0).unwrap_or(1);
+    let (component, host) = match text(v, "/source/component") {
+        "" => (text(v, "/reportingComponent"), text(v, "/reportingInstance")),
+        c => (c, text(v, "/source/host")),
+    };
+    let source = if host.is_empty() {
+        component.to_string()
+    } else {
+        format!("{component}, {host}")
+    };
     vec![
         age.into(),
         text(v, "/type").into(),
         text(v, "/reason").into(),
         object.into(),
+        text(v, "/involvedObject/fieldPath").into(),
+        source.into(),
         text(v, "/message").trim().into(),
+        first.into(),
+        count.into(),
+        text(v, "/metadata/name").into(),
     ]
 }
 
@@ -95,6 +116,13 @@ fn cell(column: &Column, value: &Value) -> Value {
             .map(|m| value[m].as_object().map_or(0, |o| o.len()))
             .sum();
         return count.into();
+    }
+    // '~': an age, though the column is a string.
+    if let Some(path) = column.json_path.strip_prefix('~') {
+        return find(path, value)
+            .first()
+            .and_then(|v| v.as_str())
+            .map_or("<unknown>".into(), |t| age(t).into());
     }
     // '@': the time stamp itself, as the definitions' column shows it.
     if let Some(path) = column.json_path.strip_prefix('@') {

@@ -117,7 +117,13 @@ async fn errors_read_as_the_real_servers() {
         p.raw("PATCH", &format!("{WIDGETS}/a"), strategic, json!({})).await.0,
         415
     );
-    assert_eq!(p.raw("PUT", WIDGETS, "application/json", json!({})).await.0, 405);
+    assert_eq!(p.raw("PUT", WIDGETS, "application/json", json!({})).await.0, 400);
+    assert_eq!(
+        p.raw("POST", &format!("{WIDGETS}/a"), "application/json", json!({}))
+            .await
+            .0,
+        405
+    );
     assert_eq!(p.get("/apis/apps/v1/deployments").await.0, 404);
     assert_eq!(p.get("/nothing").await.0, 404);
     let review = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews";
@@ -199,6 +205,34 @@ async fn lists_select_and_come_in_pages() {
         .await
         .unwrap();
     assert_eq!(count(ListParams::default()).await, 3);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn concurrent_writers_lose_no_update() {
+    let p = plane();
+    let api = p.widgets();
+    api.create(&PostParams::default(), &typed(widget("w", json!({"size": 1}))))
+        .await
+        .unwrap();
+    let tasks = (0..8).map(|_| {
+        let api = api.clone();
+        tokio::spawn(async move {
+            let mut done = 0;
+            while done < 5 {
+                let mut w = api.get("w").await.unwrap();
+                w.data["spec"]["size"] = (w.data["spec"]["size"].as_i64().unwrap() + 1).into();
+                match api.replace("w", &PostParams::default(), &w).await {
+                    Ok(_) => done += 1,
+                    Err(kube::Error::Api(e)) if e.code == 409 => {}
+                    Err(e) => panic!("{e}"),
+                }
+            }
+        })
+    });
+    for task in tasks.collect::<Vec<_>>() {
+        task.await.unwrap();
+    }
+    assert_eq!(api.get("w").await.unwrap().data["spec"]["size"], 41);
 }
 
 #[tokio::test]

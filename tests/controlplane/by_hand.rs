@@ -2,8 +2,8 @@
 //! `MOSDAT_HAND=/tmp/hand cargo test --test controlplane by_hand -- --ignored`, then
 //! `kubectl --kubeconfig /tmp/hand/kubeconfig ...`; ends when `/tmp/hand/stop` appears.
 
-use crate::support::open;
-use mosdat::controlplane::ServeOptions;
+use crate::support::widget_crd;
+use mosdat::controlplane::{ControlPlane, Options, ServeOptions};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -13,7 +13,13 @@ async fn by_hand() {
     let Some(dir) = std::env::var_os("MOSDAT_HAND").map(PathBuf::from) else {
         return;
     };
-    let cp = open(&dir);
+    let mut crds = mosdat::api::crds();
+    crds.push(widget_crd());
+    let cp = ControlPlane::open(Options {
+        state_file: dir.join("state.redb"),
+        crds,
+    })
+    .unwrap();
     let token = secrecy::SecretString::from("by-hand");
     let addr = "127.0.0.1:0".parse().unwrap();
     let serving = cp

@@ -140,6 +140,31 @@ impl Plane {
 
 pub const WIDGETS: &str = "/apis/test.mosdat.dev/v1alpha1/namespaces/default/widgets";
 
+/// Closes a control plane and opens it again on the same state.
+pub async fn reopen(p: Plane) -> Plane {
+    let Plane { cp, client, dir } = p;
+    drop((cp, client));
+    let end = Instant::now() + Duration::from_secs(10);
+    loop {
+        // The file is free when the last task of the old client has ended.
+        let crds = vec![widget_crd()];
+        match ControlPlane::open(Options {
+            state_file: dir.path().join("state.redb"),
+            crds,
+        }) {
+            Ok(cp) => {
+                return Plane {
+                    client: cp.client("default"),
+                    cp,
+                    dir,
+                };
+            }
+            Err(e) => assert!(Instant::now() < end, "{e}"),
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
 /// Polls until the condition holds; panics with `what` after ten seconds.
 pub async fn eventually<F: Future<Output = bool>>(what: &str, mut condition: impl FnMut() -> F) {
     let end = Instant::now() + Duration::from_secs(10);
@@ -156,7 +181,14 @@ pub fn kubectl() -> Option<std::path::PathBuf> {
     }
     let cache = std::env::var_os("XDG_CACHE_HOME").map(std::path::PathBuf::from);
     let cache = cache.or_else(|| Some(Path::new(&std::env::var_os("HOME")?).join(".cache")));
-    let built = cache.map(|c| c.join("mosdat/kube/bin/kubectl")).filter(|p| p.exists());
+    // One folder per version.
+    let versions = cache.and_then(|c| std::fs::read_dir(c.join("mosdat/kube")).ok());
+    let built = versions
+        .into_iter()
+        .flatten()
+        .flatten()
+        .map(|d| d.path().join("kubectl"))
+        .find(|p| p.exists());
     let on_path = || {
         let path = std::env::var_os("PATH")?;
         std::env::split_paths(&path)

@@ -249,7 +249,7 @@ fn diff(node: &Node, old: Option<&Value>, new: Option<&Value>, at: &mut Path, ou
         out.modified.insert(at.clone());
         return;
     }
-    if at.is_empty() {
+    if at.is_empty() || (node.is_struct && !node.atomic_map) {
         return;
     }
     if old.is_none() {

@@ -25,31 +25,30 @@ pub fn merge(node: &Node, live: &Value, config: &Value) -> Value {
     }
 }
 
-/// The configuration's order leads; items that only the live list has keep their place before the item they preceded.
+/// Items that only one side has keep their place relative to those that both have, the live ones first; where the
+/// common items' orders differ, the configuration's order leads.
 fn merge_list(node: &Node, live: &[Value], config: &[Value]) -> Vec<Value> {
-    let step = |v: &Value| item_step(node, v);
-    let in_config: Vec<Option<Step>> = config.iter().map(step).collect();
+    let steps = |list: &[Value]| -> Vec<Option<Step>> { list.iter().map(|v| item_step(node, v)).collect() };
+    let (in_live, in_config) = (steps(live), steps(config));
     let mut out: Vec<Value> = Vec::with_capacity(live.len() + config.len());
-    let mut rest = live.iter().peekable();
-    for (item, key) in config.iter().zip(&in_config) {
-        let old = live.iter().find(|l| step(l) == *key);
-        if old.is_some() {
-            // Pass over the live list up to this item; what the configuration does not name stays here.
-            let ahead = rest.clone().any(|l| step(l) == *key);
-            while ahead {
-                let Some(l) = rest.next() else { break };
-                let s = step(l);
-                if s == *key {
-                    break;
-                }
-                if !in_config.contains(&s) {
-                    out.push(l.clone());
+    let mut l = 0;
+    for (item, step) in config.iter().zip(&in_config) {
+        while l < live.len() && !in_config.contains(&in_live[l]) {
+            out.push(live[l].clone());
+            l += 1;
+        }
+        match in_live.iter().position(|s| s == step) {
+            None => out.push(item.clone()),
+            Some(at) => {
+                out.push(merge(items(node), &live[at], item));
+                if at == l {
+                    l += 1;
                 }
             }
         }
-        out.push(old.map_or_else(|| item.clone(), |l| merge(items(node), l, item)));
     }
-    out.extend(rest.filter(|l| !in_config.contains(&step(l))).cloned());
+    let rest = (l..live.len()).filter(|at| !in_config.contains(&in_live[*at]));
+    out.extend(rest.map(|at| live[at].clone()));
     out
 }
 
@@ -133,7 +132,7 @@ mod tests {
         let merged = merge(&node, &live, &config);
         assert_eq!(
             merged,
-            json!({"l": [{"n": "a", "v": 1}, {"n": "b", "v": 2, "w": 5}, {"n": "d"}, {"n": "c"}]})
+            json!({"l": [{"n": "a", "v": 1}, {"n": "b", "v": 2, "w": 5}, {"n": "c"}, {"n": "d"}]})
         );
     }
 }

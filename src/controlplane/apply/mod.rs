@@ -20,7 +20,7 @@ pub struct Writer<'a> {
     /// "" or "status".
     pub subresource: &'static str,
     /// Members that this door cannot write (top level), so that nothing is owned of them.
-    pub excluded: Option<&'static str>,
+    pub excluded: &'static [&'static str],
     /// The only top-level member that this door writes.
     pub only: Option<&'static str>,
 }
@@ -78,10 +78,10 @@ impl Entry {
         if !self.subresource.is_empty() {
             s = format!("{s} with subresource {:?}", self.subresource);
         }
-        match (self.apply, self.time.is_empty()) {
-            (true, _) => s,
-            (false, true) => format!("{s} using {}", self.api_version),
-            (false, false) => format!("{s} using {} at {}", self.api_version, self.time),
+        if self.apply {
+            s
+        } else {
+            format!("{s} using {}", self.api_version)
         }
     }
 }
@@ -123,7 +123,7 @@ fn owned(w: &Writer, mut set: FieldSet) -> FieldSet {
         let top = p.first();
         let server = (p.len() == 1 && ["apiVersion", "kind", "metadata"].iter().any(|n| field(top, n)))
             || (p.len() == 2 && field(top, "metadata") && SERVER_FIELDS.iter().any(|n| field(p.get(1), n)));
-        !server && w.excluded.is_none_or(|n| !field(top, n)) && w.only.is_none_or(|n| field(top, n))
+        !server && !w.excluded.iter().any(|n| field(top, n)) && w.only.is_none_or(|n| field(top, n))
     });
     set
 }
@@ -132,7 +132,7 @@ fn owned(w: &Writer, mut set: FieldSet) -> FieldSet {
 /// managedFields lead (the request's if it carries any, else the old object's).
 pub fn track_update(node: &Node, w: &Writer, old: Option<&Value>, new: &mut Value, base: Option<&Value>) {
     let empty = json!({});
-    let diff = fieldset::compare(node, &strip(old.unwrap_or(&empty)), &strip(new));
+    let diff = fieldset::compare(node, &visible(node, old.unwrap_or(&empty)), &visible(node, new));
     let mut changed: FieldSet = diff.added;
     changed.extend(diff.modified);
     let changed = owned(w, changed);
@@ -164,6 +164,16 @@ pub fn track_update(node: &Node, w: &Writer, old: Option<&Value>, new: &mut Valu
         None => {}
     }
     store(new, list);
+}
+
+/// What of an object can be owned: in the built-in kinds, the members that are always written (events' empty times)
+/// are nobody's while they are empty.
+fn visible(node: &Node, v: &Value) -> Value {
+    let mut v = strip(v);
+    if let (true, Some(map)) = (node.is_struct, v.as_object_mut()) {
+        map.retain(|_, v| !v.is_null() && v != "");
+    }
+    v
 }
 
 /// Without managedFields, which are not part of what is compared.
@@ -219,9 +229,11 @@ pub fn apply(node: &Node, w: &Writer, live: Option<&Value>, config: &Value, forc
     if !conflicts.is_empty() && !force {
         return Err(conflict_error(conflicts));
     }
+    // The time of ownership is that of the last apply that changed the object; one that only shares has none of its own.
+    let changed = live.is_none() || merged != base;
     match mine {
         Some(at) => {
-            if list[at].set != set || list[at].api_version != w.api_version {
+            if changed {
                 list[at].time = now();
             }
             list[at].set = set;
@@ -231,7 +243,7 @@ pub fn apply(node: &Node, w: &Writer, live: Option<&Value>, config: &Value, forc
             manager: w.manager.to_string(),
             apply: true,
             api_version: w.api_version.clone(),
-            time: now(),
+            time: if changed { now() } else { String::new() },
             subresource: w.subresource.to_string(),
             set,
         }),
@@ -261,6 +273,32 @@ fn conflict_error(mut conflicts: Vec<(String, String)>) -> ApiError {
         json!({"reason": "FieldManagerConflict", "message": format!("conflict with {who}"), "field": path})
     });
     ApiError::apply_conflict(message, causes.collect())
+}
+
+/// The first number of a configuration that is something else: a typed decode fails on it before any validation.
+pub fn not_numeric(node: &Node, config: &Value, path: &str) -> Option<String> {
+    use super::schema::Type;
+    let wrong = match (node.ty, config) {
+        (Some(Type::Integer | Type::Number), Value::String(_)) if !node.int_or_string => Some("string"),
+        (Some(Type::Integer | Type::Number), Value::Bool(_)) => Some("bool"),
+        _ => None,
+    };
+    if let Some(is) = wrong {
+        return Some(format!("{path}: expected numeric (int or float), got {is}"));
+    }
+    match config {
+        Value::Object(map) => map
+            .iter()
+            .find_map(|(k, v)| not_numeric(fieldset::child(node, k), v, &format!("{path}.{k}"))),
+        Value::Array(list) => {
+            let items = fieldset::items(node);
+            list.iter().enumerate().find_map(|(i, v)| {
+                let step = fieldset::item_step(node, v).unwrap_or(Step::Index(i));
+                not_numeric(items, v, &format!("{path}{}", fieldset::display(&[step])))
+            })
+        }
+        _ => None,
+    }
 }
 
 /// The paths of a configuration that the schema does not know, as a typed decode reports them.

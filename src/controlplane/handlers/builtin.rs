@@ -31,6 +31,15 @@ fn column(name: &str, ty: &str, json_path: &str) -> Column {
     }
 }
 
+/// The built-in kinds' tables are printed by the server, so their age is a string.
+fn built_in_age() -> Column {
+    Column {
+        ty: "string".into(),
+        json_path: "~.metadata.creationTimestamp".into(),
+        ..age()
+    }
+}
+
 fn string() -> Value {
     json!({"type": "string", "nullable": true})
 }
@@ -90,11 +99,31 @@ fn specs() -> Vec<Spec> {
         namespaced: true,
         status: false,
         columns: vec![
-            column("Last Seen", "string", ".lastTimestamp"),
-            column("Type", "string", ".type"),
-            column("Reason", "string", ".reason"),
-            column("Object", "string", ".involvedObject"),
-            column("Message", "string", ".message"),
+            column("Last Seen", "string", ""),
+            column("Type", "string", ""),
+            column("Reason", "string", ""),
+            column("Object", "string", ""),
+            Column {
+                priority: 1,
+                ..column("Subobject", "string", "")
+            },
+            Column {
+                priority: 1,
+                ..column("Source", "string", "")
+            },
+            column("Message", "string", ""),
+            Column {
+                priority: 1,
+                ..column("First Seen", "string", "")
+            },
+            Column {
+                priority: 1,
+                ..column("Count", "string", "")
+            },
+            Column {
+                priority: 1,
+                ..column("Name", "string", "")
+            },
         ],
         selectable: &[
             "involvedObject.kind",
@@ -122,7 +151,7 @@ fn specs() -> Vec<Spec> {
             short: &["ns"],
             namespaced: false,
             status: true,
-            columns: vec![column("Status", "string", ".status.phase"), age()],
+            columns: vec![column("Status", "string", ".status.phase"), built_in_age()],
             selectable: &["status.phase"],
             description: "Namespace provides a scope for Names.",
             properties: json!({
@@ -145,8 +174,8 @@ fn specs() -> Vec<Spec> {
             status: false,
             columns: vec![
                 column("Type", "string", ".type"),
-                column("Data", "integer", "#data"),
-                age(),
+                column("Data", "string", "#data"),
+                built_in_age(),
             ],
             selectable: &["type"],
             description: "Secret holds secret data of a certain type.",
@@ -162,7 +191,7 @@ fn specs() -> Vec<Spec> {
             short: &["cm"],
             namespaced: true,
             status: false,
-            columns: vec![column("Data", "integer", "#data,binaryData"), age()],
+            columns: vec![column("Data", "string", "#data,binaryData"), built_in_age()],
             selectable: &[],
             description: "ConfigMap holds configuration data for pods to consume.",
             properties: json!({"data": string_map(), "binaryData": byte_map(),
@@ -179,7 +208,7 @@ fn specs() -> Vec<Spec> {
             short: &[],
             namespaced: true,
             status: false,
-            columns: vec![column("Holder", "string", ".spec.holderIdentity"), age()],
+            columns: vec![column("Holder", "string", ".spec.holderIdentity"), built_in_age()],
             selectable: &[],
             description: "Lease defines a lease concept.",
             properties: json!({"spec": {"type": "object", "properties": {
@@ -197,7 +226,7 @@ fn specs() -> Vec<Spec> {
             short: &["crd", "crds"],
             namespaced: false,
             status: false,
-            columns: vec![column("Created At", "date", "@.metadata.creationTimestamp")],
+            columns: vec![column("Created At", "string", "@.metadata.creationTimestamp")],
             selectable: &[],
             description: "CustomResourceDefinition represents a resource that is served by this control plane.",
             properties: json!({"spec": {"type": "object", "x-kubernetes-preserve-unknown-fields": true},
@@ -225,7 +254,11 @@ pub fn resources() -> Result<Vec<Resource>, Error> {
             categories: vec![],
             namespaced: s.namespaced,
             status: s.status,
-            schema: Node::parse(s.kind, &published)?,
+            schema: {
+                let mut node = Node::parse(s.kind, &published)?;
+                node.mark_structs();
+                node
+            },
             published,
             columns: s.columns,
             selectable: own(s.selectable),

@@ -36,7 +36,7 @@ impl DeleteOptions {
         let body = if request.body.is_empty() {
             Value::Null
         } else {
-            decode_body(request)?
+            decode_body(request, "DeleteOptions")?
         };
         let text = |p: &str| body.pointer(p).and_then(Value::as_str).map(String::from);
         let about = About {
@@ -51,7 +51,7 @@ impl DeleteOptions {
             (Some("Foreground"), _) => Propagation::Foreground,
             (Some("Orphan"), _) | (None, Some(true)) => Propagation::Orphan,
             (Some(other), _) => {
-                let valid = ["Background", "Foreground", "Orphan"].map(String::from);
+                let valid = ["Foreground", "Background", "Orphan", "nil"].map(String::from);
                 let e = FieldError::not_supported("propagationPolicy", other.into(), &valid);
                 return Err(ApiError::invalid(about, "", &[e]));
             }
@@ -118,16 +118,23 @@ pub fn collection(inner: &Inner, target: &Target, params: &Params, options: &Del
 }
 
 fn preconditions(resource: &Resource, existing: &Stored, options: &DeleteOptions) -> ApiResult<()> {
-    let conflict = |what: &str, wanted: &str, is: &str| {
-        let why = format!("Precondition failed: {what} in precondition: {wanted}, {what} in object meta: {is}");
-        Err(ApiError::conflict(resource.about(), &existing.name, &why))
+    let conflict = |what: &str, wanted: &str, is: &str, might: &str| {
+        let why = format!(
+            "the {what} in the precondition ({wanted}) does not match the {what} in record ({is}). The object might have \
+             been {might}"
+        );
+        let about = About {
+            plural: &resource.kind,
+            ..resource.about()
+        };
+        Err(ApiError::conflict(about, &existing.name, &why))
     };
     if let Some(uid) = options.uid.as_ref().filter(|u| **u != existing.uid) {
-        return conflict("UID", uid, &existing.uid);
+        return conflict("UID", uid, &existing.uid, "deleted and then recreated");
     }
     let is = existing.resource_version.to_string();
     if let Some(rv) = options.resource_version.as_ref().filter(|r| **r != is) {
-        return conflict("ResourceVersion", rv, &is);
+        return conflict("ResourceVersion", rv, &is, "modified");
     }
     Ok(())
 }

@@ -81,7 +81,7 @@ impl Token {
     }
 
     fn decode(s: &str) -> ApiResult<Token> {
-        let bad = || ApiError::bad_request("continue key is not valid: illegal token");
+        let bad = || ApiError::bad_request("invalid continue token: continue key is not valid: illegal token");
         let bytes = URL_SAFE_NO_PAD.decode(s).map_err(|_| bad())?;
         let v: Value = serde_json::from_slice(&bytes).map_err(|_| bad())?;
         let text = |p: &str| v.pointer(p).and_then(Value::as_str).map(String::from);
@@ -186,17 +186,10 @@ pub fn parse_revision(params: &Params) -> ApiResult<Option<u64>> {
         return Ok(None);
     };
     let bad = || {
-        let e = crate::controlplane::status::FieldError::invalid(
-            "resourceVersion",
-            rv.as_str(),
-            "strconv.ParseUint: parsing: invalid syntax",
-        );
-        let about = crate::controlplane::status::About {
-            group: "meta.k8s.io",
-            plural: "",
-            kind: "ListOptions",
-        };
-        ApiError::invalid(about, "", &[e])
+        ApiError::bad_request(format!(
+            "invalid resource version: resourceVersion: Invalid value: {rv:?}: strconv.ParseUint: parsing {rv:?}: invalid \
+             syntax"
+        ))
     };
     rv.parse().map(Some).map_err(|_| bad())
 }

@@ -3,6 +3,7 @@
 pub mod builtin;
 mod delete;
 mod list;
+mod metadata;
 mod params;
 mod update;
 mod watch;
@@ -95,7 +96,7 @@ fn target(inner: &Inner, path: &str) -> ApiResult<Target> {
             })
     };
     let (namespace, rest) = match rest {
-        ["namespaces", ns, tail @ ..] if !tail.is_empty() && !(group.is_empty() && is_sub(tail)) => (*ns, tail),
+        ["namespaces", ns, tail @ ..] if !tail.is_empty() && (!group.is_empty() || !is_sub(tail)) => (*ns, tail),
         other => ("", other),
     };
     let (plural, name, sub) = match rest {
@@ -112,7 +113,7 @@ fn target(inner: &Inner, path: &str) -> ApiResult<Target> {
         None => (false, false),
         Some("status") if resource.status => (true, false),
         Some("finalize") if resource.class == Class::Namespace => (false, true),
-        Some(_) => return Err(ApiError::no_such_path()),
+        Some(_) => return Err(ApiError::not_found(resource.about(), name.unwrap_or(""))),
     };
     Ok(Target {
         resource,
@@ -146,24 +147,23 @@ pub async fn resource(inner: &Arc<Inner>, request: &ApiRequest) -> ApiResult<(Ar
         (&Method::POST | &Method::PUT | &Method::PATCH | &Method::DELETE, _) if read_only => {
             Err(ApiError::method_not_supported(resource.about(), verb(&request.method)))
         }
-        (&Method::POST, false) if resource.namespaced && target.namespace.is_empty() => {
-            Err(ApiError::method_not_allowed())
-        }
+        (&Method::POST, false) if resource.namespaced && target.namespace.is_empty() => Err(ApiError::no_such_path()),
         (&Method::DELETE, false) if !resource.verbs().contains(&"deletecollection") => {
             Err(ApiError::method_not_allowed())
         }
         (&Method::POST, false) => {
-            let body = params::decode_body(request)?;
+            let body = params::decode_body(request, &resource.kind)?;
             blocking(inner, move |inner| write::create(inner, &target, body, &params)).await
         }
         (&Method::PUT, true) => {
-            let body = params::decode_body(request)?;
+            let body = params::decode_body(request, &resource.kind)?;
             blocking(inner, move |inner| update::put(inner, &target, body, &params)).await
         }
         (&Method::PATCH, true) => {
-            let patch = super::patch::Patch::decode(&request.content_type, &request.body)?;
+            let patch = super::patch::Patch::decode(&resource, &request.content_type, &request.body)?;
             blocking(inner, move |inner| update::patch(inner, &target, patch, &params)).await
         }
+        (&Method::PUT | &Method::PATCH, false) => Err(ApiError::bad_request("name must be provided")),
         (&Method::DELETE, name) => {
             if target.status || target.finalize {
                 return Err(ApiError::method_not_allowed());

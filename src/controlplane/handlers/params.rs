@@ -1,5 +1,6 @@
 //! The request as the handlers see it: query parameters and the decoded body.
 
+use crate::controlplane::protobuf;
 use crate::controlplane::status::{ApiError, ApiResult, FieldError};
 use bytes::Bytes;
 use http::Method;
@@ -78,7 +79,7 @@ impl Params {
             Some("Ignore") => FieldValidation::Ignore,
             Some("Strict") => FieldValidation::Strict,
             Some(other) => {
-                let valid = ["Ignore", "Warn", "Strict"].map(String::from);
+                let valid = ["", "Ignore", "Strict", "Warn"].map(String::from);
                 let e = FieldError::not_supported("fieldValidation", other.into(), &valid);
                 return Err(ApiError::invalid(about, "", &[e]));
             }
@@ -139,13 +140,21 @@ impl Params {
 }
 
 /// Reads an object from a JSON or YAML body.
-pub fn decode_body(request: &ApiRequest) -> ApiResult<Value> {
+pub fn decode_body(request: &ApiRequest, kind: &str) -> ApiResult<Value> {
     let media = request.content_type.split(';').next().unwrap_or("").trim();
     let value: Value = match media {
-        "" | "application/json" | "*/*" => serde_json::from_slice(&request.body)
-            .map_err(|e| ApiError::bad_request(format!("error decoding the body as JSON: {e}")))?,
+        "" | "application/json" | "*/*" => serde_json::from_slice(&request.body).map_err(|e| {
+            let start: String = String::from_utf8_lossy(&request.body).chars().take(30).collect();
+            ApiError::bad_request(format!(
+                "the object provided is unrecognized (must be of type {kind}): couldn't get version/kind; json parse error: \
+                 {e} ({start})"
+            ))
+        })?,
+        "application/vnd.kubernetes.protobuf" => protobuf::decode(&request.body)?,
         "application/yaml" => decode_yaml(&request.body)?,
-        _ => return Err(ApiError::unsupported_media_type("application/json, application/yaml")),
+        _ => return Err(ApiError::unsupported_media_type(
+            "application/json, application/yaml, application/vnd.kubernetes.protobuf",
+        )),
     };
     if !value.is_object() {
         return Err(ApiError::bad_request("the body must be an object"));

@@ -38,7 +38,11 @@ pub fn put(inner: &Inner, target: &Target, body: Value, params: &Params) -> ApiR
         let old = events::to_wire(resource, existing.value());
         if text(&value, "/metadata/resourceVersion").is_empty() && !resource.allows_unconditional_update() {
             let e = FieldError::invalid("metadata.resourceVersion", 0, "must be specified for an update");
-            return Err(ApiError::invalid(resource.about(), &name, &[e]));
+            let about = About {
+                kind: &resource.plural,
+                ..resource.about()
+            };
+            return Err(ApiError::invalid(about, &name, &[e]));
         }
         finish(txn, target, &existing, &old, value.clone(), Owner::Update, params)
     })?;
@@ -52,6 +56,15 @@ pub fn put(inner: &Inner, target: &Target, body: Value, params: &Params) -> ApiR
 pub fn patch(inner: &Inner, target: &Target, patch: Patch, params: &Params) -> ApiResult<Reply> {
     match patch {
         Patch::Apply(config) => apply_patch(inner, target, config, params),
+        _ if params.force => {
+            let about = About {
+                group: "meta.k8s.io",
+                plural: "",
+                kind: "PatchOptions",
+            };
+            let e = FieldError::forbidden("force", "may not be specified for non-apply patch");
+            Err(ApiError::invalid(about, "", &[e]))
+        }
         other => plain_patch(inner, target, &other, params),
     }
 }
@@ -132,26 +145,26 @@ fn apply_patch(inner: &Inner, target: &Target, config: Value, params: &Params) -
     }
     let (api_version, kind) = (text(&config, "/apiVersion"), text(&config, "/kind"));
     if kind != resource.kind || api_version != resource.api_version() {
+        let group = if api_version.contains('/') {
+            String::new()
+        } else {
+            "/".to_string()
+        };
         return Err(ApiError::bad_request(format!(
-            "the API version and kind in the data ({api_version}, {kind}) do not match the expected ({}, {})",
+            "invalid object type: {group}{api_version}, Kind={kind}"
+        )));
+    }
+    let given = text(&config, "/metadata/namespace").to_string();
+    let mut config = config;
+    check_address(target, &mut config)?;
+    let undeclared = || apply::undeclared(&resource.schema, &config).into_iter().next();
+    let wrong = undeclared().map(|path| format!(".{path}: field not declared in schema"));
+    if let Some(why) = wrong.or_else(|| apply::not_numeric(&resource.schema, &config, "")) {
+        return Err(ApiError::plain(format!(
+            "failed to create typed patch object ({given}/{name}; {}, Kind={}): {why}",
             resource.api_version(),
             resource.kind
         )));
-    }
-    let mut config = config;
-    check_address(target, &mut config)?;
-    if let Some(path) = apply::undeclared(&resource.schema, &config).first() {
-        return Err(ApiError {
-            code: 500,
-            reason: "",
-            message: format!(
-                "failed to create typed patch object ({}/{name}; {}, Kind={}): .{path}: field not declared in schema",
-                target.namespace,
-                resource.api_version(),
-                resource.kind
-            ),
-            details: None,
-        });
     }
     let w = writer(target, params);
     let mut code = 200;
@@ -163,7 +176,9 @@ fn apply_patch(inner: &Inner, target: &Target, config: Value, params: &Params) -
             }
             let given = text(&config, "/metadata/uid");
             if !given.is_empty() {
-                let why = format!("Precondition failed: UID in precondition: {given}, UID in object meta: ");
+                let why = format!(
+                    "uid mismatch: the provided object specified uid {given}, and no existing object was found"
+                );
                 return Err(ApiError::conflict(resource.about(), &name, &why));
             }
             code = 201;
@@ -185,7 +200,8 @@ fn apply_patch(inner: &Inner, target: &Target, config: Value, params: &Params) -
             );
             return Err(ApiError::conflict(resource.about(), &name, &why));
         }
-        let merged = apply::apply(&resource.schema, &w, Some(&old), &config, params.force)?;
+        let mut merged = apply::apply(&resource.schema, &w, Some(&old), &config, params.force)?;
+        keep_last_applied(params.manager(), &old, &config, &mut merged);
         finish(txn, target, &existing, &old, merged, Owner::Applied, params)
     })?;
     Ok(Reply::Object {
@@ -193,6 +209,31 @@ fn apply_patch(inner: &Inner, target: &Target, config: Value, params: &Params) -
         object,
         warnings: vec![],
     })
+}
+
+/// `kubectl apply` without --server-side compares with an annotation; where an object has it, an apply by kubectl with
+/// --server-side keeps it up to date, so that people can go back and forth.
+fn keep_last_applied(manager: &str, old: &Value, config: &Value, merged: &mut Value) {
+    const LAST: &str = "kubectl.kubernetes.io/last-applied-configuration";
+    if manager != "kubectl" || old["metadata"]["annotations"].get(LAST).is_none() {
+        return;
+    }
+    let mut plain = config.clone();
+    if let Some(meta) = plain["metadata"].as_object_mut() {
+        let annotations = meta.get_mut("annotations").and_then(Value::as_object_mut);
+        if annotations.is_some_and(|a| {
+            a.remove(LAST);
+            a.is_empty()
+        }) {
+            meta.remove("annotations");
+        }
+    }
+    if let Some(annotations) = merged
+        .pointer_mut("/metadata/annotations")
+        .and_then(Value::as_object_mut)
+    {
+        annotations.insert(LAST.into(), format!("{plain}\n").into());
+    }
 }
 
 /// Whether managedFields are still to be computed.
@@ -269,7 +310,7 @@ fn finish(
         }
     }
     normalize(resource, &mut new)?;
-    check(resource, &new, Some(old))?;
+    check(resource, &new, Some(old)).map_err(|e| if target.status { as_status_error(e) } else { e })?;
     if resource.class == Class::Custom && !target.status && differs_outside_metadata(&new, old) {
         let generation = old.pointer("/metadata/generation").and_then(Value::as_i64).unwrap_or(0);
         meta_mut(&mut new).insert("generation".into(), (generation + 1).into());
@@ -288,6 +329,32 @@ fn finish(
         return Ok(txn.delete(&resource.key, events::to_stored(resource, new)));
     }
     Ok(store(txn, resource, new, params.dry_run))
+}
+
+/// The status is validated by itself in the real server: its texts name paths below `status`.
+fn as_status_error(mut e: ApiError) -> ApiError {
+    let shorter = |s: &str| s.replace(": status.", ": ");
+    e.message = shorter(&e.message);
+    if let Some((head, list)) = e.message.split_once(" is invalid: ") {
+        // The path before each error is the whole one.
+        let list = list.replace("\", status.", "\", \u{1}");
+        e.message = format!(
+            "{head} is invalid: {}{list}",
+            if list.starts_with('[') { "" } else { "status." }
+        );
+        e.message = e
+            .message
+            .replace("is invalid: status.status.", "is invalid: status.")
+            .replace('\u{1}', "status.");
+    }
+    if let Some(causes) = e.details.as_mut().and_then(|d| d.get_mut("causes")?.as_array_mut()) {
+        for c in causes {
+            if let Some(m) = c["message"].as_str() {
+                c["message"] = shorter(m).into();
+            }
+        }
+    }
+    e
 }
 
 fn namespace_is_final(target: &Target, new: &Value) -> bool {

@@ -95,10 +95,10 @@ pub fn start(inner: &Arc<Inner>, target: &Target, params: &Params) -> ApiResult<
         resource,
     };
     let state = inner.store.read();
-    if let Some(rv) = asked.filter(|rv| *rv > state.revision) {
-        return Err(too_large(rv, state.revision));
-    }
     if initial {
+        if let Some(rv) = asked.filter(|rv| *rv > state.revision) {
+            return Err(too_large(rv, state.revision));
+        }
         let listed: Vec<Arc<Stored>> = if stream.resource.class == Class::Definition {
             definitions(inner)
         } else {

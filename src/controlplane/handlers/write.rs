@@ -1,12 +1,12 @@
 //! create, and what create and update share: decoding, defaulting, validation, ownership.
 
 use super::params::{FieldValidation, Params};
-use super::{Reply, Target};
+use super::{Reply, Target, metadata};
 use crate::controlplane::apply::{self, Writer};
 use crate::controlplane::object::{self, Stored, meta_mut, text};
 use crate::controlplane::resource::{Class, Resource};
 use crate::controlplane::schema::{cel, default, prune, validate};
-use crate::controlplane::status::{ApiError, ApiResult, FieldError};
+use crate::controlplane::status::{About, ApiError, ApiResult, FieldError, FieldErrorKind};
 use crate::controlplane::store::Txn;
 use crate::controlplane::{Inner, events};
 use serde_json::{Value, json};
@@ -15,21 +15,20 @@ use std::sync::Arc;
 pub fn create(inner: &Inner, target: &Target, body: Value, params: &Params) -> ApiResult<Reply> {
     let mut warnings = Vec::new();
     let value = decode(target, body, params, &mut warnings)?;
-    if text(&value, "/metadata/resourceVersion") != "" {
-        return Err(ApiError {
-            code: 500,
-            reason: "",
-            message: "resourceVersion should not be set on objects to be created".into(),
-            details: None,
-        });
+    if !text(&value, "/metadata/resourceVersion").is_empty() {
+        return Err(ApiError::plain(
+            "resourceVersion should not be set on objects to be created".into(),
+        ));
     }
     let resource = &target.resource;
     let object = inner.store.write(|txn| {
         let value = prepare_new(inner, txn, target, value.clone())?;
         let name = object::name(&value).to_string();
         check(resource, &value, None)?;
-        if txn.get(&resource.key, &target.namespace, &name).is_some() {
-            return Err(ApiError::already_exists(resource.about(), &name));
+        match txn.get(&resource.key, &target.namespace, &name) {
+            None => {}
+            Some(o) if o.deleting => return Err(ApiError::already_exists_deleting(resource.about(), &name)),
+            Some(_) => return Err(ApiError::already_exists(resource.about(), &name)),
         }
         let mut value = value;
         let base = value.clone();
@@ -61,7 +60,12 @@ pub fn writer<'a>(target: &Target, params: &'a Params) -> Writer<'a> {
         manager: params.manager(),
         api_version: target.resource.api_version(),
         subresource: if target.status { "status" } else { "" },
-        excluded: (custom_status && !target.status).then_some("status"),
+        excluded: match target.resource.class {
+            _ if target.status => &[],
+            Class::Namespace => &["spec", "status"],
+            _ if custom_status => &["status"],
+            _ => &[],
+        },
         only: target.status.then_some("status"),
     }
 }
@@ -72,9 +76,19 @@ pub fn decode(target: &Target, body: Value, params: &Params, warnings: &mut Vec<
     let (api_version, kind) = (text(&body, "/apiVersion").to_string(), text(&body, "/kind").to_string());
     if kind.is_empty() {
         return Err(ApiError::bad_request(format!(
-            "Object 'Kind' is missing in '{}'",
-            shown(&body)
+            "the object provided is unrecognized (must be of type {}): Object 'Kind' is missing in '{}' ({})",
+            resource.kind,
+            shown(&body, 200),
+            shown(&body, 30)
         )));
+    }
+    if kind != resource.kind && resource.class == Class::Custom {
+        let e = FieldError::invalid("kind", kind.as_str(), format!("must be {}", resource.kind));
+        let about = About {
+            kind: &kind,
+            ..resource.about()
+        };
+        return Err(ApiError::invalid(about, object::name(&body), &[e]));
     }
     if kind != resource.kind {
         let version = &resource.version;
@@ -91,6 +105,7 @@ pub fn decode(target: &Target, body: Value, params: &Params, warnings: &mut Vec<
     }
     let mut value = body;
     check_address(target, &mut value)?;
+    check_typed(resource, &value)?;
     let removed = prune::prune(&resource.schema, &mut value);
     if !removed.is_empty() {
         let list: Vec<String> = removed.iter().map(|p| format!("unknown field {p:?}")).collect();
@@ -109,13 +124,50 @@ pub fn decode(target: &Target, body: Value, params: &Params, warnings: &mut Vec<
     Ok(value)
 }
 
-fn shown(body: &Value) -> String {
+fn shown(body: &Value, most: usize) -> String {
     let s = body.to_string();
-    if s.len() > 200 {
-        format!("{}...", s.chars().take(200).collect::<String>())
+    if s.len() > most {
+        format!("{} ...", s.chars().take(most).collect::<String>())
     } else {
         s
     }
+}
+
+/// The built-in kinds are typed: what does not fit their members' types cannot be decoded at all.
+fn check_typed(resource: &Resource, value: &Value) -> ApiResult<()> {
+    if resource.class == Class::Custom {
+        return Ok(());
+    }
+    let kind = &resource.kind;
+    for e in validate::validate(&resource.schema, value, None) {
+        let why = if e.kind == FieldErrorKind::TypeInvalid {
+            let word = |s: &str| match s {
+                "integer" | "number" => "number",
+                "boolean" => "bool",
+                "array" => "array",
+                "object" => "object",
+                _ => "string",
+            };
+            let is = e.value.as_ref().and_then(Value::as_str).map_or("value", word);
+            let wanted = e
+                .detail
+                .split("must be of type ")
+                .nth(1)
+                .and_then(|s| s.split(':').next())
+                .unwrap_or("string");
+            let member = e.field.split('.').next().unwrap_or(&e.field);
+            format!("json: cannot unmarshal {is} into Go struct field {kind}.{member} of type {wanted}")
+        } else if e.detail.contains("must be of type byte") {
+            "illegal base64 data at input byte 0".to_string()
+        } else {
+            continue;
+        };
+        let version = &resource.version;
+        return Err(ApiError::bad_request(format!(
+            "{kind} in version {version:?} cannot be handled as a {kind}: {why}"
+        )));
+    }
+    Ok(())
 }
 
 /// Name and namespace in the body must be those of the URL, or absent.
@@ -148,17 +200,16 @@ pub fn prepare_new(inner: &Inner, txn: &Txn, target: &Target, mut value: Value) 
     let about = resource.about();
     let generate = text(&value, "/metadata/generateName").to_string();
     if object::name(&value).is_empty() {
-        if generate.is_empty() {
-            let e = FieldError::required("metadata.name", "name or generateName is required");
-            return Err(ApiError::invalid(about, "", &[e]));
+        // Without either the name is found missing by the checks, along with whatever else is wrong.
+        if !generate.is_empty() {
+            let base: String = generate.chars().take(58).collect();
+            meta_mut(&mut value).insert("name".into(), format!("{base}{}", object::name_suffix()).into());
         }
-        let base: String = generate.chars().take(58).collect();
-        meta_mut(&mut value).insert("name".into(), format!("{base}{}", object::name_suffix()).into());
     }
     if resource.namespaced {
         let name = object::name(&value);
         let Some(ns) = txn.get("/namespaces", "", &target.namespace) else {
-            let namespaces = crate::controlplane::status::About {
+            let namespaces = About {
                 group: "",
                 plural: "namespaces",
                 kind: "Namespace",
@@ -217,6 +268,9 @@ pub fn prepare_new(inner: &Inner, txn: &Txn, target: &Target, mut value: Value) 
 pub fn normalize(resource: &Resource, value: &mut Value) -> ApiResult<()> {
     drop_empty_metadata(value);
     default::apply(&resource.schema, value);
+    if matches!(resource.class, Class::Event | Class::EventV1) {
+        events::fill(resource, value);
+    }
     if resource.class == Class::Secret {
         use base64::Engine as _;
         if let Some(Value::Object(plain)) = value.as_object_mut().and_then(|m| m.remove("stringData")) {
@@ -249,7 +303,7 @@ fn drop_empty_metadata(value: &mut Value) {
 
 /// Schema, metadata and CEL; with `old`, as an update.
 pub fn check(resource: &Resource, value: &Value, old: Option<&Value>) -> ApiResult<()> {
-    let mut errors = metadata_errors(resource, value);
+    let mut errors = metadata::errors(resource, value);
     errors.extend(validate::validate(&resource.schema, value, old));
     if errors.iter().any(|e| e.kind.blocks_rules()) {
         if resource.schema.has_rules {
@@ -265,138 +319,16 @@ pub fn check(resource: &Resource, value: &Value, old: Option<&Value>) -> ApiResu
     }
     errors.extend(resource.validate_builtin(value, old));
     if let Some(old) = old {
-        errors.extend(update_errors(value, old));
+        let more = metadata::update_errors(value, old);
+        // A custom resource's metadata is judged twice in the real server, and told twice.
+        if resource.class == Class::Custom {
+            errors.extend(more.clone());
+        }
+        errors.extend(more);
     }
     if errors.is_empty() {
         Ok(())
     } else {
         Err(ApiError::invalid(resource.about(), object::name(value), &errors))
     }
-}
-
-const SUBDOMAIN: &str = "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', \
-     and must start and end with an alphanumeric character (e.g. 'example.com', regex used for validation is \
-     '[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')";
-const LABEL: &str = "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start \
-     and end with an alphanumeric character (e.g. 'my-name',  or '123-abc', regex used for validation is \
-     '[a-z0-9]([-a-z0-9]*[a-z0-9])?')";
-
-fn is_label(s: &str) -> bool {
-    let inner = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
-    !s.is_empty() && s.chars().all(inner) && !s.starts_with('-') && !s.ends_with('-')
-}
-
-fn metadata_errors(resource: &Resource, value: &Value) -> Vec<FieldError> {
-    let mut out = Vec::new();
-    let name = object::name(value);
-    if resource.class == Class::Namespace {
-        if !is_label(name) {
-            out.push(FieldError::invalid("metadata.name", name, LABEL));
-        } else if name.len() > 63 {
-            out.push(FieldError::invalid(
-                "metadata.name",
-                name,
-                "must be no more than 63 bytes",
-            ));
-        }
-    } else if !name.split('.').all(is_label) {
-        out.push(FieldError::invalid("metadata.name", name, SUBDOMAIN));
-    } else if name.len() > 253 {
-        out.push(FieldError::invalid(
-            "metadata.name",
-            name,
-            "must be no more than 253 bytes",
-        ));
-    }
-    let labels = value.pointer("/metadata/labels").and_then(Value::as_object);
-    for (k, v) in labels.into_iter().flatten() {
-        if let Some(v) = v.as_str() {
-            out.extend(label_error(k, v));
-        }
-    }
-    for (i, o) in value
-        .pointer("/metadata/ownerReferences")
-        .and_then(Value::as_array)
-        .into_iter()
-        .flatten()
-        .enumerate()
-    {
-        for word in ["apiVersion", "kind", "name", "uid"] {
-            if text(o, &format!("/{word}")).is_empty() {
-                let at = format!("metadata.ownerReferences[{i}].{word}");
-                out.push(FieldError::invalid(
-                    at,
-                    "",
-                    if word == "apiVersion" {
-                        "version must not be empty"
-                    } else {
-                        "must not be empty"
-                    },
-                ));
-            }
-        }
-    }
-    for f in object::finalizers(value) {
-        let (domain, rest) = f.split_once('/').unwrap_or(("", &f));
-        if rest.is_empty() || (!domain.is_empty() && !domain.split('.').all(is_label)) {
-            out.push(FieldError::invalid(
-                "metadata.finalizers",
-                f.as_str(),
-                "name part must be non-empty and qualified",
-            ));
-        }
-    }
-    out
-}
-
-fn label_error(key: &str, v: &str) -> Option<FieldError> {
-    let ends = |s: &str| {
-        let alnum = |c: Option<char>| c.is_some_and(|c| c.is_ascii_alphanumeric());
-        alnum(s.chars().next()) && alnum(s.chars().last())
-    };
-    let word = |s: &str| ends(s) && s.len() <= 63 && s.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c));
-    let (domain, rest) = key.split_once('/').unwrap_or(("", key));
-    if !word(rest) || (key.contains('/') && !domain.split('.').all(is_label)) {
-        let detail = "name part must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an \
-             alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is \
-             '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]')";
-        return Some(FieldError::invalid("metadata.labels", key, detail));
-    }
-    if v.is_empty() || word(v) {
-        return None;
-    }
-    if v.len() > 63 {
-        return Some(FieldError::invalid(
-            "metadata.labels",
-            v,
-            "must be no more than 63 bytes",
-        ));
-    }
-    let detail = "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', and must \
-         start and end with an alphanumeric character (e.g. 'MyValue',  or 'my_value',  or '12345', regex used for \
-         validation is '(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?')";
-    Some(FieldError::invalid("metadata.labels", v, detail))
-}
-
-/// What an update may not change.
-fn update_errors(value: &Value, old: &Value) -> Vec<FieldError> {
-    let mut out = Vec::new();
-    if text(old, "/metadata/deletionTimestamp") != "" {
-        let before = object::finalizers(old);
-        let new: Vec<String> = object::finalizers(value)
-            .into_iter()
-            .filter(|f| !before.contains(f))
-            .collect();
-        if !new.is_empty() {
-            let list: Vec<String> = new.iter().map(|f| format!("{f:?}")).collect();
-            out.push(FieldError::forbidden(
-                "metadata.finalizers",
-                format!(
-                    "no new finalizers can be added if the object is being deleted, found new finalizers []string{{{}}}",
-                    list.join(", ")
-                ),
-            ));
-        }
-    }
-    out
 }

@@ -18,6 +18,11 @@ pub fn apply(node: &Node, value: &mut Value) {
                     map.insert(name.clone(), default.clone());
                 }
             }
+            // A null that the schema does not allow, and has no default for, counts as absent.
+            map.retain(|name, v| {
+                let declared = node.child(name);
+                !v.is_null() || declared.is_none_or(|c| c.nullable || c.default.is_some() || c.ty.is_none())
+            });
             for (name, v) in map.iter_mut() {
                 match (node.properties.get(name), &node.additional) {
                     (Some(child), _) => apply(child, v),

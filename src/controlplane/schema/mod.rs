@@ -73,6 +73,8 @@ pub struct Node {
     pub rules: Vec<cel::Rule>,
     /// Whether this node or one below it has CEL rules, so that the walk can skip the rest.
     pub has_rules: bool,
+    /// A member of a typed (built-in) kind that is always there: nobody owns it as such, only what is in it.
+    pub is_struct: bool,
 }
 
 /// The value validations of a node.
@@ -115,6 +117,12 @@ impl Node {
         let mut root = parse_node(kind, "", schema)?;
         objectmeta::attach(&mut root);
         Ok(root)
+    }
+
+    /// Marks the objects with named members as parts of a typed kind.
+    pub fn mark_structs(&mut self) {
+        self.is_struct = !self.properties.is_empty();
+        self.properties.values_mut().for_each(Node::mark_structs);
     }
 
     /// The schema of a member of an object.

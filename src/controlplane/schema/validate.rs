@@ -77,6 +77,9 @@ fn walk(node: &Node, value: &Value, old: Option<&Value>, path: &str, out: &mut V
             Some(is.into()),
             detail,
         ));
+        if node.ty == Some(Type::Integer) && value.is_number() {
+            out.push(out_of_range("integer (default format)", path));
+        }
         return;
     }
     combinators(node, value, path, out);
@@ -115,8 +118,7 @@ fn walk(node: &Node, value: &Value, old: Option<&Value>, path: &str, out: &mut V
                 _ => {}
             }
             if limits.format.as_deref() == Some("int32") && n.as_i64().is_none_or(|i| i32::try_from(i).is_err()) {
-                let detail = format!("Checked value must be of type integer with format int32 in {path}");
-                out.push(FieldError::invalid(path, value.clone(), detail));
+                out.push(out_of_range("integer with format int32", path));
             }
         }
         Value::Array(items) => {
@@ -165,6 +167,11 @@ fn walk(node: &Node, value: &Value, old: Option<&Value>, path: &str, out: &mut V
             .collect();
         out.push(FieldError::not_supported(path, value.clone(), &words));
     }
+}
+
+/// The range check's error has no path of its own in the real server.
+fn out_of_range(wanted: &str, path: &str) -> FieldError {
+    FieldError::invalid("<nil>", "", format!("Checked value must be of type {wanted} in {path}"))
 }
 
 /// allOf, anyOf, oneOf, not. Their summary errors carry no path of their own in the real server either.
