@@ -145,6 +145,10 @@ pub struct FunctionalTestRunStatus {
     /// The verdict; set when the phase is `Done`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub result: Option<RunResult>,
+    /// The verdict while the phase is `Finishing`: it becomes `result` once the VM is given back, unless the run is
+    /// tried again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub verdict: Option<RunResult>,
     /// Why the result is not `passed`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failure: Option<RunFailure>,
@@ -154,6 +158,10 @@ pub struct FunctionalTestRunStatus {
     /// How many steps had which outcome.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub steps: Option<StepCounts>,
+    /// The steps that have ended, in the order in which they did; the last 200.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(extend("x-kubernetes-list-type" = "atomic"))]
+    pub step_results: Vec<StepResult>,
     /// The step that runs now.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub current_step: Option<CurrentStep>,
@@ -292,6 +300,23 @@ pub struct StepCounts {
     pub skipped: u32,
     /// Steps that ended in an infrastructure error.
     pub error: u32,
+}
+
+/// How one step ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct StepResult {
+    /// Id of the step.
+    pub id: String,
+    /// What a person reads.
+    pub label: String,
+    /// `passed`, `healed`, `softFailed`, `failed`, `timedOut`, `crashed`, `skipped` or `error`.
+    pub outcome: String,
+    /// Milliseconds from start to end.
+    pub duration_ms: i64,
+    /// Why, where the step did not pass; at most 500 characters.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
 }
 
 /// A step in progress.

@@ -1,1 +1,127 @@
-//! The command line: one file per command, its arguments and a thin `run()`.
+//! The command line: one file per command, each with its arguments and a thin `run()`.
+//!
+//! Every command answers with an exit code from [`exit`]; an `Err` is printed in one line and counts as
+//! infrastructure.
+
+mod apply;
+mod controller;
+mod crds;
+mod follow;
+mod lab;
+mod local;
+mod run;
+mod session;
+mod up;
+mod validate;
+
+use clap::{Parser, Subcommand, ValueEnum};
+
+/// Exit codes, the same for every command that gives a verdict.
+pub mod exit {
+    /// Everything held.
+    pub const PASSED: u8 = 0;
+    /// The product failed a check.
+    pub const FAILED: u8 = 1;
+    /// The infrastructure failed; nothing is said about the product.
+    pub const INFRASTRUCTURE: u8 = 2;
+    /// The input is wrong; nothing was touched.
+    pub const INVALID: u8 = 3;
+}
+
+/// Tests desktop applications where they really run: on virtual machines with a real desktop.
+#[derive(Parser)]
+#[command(name = "mosdat", version, about, disable_help_subcommand = true)]
+pub struct Cli {
+    /// What is logged, in the form of `tracing` filters, such as `info,mosdat=debug`.
+    #[arg(
+        long,
+        global = true,
+        env = "MOSDAT_LOG",
+        default_value = "warn",
+        value_name = "FILTER"
+    )]
+    pub log: String,
+    /// Form of the log.
+    #[arg(long, global = true, env = "MOSDAT_LOG_FORMAT", default_value = "pretty")]
+    pub log_format: LogFormat,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// Form of the log on standard error.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// For people.
+    Pretty,
+    /// One JSON object per line.
+    Json,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Start everything on this machine: Kubernetes API, controller, lab, page.
+    Up(up::Args),
+    /// Apply manifests or scenario files, follow their runs, and answer with the verdict.
+    Run(run::Args),
+    /// Check scenario files and manifests without touching anything.
+    Validate(validate::Args),
+    /// Run the controller against a Kubernetes cluster.
+    Controller(controller::Args),
+    /// The built-in lab: virtual machines on this machine behind a Proxmox-compatible API.
+    Lab(lab::Args),
+    /// Print the custom resource definitions.
+    Crds(crds::CrdsArgs),
+    /// Print the RBAC rules that the controller needs.
+    Rbac(crds::RbacArgs),
+}
+
+/// Sets up logging to standard error. A filter that does not parse is named and replaced by `info`.
+pub fn telemetry(args: &Cli) {
+    use tracing_subscriber::EnvFilter;
+    let filter = EnvFilter::try_new(&args.log).unwrap_or_else(|e| {
+        eprintln!("mosdat: --log {}: {e}; using 'info'", args.log);
+        EnvFilter::new("info")
+    });
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr);
+    // A second subscriber in one process (tests) is not an error worth stopping for.
+    let _ = match args.log_format {
+        LogFormat::Pretty => builder.compact().try_init(),
+        LogFormat::Json => builder.json().try_init(),
+    };
+}
+
+/// Carries the command out and returns the process's exit code.
+pub async fn dispatch(args: Cli) -> anyhow::Result<u8> {
+    match args.command {
+        Command::Up(a) => up::run(a).await,
+        Command::Run(a) => run::run(a).await,
+        Command::Validate(a) => validate::run(a),
+        Command::Controller(a) => controller::run(a).await,
+        Command::Lab(a) => lab::run(a).await,
+        Command::Crds(a) => crds::crds(a),
+        Command::Rbac(a) => crds::rbac(a),
+    }
+}
+
+/// Resolves when the person or the system asks the process to end.
+pub(crate) async fn shutdown_signal() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let ctrl_c = tokio::signal::ctrl_c();
+    match signal(SignalKind::terminate()) {
+        Ok(mut term) => tokio::select! { _ = ctrl_c => {}, _ = term.recv() => {} },
+        Err(_) => {
+            let _ = ctrl_c.await;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_command_line_is_consistent() {
+        use clap::CommandFactory;
+        super::Cli::command().debug_assert();
+    }
+}

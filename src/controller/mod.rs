@@ -1,1 +1,86 @@
-//! Reconcilers: one folder per kind, each `observe -> decide -> act`.
+//! Reconcilers: one folder (or file) per kind, each `observe -> decide -> act`.
+//!
+//! Promises: `decide` is pure and holds all policy; every write to Proxmox is preceded by an intent in status, written
+//! with a resourceVersion check; every reconcile reads the object afresh, so a stale watch never leads to a write.
+//! A controller that is killed between any two lines picks up from status and the world.
+
+mod backoff;
+mod cluster;
+mod conditions;
+mod context;
+mod error;
+mod gpu;
+mod probe;
+pub mod rbac;
+mod run;
+mod vm;
+
+pub use context::{Context, DisplayProbe, Settings};
+pub use error::Error;
+pub use probe::DesktopProbe;
+
+use futures::StreamExt;
+use kube::runtime::Controller;
+use kube::runtime::watcher;
+use std::future::Future;
+use std::sync::Arc;
+use tokio_util::sync::CancellationToken;
+
+/// Runs all controllers until `shutdown` is done. Watch errors are logged and retried with back-off.
+pub async fn run(context: Context, shutdown: impl Future<Output = ()> + Send + 'static) -> Result<(), Error> {
+    let ctx = Arc::new(context);
+    let stop = CancellationToken::new();
+    let config = || watcher::Config::default();
+
+    let clusters = Controller::new(ctx.scope(), config())
+        .graceful_shutdown_on(stop.clone().cancelled_owned())
+        .run(cluster::reconcile, cluster::on_error, ctx.clone())
+        .for_each(|r| log("ProxmoxCluster", r));
+    let gpus = Controller::new(ctx.scope(), config())
+        .graceful_shutdown_on(stop.clone().cancelled_owned())
+        .run(gpu::reconcile, gpu::on_error, ctx.clone())
+        .for_each(|r| log("GpuProfile", r));
+    let vms = Controller::new(ctx.scope(), config());
+    ctx.set_vms(vms.store());
+    let vms = vms
+        .with_config(kube::runtime::controller::Config::default().concurrency(64))
+        .graceful_shutdown_on(stop.clone().cancelled_owned())
+        .run(vm::reconcile, vm::on_error, ctx.clone())
+        .for_each(|r| log("ProxmoxVM", r));
+    let runs = Controller::new(ctx.scope(), config())
+        .owns(ctx.scope::<crate::api::ProxmoxVM>(), config())
+        .reconcile_on(ctx.run_triggers())
+        .with_config(kube::runtime::controller::Config::default().concurrency(64))
+        .graceful_shutdown_on(stop.clone().cancelled_owned())
+        .run(run::reconcile, run::on_error, ctx.clone())
+        .for_each(|r| log("FunctionalTestRun", r));
+
+    let stopping = async {
+        shutdown.await;
+        stop.cancel();
+    };
+    tokio::join!(clusters, gpus, vms, runs, stopping);
+    ctx.cancel_runs();
+    Ok(())
+}
+
+type Reconciled<K, E> = Result<
+    (
+        kube::runtime::reflector::ObjectRef<K>,
+        kube::runtime::controller::Action,
+    ),
+    kube::runtime::controller::Error<E, watcher::Error>,
+>;
+
+/// Reconcile errors are shown where they happen; what is left are errors of the watch.
+async fn log<K>(kind: &'static str, result: Reconciled<K, Error>)
+where
+    K: kube::runtime::reflector::Lookup,
+{
+    use kube::runtime::controller::Error as E;
+    match result {
+        Ok(_) | Err(E::ReconcilerFailed(..)) | Err(E::ObjectNotFound(_)) => {}
+        Err(E::QueueError(e)) => tracing::warn!(kind, error = %e, "watch failed; trying again"),
+        Err(E::RunnerError(e)) => tracing::warn!(kind, error = %e, "the controller's queue failed"),
+    }
+}

@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 use std::time::Instant;
 
 use image::codecs::png::{CompressionType, FilterType, PngEncoder};
-use image::{ExtendedColorType, ImageEncoder, RgbaImage};
+use image::{DynamicImage, ExtendedColorType, ImageEncoder, RgbaImage};
 use sha2::{Digest, Sha256};
 
 use super::{Error, Rect};
@@ -60,13 +60,11 @@ impl Frame {
     /// The picture as an RGB PNG (fast compression: evidence is written often and read rarely).
     pub fn png(&self) -> Result<Vec<u8>, Error> {
         let (width, height) = self.image.dimensions();
-        let mut rgb = Vec::with_capacity(width as usize * height as usize * 3);
-        for p in self.image.as_raw().chunks_exact(4) {
-            rgb.extend_from_slice(&p[..3]);
-        }
+        // DynamicImage converts inside `image`, which is optimised in our debug builds too.
+        let rgb = DynamicImage::ImageRgba8(self.image.clone()).into_rgb8();
         let mut out = Vec::new();
         PngEncoder::new_with_quality(&mut out, CompressionType::Fast, FilterType::Adaptive)
-            .write_image(&rgb, width, height, ExtendedColorType::Rgb8)
+            .write_image(rgb.as_raw(), width, height, ExtendedColorType::Rgb8)
             .map_err(|e| Error::Png {
                 width,
                 height,

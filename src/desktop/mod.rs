@@ -13,6 +13,7 @@
 mod error;
 mod frame;
 mod geometry;
+mod hands;
 mod keys;
 mod pointer;
 pub mod rfb;

@@ -1,5 +1,6 @@
 //! The handle: what a caller can ask of a desktop.
 
+use std::fmt;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -81,6 +82,15 @@ pub struct Desktop {
     shared: Arc<Shared>,
     options: Arc<Options>,
     name: Arc<str>,
+}
+
+impl fmt::Debug for Desktop {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Desktop")
+            .field("name", &self.name)
+            .field("size", &self.size())
+            .finish_non_exhaustive()
+    }
 }
 
 impl Desktop {

@@ -19,8 +19,9 @@ use bytes::{Buf, BytesMut};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadHalf, WriteHalf};
 use tokio::sync::{mpsc, oneshot};
 
+use super::hands::Hands;
 use super::rfb::{Coverage, Decoder, Event, message};
-use super::script::{Input, Step};
+use super::script::Step;
 use super::session::Shared;
 use super::{Error, Frame, Rect};
 
@@ -80,8 +81,7 @@ pub(super) struct Task<S> {
     counting: bool,
     coverage: Coverage,
     seq: u64,
-    keys_down: Vec<u32>,
-    buttons: u8,
+    hands: Hands,
 }
 
 /// An answer that took longer than this is marked in its frame.
@@ -109,6 +109,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Task<S> {
             reader,
             writer,
             decoder,
+            hands: Hands::new(shared.clone()),
             shared,
             commands,
             timeout,
@@ -122,8 +123,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Task<S> {
             counting: false,
             coverage: Coverage::new(width, height),
             seq: 0,
-            keys_down: Vec::new(),
-            buttons: 0,
         }
     }
 
@@ -141,7 +140,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Task<S> {
                 (error, None)
             }
         };
-        self.release_all();
+        self.hands.release_all(&mut self.outgoing);
         // Best effort, for a link that still works: the guest must not be left with a key held down.
         let farewell = async {
             self.writer.write_all(&self.outgoing).await?;
@@ -220,45 +219,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Task<S> {
             playing.steps.pop_front();
             let next = playing.steps.front().map_or(Duration::ZERO, |s| s.wait);
             playing.due = Instant::now() + next;
-            self.input(step.input);
-        }
-    }
-
-    fn input(&mut self, input: Input) {
-        match input {
-            Input::Key { down, keysym } => {
-                self.keys_down.retain(|k| *k != keysym);
-                if down {
-                    self.keys_down.push(keysym);
-                }
-                self.outgoing.extend_from_slice(&message::key_event(down, keysym));
-            }
-            Input::Pointer { at } => {
-                self.shared.update(|s| s.position = at);
-                self.pointer(0);
-            }
-            Input::Button { down, button } => {
-                let bit = button.mask();
-                self.buttons = if down { self.buttons | bit } else { self.buttons & !bit };
-                self.pointer(0);
-            }
-            Input::Wheel { mask } => self.pointer(mask),
-        }
-    }
-
-    fn pointer(&mut self, wheel: u8) {
-        let at = self.shared.get().position;
-        self.outgoing
-            .extend_from_slice(&message::pointer_event(self.buttons | wheel, at.x, at.y));
-    }
-
-    fn release_all(&mut self) {
-        for keysym in std::mem::take(&mut self.keys_down).into_iter().rev() {
-            self.outgoing.extend_from_slice(&message::key_event(false, keysym));
-        }
-        if self.buttons != 0 {
-            self.buttons = 0;
-            self.pointer(0);
+            self.hands.send(step.input, &mut self.outgoing);
         }
     }
 
@@ -268,8 +229,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Task<S> {
             return Ok(());
         }
         // What has already arrived is older than the request and must not count for it.
-        self.take_received().await?;
-        if self.decoder.in_update() {
+        if !self.take_received().await? || self.decoder.in_update() {
             return Ok(());
         }
         self.counting = false;
@@ -286,15 +246,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Task<S> {
 
     fn request(&mut self) {
         // QEMU refreshes an idle console less and less often; any input event puts it back to 30 ms.
-        self.pointer(0);
+        self.hands.stay(&mut self.outgoing);
         let (width, height) = self.decoder.canvas().size();
         self.outgoing
             .extend_from_slice(&message::update_request(false, &Rect::new(0, 0, width, height)));
     }
 
-    /// Decodes what can be read without waiting.
-    async fn take_received(&mut self) -> Result<(), Error> {
-        loop {
+    /// Decodes what can be read without waiting. False if the server sends faster than that: then deadlines come first.
+    async fn take_received(&mut self) -> Result<bool, Error> {
+        for _ in 0..64 {
             self.decoder.buffer().reserve(READ_AHEAD);
             let mut read = std::pin::pin!(self.reader.read_buf(self.decoder.buffer()));
             let ready = std::future::poll_fn(|cx| match Pin::new(&mut read).poll(cx) {
@@ -302,7 +262,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Task<S> {
                 Poll::Pending => Poll::Ready(None),
             });
             match ready.await {
-                None => return Ok(()),
+                None => return Ok(true),
                 Some(Ok(0)) => {
                     return Err(Error::Eof {
                         doing: "the session was in use",
@@ -312,10 +272,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Task<S> {
                 Some(Err(e)) => return Err(Error::io("reading from the VNC server", e)),
             }
         }
+        Ok(false)
     }
 
     fn take_events(&mut self) -> Result<(), Error> {
-        while let Some(event) = self.decoder.next()? {
+        while let Some(event) = self.decoder.next_event()? {
             match event {
                 Event::UpdateBegin => self.counting = self.outstanding.is_some(),
                 Event::Painted(rect) if self.counting => self.coverage.add(&rect),
@@ -393,7 +354,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Task<S> {
                 }
             }
         }
-        if self.outgoing.is_empty() {
+        if self.outgoing.is_empty() && !self.unflushed {
             self.blocked_since = None;
         } else if now - *self.blocked_since.get_or_insert(now) > self.timeout {
             return Err(Error::Timeout {

@@ -1,1 +1,126 @@
 //! How a run is carried out: as a task in this process.
+//!
+//! The controller hands over a [`Job`] that holds everything (no Kubernetes client is needed) and gets an
+//! [`Outcome`]; progress comes through a watch channel. Failing infrastructure is part of the outcome, never a panic.
+
+mod local;
+
+pub use local::Local;
+
+use crate::api::{CurrentStep, RunFailure, RunResult, ScenarioSpec, StepCounts, StepResult, VisionProviderSpec};
+use crate::proxmox;
+use secrecy::SecretString;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use std::time::Duration;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+/// One attempt of a run.
+#[derive(Clone, Debug)]
+pub struct Job {
+    /// Namespace of the run.
+    pub namespace: String,
+    /// Name of the run.
+    pub name: String,
+    /// UID of the run.
+    pub uid: String,
+    /// Number of the attempt, from 1.
+    pub attempt: u32,
+    /// The test.
+    pub scenario: ScenarioSpec,
+    /// Where the scenario comes from, for messages.
+    pub origin: String,
+    /// Values of inputs.
+    pub variables: BTreeMap<String, String>,
+    /// Values of secret inputs.
+    pub secrets: BTreeMap<String, SecretString>,
+    /// What looks at the screen; `None` for the built-in text recognition.
+    pub vision: Option<VisionSettings>,
+    /// Limit on the scenario, cleanup not counted.
+    pub timeout: Duration,
+    /// Where it runs.
+    pub machine: Machine,
+    /// Folder for this attempt's evidence.
+    pub artifacts: PathBuf,
+}
+
+/// A VM that is ready.
+#[derive(Clone, Debug)]
+pub struct Machine {
+    /// API of its cluster.
+    pub client: proxmox::Client,
+    /// Node that has it.
+    pub node: String,
+    /// Its VMID.
+    pub vmid: u32,
+    /// Name of the ProxmoxVM.
+    pub name: String,
+}
+
+/// A VisionProvider with its key.
+#[derive(Clone, Debug)]
+pub struct VisionSettings {
+    /// Name of the provider.
+    pub name: String,
+    /// Its spec.
+    pub spec: VisionProviderSpec,
+    /// The API key, where one is needed.
+    pub api_key: Option<SecretString>,
+}
+
+/// How an attempt ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Outcome {
+    /// The verdict; `Error` speaks about infrastructure only.
+    pub result: RunResult,
+    /// Why the result is not `passed`.
+    pub failure: Option<RunFailure>,
+    /// Steps by outcome.
+    pub steps: StepCounts,
+    /// The steps that ended, as in the run's status.
+    pub finished: Vec<StepResult>,
+}
+
+/// How far an attempt is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Progress {
+    /// Steps by outcome so far, and their total.
+    pub steps: StepCounts,
+    /// The steps that ended, as in the run's status.
+    pub finished: Vec<StepResult>,
+    /// The step that runs.
+    pub current: Option<CurrentStep>,
+}
+
+impl Progress {
+    /// Finished steps of all steps, as `3/7`.
+    pub fn text(&self) -> String {
+        let s = &self.steps;
+        let done = s.passed + s.failed + s.soft_failed + s.skipped + s.error;
+        format!("{done}/{}", s.total)
+    }
+}
+
+/// A scenario that was found to be right.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Checked {
+    /// SHA-256 of the resolved scenario, hexadecimal.
+    pub digest: String,
+}
+
+/// Carries runs out.
+#[async_trait::async_trait]
+pub trait Executor: Send + Sync {
+    /// Checks a scenario with its inputs before any VM exists; all errors at once.
+    fn check(
+        &self,
+        scenario: &ScenarioSpec,
+        origin: &str,
+        variables: &BTreeMap<String, String>,
+        secrets: &BTreeSet<String>,
+    ) -> Result<Checked, Vec<String>>;
+
+    /// Carries one attempt out. Cancelling ends the steps; cleanup still runs.
+    async fn run(&self, job: Job, progress: watch::Sender<Progress>, cancel: CancellationToken) -> Outcome;
+}

@@ -7,11 +7,11 @@
 
 mod error;
 pub mod qemu;
-//pub mod server;
+pub mod server;
 pub mod template;
 
 pub use error::{Error, Result};
-//pub use server::{Lab, Options, Serving};
+pub use server::{GPU_MAPPING, Lab, Options, Serving};
 
 use std::path::PathBuf;
 

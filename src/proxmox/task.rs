@@ -73,21 +73,15 @@ impl Client {
             .collect())
     }
 
-    /// The running `qmclone` task that makes `newid`. Only the log says which VMID a clone task makes.
-    pub async fn running_clone_of(&self, node: &str, source: u32, newid: u32) -> Result<Option<Upid>, Error> {
-        let marker = format!("with ID {newid}");
-        for upid in self.running_tasks(node, "qmclone").await? {
-            if upid.id() != source.to_string() {
-                continue;
-            }
-            let head: Vec<LogLine> = self
-                .get(&task_path(&upid, "log"), vec![("limit", "10".to_string())])
-                .await?;
-            if head.iter().any(|l| l.t.trim_end().ends_with(&marker)) {
-                return Ok(Some(upid));
-            }
-        }
-        Ok(None)
+    /// The VMID that a `qmclone` task makes: only its log says it, the UPID has the source's.
+    pub async fn clone_target(&self, upid: &Upid) -> Result<Option<u32>, Error> {
+        let head: Vec<LogLine> = self
+            .get(&task_path(upid, "log"), vec![("limit", "10".to_string())])
+            .await?;
+        Ok(head
+            .iter()
+            .filter(|l| l.t.contains("creating a clone of VM"))
+            .find_map(|l| l.t.trim_end().rsplit(' ').next()?.parse().ok()))
     }
 
     /// Polls a task to its end. A failed task is an error, classified by its text, with the end of its log.

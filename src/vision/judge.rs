@@ -16,6 +16,9 @@ const NEAR_MISS: f64 = 0.7;
 /// A word read with less certainty than this proves nothing.
 const UNSURE: f32 = 0.6;
 
+/// Nouns for the place of a text ("button", "status bar") are accepted, but OCR does not check them: it answers whether the
+/// text is shown at all. Who needs the place says so with a target's relations.
+///
 /// Words that may stand around the quoted texts of a question that only asks whether they are shown. Anything else is
 /// outside what OCR decides: a list of what is understood cannot be fooled by a wording nobody thought of.
 const UNDERSTOOD: &[&str] = &[

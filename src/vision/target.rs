@@ -26,8 +26,9 @@ pub(super) fn quoted(text: &str) -> Vec<String> {
             i += 1;
             continue;
         };
-        let end = (i + 1..chars.len())
-            .find(|j| chars[*j] == close && !(close == '\'' || close == '’') || chars[*j] == close && !word(j + 1));
+        // Within a word an apostrophe is part of it.
+        let closes = |j: &usize| chars[*j] == close && !(matches!(close, '\'' | '’') && word(j + 1));
+        let end = (i + 1..chars.len()).find(closes);
         match end {
             Some(end) => {
                 let inner: String = chars[i + 1..end].iter().collect();

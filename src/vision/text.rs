@@ -74,7 +74,7 @@ fn find_normalised(lines: &[Line], wanted: &str, exact: bool) -> Vec<Match> {
     // A text with wide gaps may have been read as several lines beside each other.
     rows(lines)
         .iter()
-        .flat_map(|words| in_words(words, &wanted, exact))
+        .flat_map(|words| in_words(words, wanted, exact))
         .collect()
 }
 

@@ -12,11 +12,44 @@ use crate::processes::{Process, wait_for};
 
 struct Machine {
     dir: TempDir,
+    media: Option<TempDir>,
     _process: Process,
 }
 
+/// A boot sector that echoes: waits for a key from the firmware, writes its character to the debug port and to the
+/// screen, and starts again.
+const ECHO: [u8; 15] = [
+    0x31, 0xc0, // xor ax, ax
+    0xcd, 0x16, // int 0x16
+    0xe6, 0xe9, // out 0xe9, al
+    0xb4, 0x0e, // mov ah, 0x0e
+    0xbb, 0x07, 0x00, // mov bx, 7
+    0xcd, 0x10, // int 0x10
+    0xeb, 0xf1, // jmp to the start
+];
+
 impl Machine {
     async fn start(vnc_options: &str) -> Machine {
+        Machine::start_with(vnc_options, &[]).await
+    }
+
+    /// A machine that boots [`ECHO`] and has a PS/2 keyboard; what it reads comes in the file `echo`.
+    async fn start_echo() -> Machine {
+        let dir = TempDir::new().unwrap();
+        let mut sector = ECHO.to_vec();
+        sector.resize(510, 0);
+        sector.extend([0x55, 0xaa]);
+        std::fs::write(dir.path().join("disk"), sector).unwrap();
+        let disk = format!("format=raw,if=ide,file={}", dir.path().join("disk").display());
+        let echo = format!("file:{}", dir.path().join("echo").display());
+        let machine = Machine::start_with("", &["-drive", &disk, "-debugcon", &echo]).await;
+        Machine {
+            media: Some(dir),
+            ..machine
+        }
+    }
+
+    async fn start_with(vnc_options: &str, more: &[&str]) -> Machine {
         let dir = TempDir::new().unwrap();
         let socket = dir.path().join("vnc");
         let process = Process::start(
@@ -32,14 +65,8 @@ impl Machine {
                     "-display",
                     "none",
                 ])
-                .args([
-                    "-device",
-                    "virtio-tablet-pci",
-                    "-device",
-                    "virtio-keyboard-pci",
-                    "-boot",
-                    "menu=off",
-                ])
+                .args(["-device", "virtio-tablet-pci", "-boot", "menu=off"])
+                .args(more)
                 .args(["-vnc", &format!("unix:{}{vnc_options}", socket.display())])
                 .args([
                     "-qmp",
@@ -47,7 +74,11 @@ impl Machine {
                 ]),
         );
         wait_for("QEMU's VNC socket", 20, || socket.exists().then_some(())).await;
-        Machine { dir, _process: process }
+        Machine {
+            dir,
+            media: None,
+            _process: process,
+        }
     }
 
     async fn stream(&self) -> UnixStream {
@@ -140,4 +171,49 @@ async fn passwords_open_and_refuse() {
     assert!(refused.contains("refused") && !refused.contains("wrong"), "{refused}");
     let missing = open(Auth::None).await.err().unwrap().to_string();
     assert!(missing.contains("no password was given"), "{missing}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn all_printable_ascii_arrives_in_a_machine() {
+    let m = Machine::start_echo().await;
+    let file = m.media.as_ref().unwrap().path().join("echo");
+    let d = Desktop::open(m.stream().await, Auth::None).await.unwrap();
+    let booted = d
+        .settle(Duration::from_millis(1500), Duration::from_secs(30))
+        .await
+        .unwrap();
+    let all: String = (' '..='~').collect();
+    d.type_text(&all).await.unwrap();
+    d.type_text("\n").await.unwrap();
+    let got = wait_for("the echo", 20, || {
+        std::fs::read(&file).ok().filter(|t| t.ends_with(b"\r"))
+    })
+    .await;
+    assert_eq!(String::from_utf8_lossy(&got).trim_end(), all);
+    // A key is on the screen of the first frame that is asked for once the guest has it: no older frame is given.
+    let before = d.capture().await.unwrap();
+    assert!(before.difference(&booted.frame).is_some());
+    let length = got.len();
+    for (i, key) in ["x", "y", "shift+z"].iter().enumerate() {
+        let before = d.capture().await.unwrap();
+        d.key(key).await.unwrap();
+        let start = Instant::now();
+        wait_for("the key", 5, || {
+            (std::fs::read(&file).unwrap().len() > length + i).then_some(())
+        })
+        .await;
+        // The debug port is written before the screen, in the same few instructions; the display follows its timer.
+        let mut frames = 0;
+        while d
+            .capture()
+            .await
+            .unwrap()
+            .difference(&before)
+            .is_none_or(|r| r.width < 5)
+        {
+            frames += 1;
+            assert!(start.elapsed() < Duration::from_secs(5), "the key never shows");
+        }
+        println!("key {key} to frame: {:?}, {frames} frames without it", start.elapsed());
+    }
 }

@@ -1,11 +1,11 @@
 //! The client's copy of the framebuffer, and which part of it an answer has covered.
 
-use image::RgbaImage;
+use image::{DynamicImage, RgbaImage};
 
 use super::super::Rect;
 use super::{ProtocolError, limits};
 
-/// A framebuffer of RGBA pixels, row-major, alpha always 255.
+/// A framebuffer of 4-byte pixels, row-major: red, green, blue, and whatever the server put into the unused byte.
 pub struct Canvas {
     width: u32,
     height: u32,
@@ -22,9 +22,11 @@ impl Canvas {
         if count == 0 || width > limits::MAX_SIDE || height > limits::MAX_SIDE || count > limits::MAX_PIXELS {
             return Err(ProtocolError::Size { width, height });
         }
-        let mut pixels = vec![0; count as usize * 4];
-        pixels.chunks_exact_mut(4).for_each(|p| p[3] = 255);
-        Ok(Canvas { width, height, pixels })
+        Ok(Canvas {
+            width,
+            height,
+            pixels: vec![0; count as usize * 4],
+        })
     }
 
     /// Width and height in pixels.
@@ -32,11 +34,13 @@ impl Canvas {
         (self.width, self.height)
     }
 
-    /// A copy as an image.
+    /// A copy as an image with alpha 255.
     pub fn to_image(&self) -> RgbaImage {
         // The buffer always has width * height * 4 bytes, so the fallback is never taken.
-        RgbaImage::from_raw(self.width, self.height, self.pixels.clone())
-            .unwrap_or_else(|| RgbaImage::new(self.width, self.height))
+        let image = RgbaImage::from_raw(self.width, self.height, self.pixels.clone())
+            .unwrap_or_else(|| RgbaImage::new(self.width, self.height));
+        // To RGB and back sets alpha, in code of `image` that is optimised in our debug builds too.
+        DynamicImage::ImageRgb8(DynamicImage::ImageRgba8(image).into_rgb8()).into_rgba8()
     }
 
     /// # Errors
@@ -64,9 +68,7 @@ impl Canvas {
     /// Stores one row of raw pixels in the wire format asked for (R, G, B, unused). The caller has checked the
     /// rectangle; `raw` has `width * 4` bytes.
     pub(super) fn put_raw_row(&mut self, x: u32, y: u32, raw: &[u8]) {
-        let row = self.row_mut(x, y, (raw.len() / 4) as u32);
-        row.copy_from_slice(raw);
-        row.chunks_exact_mut(4).for_each(|p| p[3] = 255);
+        self.row_mut(x, y, (raw.len() / 4) as u32).copy_from_slice(raw);
     }
 
     /// Copies a rectangle (RFC 6143 section 7.7.2); source and target may overlap.

@@ -1,9 +1,10 @@
 //! Reading text: PP-OCRv6 small on rten, in the process, without a network.
 //!
-//! `detect` finds lines, `recognise` reads them; lines whose pixels were read before come from a cache, since most of
-//! a screen does not change between two looks.
+//! `detect` finds lines, `recognise` reads them. Most of a screen does not change between two looks, so three things are
+//! remembered: whole frames, the last frame (only what changed since is looked at: `damage`), and lines by their pixels.
 
 mod cache;
+mod damage;
 mod detect;
 mod recognise;
 
@@ -12,7 +13,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use image::{DynamicImage, RgbaImage};
-use rayon::prelude::*;
+use rten::ThreadPool;
 
 use self::cache::Cache;
 use self::detect::Detector;
@@ -51,9 +52,16 @@ pub struct Ocr {
 struct Inner {
     detector: Detector,
     recogniser: Recogniser,
-    pool: rayon::ThreadPool,
     lines: Mutex<Cache<Reading>>,
     frames: Mutex<Cache<Arc<Vec<Line>>>>,
+    /// The frame read last, for reading only what has changed since.
+    last: Mutex<Option<Seen>>,
+}
+
+#[derive(Clone)]
+struct Seen {
+    frame: Arc<Frame>,
+    lines: Arc<Vec<Line>>,
 }
 
 /// How many lines are recognised at once, and threads for detection.
@@ -65,16 +73,12 @@ impl Ocr {
     /// # Errors
     /// [`Error`] naming the file and the command that fetches it.
     pub fn load(model_dir: &Path) -> Result<Ocr, Error> {
-        let pool = rayon::ThreadPoolBuilder::new()
-            .num_threads(THREADS)
-            .thread_name(|i| format!("ocr-{i}"));
-        let pool = pool.build().map_err(|e| failed("starting threads", e))?;
         let inner = Inner {
             detector: Detector::load(models::read(model_dir, &models::DETECTION)?, THREADS)?,
-            recogniser: Recogniser::load(models::read(model_dir, &models::RECOGNITION)?)?,
-            pool,
+            recogniser: Recogniser::load(models::read(model_dir, &models::RECOGNITION)?, THREADS)?,
             lines: Mutex::new(Cache::new(4000)),
             frames: Mutex::new(Cache::new(8)),
+            last: Mutex::new(None),
         };
         Ok(Ocr { inner: Arc::new(inner) })
     }
@@ -89,16 +93,8 @@ impl Ocr {
             None => Ok(self.inner.read_whole(frame.image().clone(), &frame.digest())?.to_vec()),
             Some(region) => {
                 let whole = Rect::new(0, 0, frame.width(), frame.height());
-                let Some(r) = region.intersection(&whole) else {
-                    return Ok(vec![]);
-                };
-                let part = DynamicImage::ImageRgba8(frame.image().clone()).crop_imm(r.x, r.y, r.width, r.height);
-                let mut lines = self.inner.read(part)?;
-                for line in &mut lines {
-                    shift(&mut line.rect, &r);
-                    line.words.iter_mut().for_each(|w| shift(&mut w.rect, &r));
-                }
-                Ok(lines)
+                let inside = region.intersection(&whole);
+                inside.map_or(Ok(vec![]), |part| self.inner.read_part(frame, &part))
             }
         }
     }
@@ -127,7 +123,27 @@ impl Inner {
         if let Some(lines) = self.frames.lock().unwrap_or_else(PoisonError::into_inner).get(digest) {
             return Ok(lines);
         }
-        let lines = Arc::new(self.read(DynamicImage::ImageRgba8(image))?);
+        let frame = Arc::new(Frame::from_image(image));
+        let last = self.last.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let changed = last.and_then(|seen| Some((damage::region(&seen.frame, &frame, &seen.lines)?, seen.lines)));
+        let lines = Arc::new(match changed {
+            Some((region, lines)) => {
+                let fresh = self.read_part(&frame, &region)?;
+                let mut all: Vec<Line> = lines
+                    .iter()
+                    .filter(|l| l.rect.intersection(&region).is_none())
+                    .cloned()
+                    .collect();
+                all.extend(fresh);
+                sort_for_reading(&mut all);
+                all
+            }
+            None => self.read(DynamicImage::ImageRgba8(frame.image().clone()))?,
+        });
+        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(Seen {
+            frame,
+            lines: lines.clone(),
+        });
         self.frames
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
@@ -135,18 +151,29 @@ impl Inner {
         Ok(lines)
     }
 
+    /// Reads a rectangle that lies inside the frame; places are the frame's.
+    fn read_part(&self, frame: &Frame, part: &Rect) -> Result<Vec<Line>, Error> {
+        let pixels = image::imageops::crop_imm(frame.image(), part.x, part.y, part.width, part.height).to_image();
+        let mut lines = self.read(DynamicImage::ImageRgba8(pixels))?;
+        for line in &mut lines {
+            shift(&mut line.rect, part);
+            line.words.iter_mut().for_each(|w| shift(&mut w.rect, part));
+        }
+        Ok(lines)
+    }
+
     fn read(&self, image: DynamicImage) -> Result<Vec<Line>, Error> {
         // The methods of DynamicImage are compiled inside `image`, optimised even in our debug builds.
         let image = DynamicImage::ImageRgb8(image.into_rgb8());
         let boxes = self.detector.lines(&image)?;
-        let read_one = |rect: &Rect| -> Result<Option<Line>, Error> {
+        let read_one = |rect: &Rect, pool: &Arc<ThreadPool>| -> Result<Option<Line>, Error> {
             let crop = image.crop_imm(rect.x, rect.y, rect.width, rect.height);
             let key = cache::picture_key(&crop);
             let known = self.lines.lock().unwrap_or_else(PoisonError::into_inner).get(&key);
             let reading = match known {
                 Some(reading) => reading,
                 None => {
-                    let reading = self.recogniser.read(&crop)?;
+                    let reading = self.recogniser.read(&crop, pool)?;
                     self.lines
                         .lock()
                         .unwrap_or_else(PoisonError::into_inner)
@@ -156,8 +183,7 @@ impl Inner {
             };
             Ok(reading.into_line(rect))
         };
-        let lines: Result<Vec<_>, Error> = self.pool.install(|| boxes.par_iter().map(read_one).collect());
-        let mut lines: Vec<Line> = lines?.into_iter().flatten().collect();
+        let mut lines: Vec<Line> = self.recogniser.each(&boxes, read_one)?.into_iter().flatten().collect();
         sort_for_reading(&mut lines);
         Ok(lines)
     }
@@ -194,14 +220,14 @@ impl Vision for Ocr {
     /// Finds targets that have a `text`; for one that has only a description the answer is `NotFound` with that reason.
     async fn locate(&self, frame: &Frame, target: &Target) -> Result<Located, Error> {
         locate::check(target)?;
-        Ok(locate::locate(&*self.lines(frame).await?, target))
+        Ok(locate::locate(&self.lines(frame).await?, target))
     }
 
     async fn judge(&self, frame: &Frame, question: &str) -> Result<Judgement, Error> {
         // What no reading could decide need not be read.
         match judge::plan(question) {
             Err(judgement) => Ok(judgement),
-            Ok(quoted) => Ok(judge::judge(&*self.lines(frame).await?, &quoted)),
+            Ok(quoted) => Ok(judge::judge(&self.lines(frame).await?, &quoted)),
         }
     }
 }

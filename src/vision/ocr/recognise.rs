@@ -2,6 +2,7 @@
 //! CTC decoding makes a text of it, and the steps give the places of the words.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use image::DynamicImage;
 use image::imageops::FilterType;
@@ -26,7 +27,8 @@ pub(super) struct Recogniser {
     model: Model,
     /// The character of each class; class 0 is CTC's blank.
     characters: Vec<String>,
-    one_thread: Arc<ThreadPool>,
+    /// A pool of one thread for each line that is read at the same time.
+    threads: Vec<Arc<ThreadPool>>,
 }
 
 /// A line's words; places are fractions of the line's width, so that a cached reading fits wherever the line stands.
@@ -44,7 +46,7 @@ struct ReadWord {
 }
 
 impl Recogniser {
-    pub(super) fn load(model: Vec<u8>) -> Result<Recogniser, Error> {
+    pub(super) fn load(model: Vec<u8>, threads: usize) -> Result<Recogniser, Error> {
         let model = ModelOptions::with_all_ops()
             .load(model)
             .map_err(|e| failed("loading the reading model", e))?;
@@ -55,22 +57,54 @@ impl Recogniser {
             .chain(listed)
             .chain([" ".to_string()])
             .collect();
+        let threads = (0..threads.max(1))
+            .map(|_| Arc::new(ThreadPool::with_num_threads(1)))
+            .collect();
         Ok(Recogniser {
             model,
             characters,
-            one_thread: Arc::new(ThreadPool::with_num_threads(1)),
+            threads,
         })
     }
 
-    /// Reads one line from an RGB picture of it.
-    pub(super) fn read(&self, line: &DynamicImage) -> Result<Reading, Error> {
+    /// Calls `read` for every item, several at the same time, with the pool that it has to use; in the items' order.
+    ///
+    /// Plain threads, not a rayon pool: a rayon worker that waits for a model takes up another line meanwhile, and in the
+    /// end all lines are under way at once.
+    pub(super) fn each<I: Sync, T: Send>(
+        &self,
+        items: &[I],
+        read: impl Fn(&I, &Arc<ThreadPool>) -> Result<T, Error> + Sync,
+    ) -> Result<Vec<T>, Error> {
+        let next = AtomicUsize::new(0);
+        let work = |pool: &Arc<ThreadPool>| {
+            let mut done = Vec::new();
+            loop {
+                let i = next.fetch_add(1, Ordering::Relaxed);
+                let Some(item) = items.get(i) else { return done };
+                done.push((i, read(item, pool)));
+            }
+        };
+        let mut all = std::thread::scope(|scope| {
+            let started: Vec<_> = self.threads.iter().map(|pool| scope.spawn(|| work(pool))).collect();
+            let joined: Result<Vec<_>, _> = started.into_iter().map(|t| t.join()).collect();
+            joined.map_err(|_| failed("reading text lines", "a thread panicked"))
+        })?
+        .into_iter()
+        .flatten()
+        .collect::<Vec<_>>();
+        all.sort_by_key(|(i, _)| *i);
+        all.into_iter().map(|(_, result)| result).collect()
+    }
+
+    /// Reads one line from an RGB picture of it, on the threads of `pool`.
+    pub(super) fn read(&self, line: &DynamicImage, pool: &Arc<ThreadPool>) -> Result<Reading, Error> {
         let scaled = (line.width() * HEIGHT)
             .div_ceil(line.height().max(1))
             .clamp(1, MAX_WIDTH);
         let width = scaled.max(16).next_multiple_of(STEP);
         let picture = line.resize_exact(scaled, HEIGHT, FilterType::Triangle);
-        // One thread for each line: lines run beside each other.
-        let options = RunOptions::default().with_thread_pool(Some(self.one_thread.clone()));
+        let options = RunOptions::default().with_thread_pool(Some(pool.clone()));
         let input = tensor(&picture, width as usize, HEIGHT as usize);
         let output = self.model.run_one(input.view().into(), Some(options));
         let output = output.map_err(|e| failed("reading a text line", e))?;

@@ -1,0 +1,295 @@
+//! Reading manifests and scenario files, and applying them.
+
+use crate::api::{CloneSource, FunctionalTestRun, FunctionalTestRunSpec, LocalRef, ProxmoxVMSpec, RunScenario, RunVm};
+use crate::api::{ScenarioSpec, VmSource};
+use crate::scenario::Scenario;
+use anyhow::Context;
+use kube::api::{Api, DeleteParams, DynamicObject, Patch, PatchParams};
+use kube::core::GroupVersionKind;
+use kube::{Client, ResourceExt};
+use serde_json::Value;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+const FIELD_MANAGER: &str = "mosdat-run";
+
+/// One document of a file.
+pub struct Document {
+    /// `FILE:LINE` of the document's first line.
+    pub place: String,
+    /// What it declares.
+    pub body: Body,
+}
+
+/// What a document declares.
+pub enum Body {
+    /// A Kubernetes object.
+    Object(Box<DynamicObject>),
+    /// A stand-alone scenario.
+    Scenario(Box<ScenarioSpec>),
+}
+
+/// Reads files, folders (their `*.yaml` and `*.yml`, sorted) and checks every scenario in them.
+/// All problems of all files are returned at once, each with its place.
+pub fn read(paths: &[PathBuf]) -> Result<Vec<Document>, Vec<String>> {
+    let (mut documents, mut problems) = (Vec::new(), Vec::new());
+    for file in files(paths, &mut problems) {
+        let text = match std::fs::read_to_string(&file) {
+            Ok(t) => t,
+            Err(e) => {
+                problems.push(format!("{}: {e}", file.display()));
+                continue;
+            }
+        };
+        for (line, text) in split(&text) {
+            match document(&file, line, &text) {
+                Ok(d) => documents.push(d),
+                Err(mut e) => problems.append(&mut e),
+            }
+        }
+    }
+    if problems.is_empty() && documents.is_empty() {
+        problems.push("no document in the files given".into());
+    }
+    if problems.is_empty() {
+        Ok(documents)
+    } else {
+        Err(problems)
+    }
+}
+
+fn files(paths: &[PathBuf], problems: &mut Vec<String>) -> Vec<PathBuf> {
+    let mut out = Vec::new();
+    for path in paths {
+        if !path.is_dir() {
+            out.push(path.clone());
+            continue;
+        }
+        match std::fs::read_dir(path) {
+            Ok(entries) => {
+                let mut inside: Vec<PathBuf> = entries
+                    .filter_map(|e| e.ok().map(|e| e.path()))
+                    .filter(|p| p.extension().is_some_and(|x| x == "yaml" || x == "yml"))
+                    .collect();
+                inside.sort();
+                if inside.is_empty() {
+                    problems.push(format!("{}: no .yaml file in this folder", path.display()));
+                }
+                out.append(&mut inside);
+            }
+            Err(e) => problems.push(format!("{}: {e}", path.display())),
+        }
+    }
+    out
+}
+
+/// Splits a stream into documents. Each keeps the line numbers of the file: what stands before it is blank lines.
+fn split(text: &str) -> Vec<(usize, String)> {
+    let mut out: Vec<(usize, String)> = Vec::new();
+    let (mut start, mut body) = (0, String::new());
+    let mut flush = |start: usize, body: &mut String| {
+        if body
+            .lines()
+            .any(|l| !l.trim().is_empty() && !l.trim_start().starts_with('#'))
+        {
+            out.push((start + 1, format!("{}{}", "\n".repeat(start), body)));
+        }
+        body.clear();
+    };
+    for (i, line) in text.lines().enumerate() {
+        if line == "---" || line.starts_with("--- ") {
+            flush(start, &mut body);
+            start = i + 1;
+        } else {
+            body.push_str(line);
+            body.push('\n');
+        }
+    }
+    flush(start, &mut body);
+    out
+}
+
+fn document(file: &Path, line: usize, text: &str) -> Result<Document, Vec<String>> {
+    let origin = file.display().to_string();
+    let place = format!("{origin}:{line}");
+    let value: Value = serde_saphyr::from_str(text).map_err(|e| vec![located(&origin, &e)])?;
+    if value.get("apiVersion").is_none() || value.get("kind").and_then(Value::as_str) == Some("Scenario") {
+        let scenario = Scenario::from_str(&origin, text).map_err(|e| lines(&e))?;
+        if value.get("apiVersion").is_none() {
+            let spec = scenario.to_spec().map_err(|e| vec![format!("{place}: {e}")])?;
+            return Ok(Document {
+                place,
+                body: Body::Scenario(Box::new(spec)),
+            });
+        }
+    }
+    let object: DynamicObject =
+        serde_json::from_value(value.clone()).map_err(|e| vec![format!("{place}: not a Kubernetes object: {e}")])?;
+    if object.metadata.name.is_none() && object.metadata.generate_name.is_none() {
+        return Err(vec![format!("{place}: metadata.name is missing")]);
+    }
+    let kind = object.types.as_ref().map(|t| t.kind.as_str()).unwrap_or_default();
+    if kind == "FunctionalTestRun"
+        && let Some(inline) = value.pointer("/spec/scenario/inline")
+    {
+        let spec: ScenarioSpec =
+            serde_json::from_value(inline.clone()).map_err(|e| vec![format!("{place}: spec.scenario.inline: {e}")])?;
+        Scenario::from_spec(&spec, &format!("{place}: spec.scenario.inline")).map_err(|e| lines(&e))?;
+    }
+    Ok(Document {
+        place,
+        body: Body::Object(Box::new(object)),
+    })
+}
+
+fn lines(e: &impl std::fmt::Display) -> Vec<String> {
+    e.to_string().lines().map(String::from).collect()
+}
+
+fn located(origin: &str, e: &serde_saphyr::Error) -> String {
+    match e.location() {
+        Some(l) => format!("{origin}:{}:{}: {}", l.line(), l.column(), e.without_snippet()),
+        None => format!("{origin}: {e}"),
+    }
+}
+
+/// A run of a stand-alone scenario on a clone of `template` on `cluster`.
+pub fn run_of(scenario: ScenarioSpec, cluster: &str, template: &str) -> anyhow::Result<DynamicObject> {
+    let mut slug: String = scenario
+        .name
+        .to_lowercase()
+        .chars()
+        .map(|c| if c.is_ascii_alphanumeric() { c } else { '-' })
+        .take(38)
+        .collect();
+    slug = slug.trim_matches('-').to_string();
+    if slug.is_empty() {
+        slug = "scenario".into();
+    }
+    let name = format!("{slug}-{:05x}", rand::random::<u32>() & 0xf_ffff);
+    let run = FunctionalTestRun::new(
+        &name,
+        FunctionalTestRunSpec {
+            vm: RunVm {
+                reference: None,
+                template: Some(ProxmoxVMSpec {
+                    cluster_ref: LocalRef { name: cluster.into() },
+                    source: VmSource {
+                        clone: CloneSource {
+                            template: Some(template.into()),
+                            vmid: None,
+                            mode: Default::default(),
+                            storage: None,
+                            node: None,
+                        },
+                    },
+                    hardware: None,
+                    gpu_profile_ref: None,
+                    deletion_policy: Default::default(),
+                }),
+            },
+            scenario: RunScenario {
+                reference: None,
+                inline: Some(scenario),
+            },
+            variables: Default::default(),
+            secret_variables: Vec::new(),
+            vision_ref: None,
+            timeout_seconds: 1800,
+            retries: Default::default(),
+            cancel: false,
+            ttl_seconds_after_finished: None,
+        },
+    );
+    Ok(serde_json::from_value(serde_json::to_value(run)?)?)
+}
+
+/// Applies one object, server-side, refusing unknown fields. A run that is already done is made anew, so that
+/// running a file twice runs it twice. Answers the object as stored.
+pub async fn apply(client: &Client, namespace: &str, object: &DynamicObject) -> Result<DynamicObject, ApplyError> {
+    let types = object
+        .types
+        .clone()
+        .context("apiVersion or kind is missing")
+        .map_err(ApplyError::Other)?;
+    let gvk = GroupVersionKind::try_from(&types).map_err(|e| ApplyError::Other(e.into()))?;
+    let (resource, capabilities) = kube::discovery::pinned_kind(client, &gvk)
+        .await
+        .map_err(|e| ApplyError::of(e).context(format!("kind {} ({})", types.kind, types.api_version)))?;
+    let namespace = object.namespace().unwrap_or_else(|| namespace.to_string());
+    let api: Api<DynamicObject> = match capabilities.scope {
+        kube::discovery::Scope::Cluster => Api::all_with(client.clone(), &resource),
+        kube::discovery::Scope::Namespaced => Api::namespaced_with(client.clone(), &namespace, &resource),
+    };
+    let mut params = PatchParams::apply(FIELD_MANAGER).force();
+    params.field_validation = Some(kube::api::ValidationDirective::Strict);
+    let Some(name) = object.metadata.name.clone() else {
+        return api.create(&Default::default(), object).await.map_err(ApplyError::of);
+    };
+    if types.kind == "FunctionalTestRun" {
+        // What would be refused is refused before the old run is taken away.
+        let done = match api.get_opt(&name).await.map_err(ApplyError::of)? {
+            Some(old) => old.data.pointer("/status/phase").and_then(Value::as_str) == Some("Done"),
+            None => false,
+        };
+        if done {
+            let mut trial = object.clone();
+            trial.metadata.name = Some(format!("{}-trial", &name[..name.len().min(40)]));
+            api.patch(&trial.name_any(), &params.clone().dry_run(), &Patch::Apply(&trial))
+                .await
+                .map_err(ApplyError::of)?;
+            replace_done(&api, &name).await.map_err(ApplyError::of)?;
+        }
+    }
+    api.patch(&name, &params, &Patch::Apply(object))
+        .await
+        .map_err(ApplyError::of)
+}
+
+async fn replace_done(api: &Api<DynamicObject>, name: &str) -> Result<(), kube::Error> {
+    api.delete(name, &DeleteParams::default()).await?;
+    let deadline = tokio::time::Instant::now() + Duration::from_secs(60);
+    while api.get_opt(name).await?.is_some() && tokio::time::Instant::now() < deadline {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    Ok(())
+}
+
+/// Why an object was not applied.
+pub enum ApplyError {
+    /// The API server refused the object itself; nothing was touched.
+    Invalid(String),
+    /// Anything else.
+    Other(anyhow::Error),
+}
+
+impl ApplyError {
+    fn of(e: kube::Error) -> ApplyError {
+        match e {
+            kube::Error::Api(s) if matches!(s.code, 400 | 422) => ApplyError::Invalid(s.message.clone()),
+            kube::Error::Api(s) => ApplyError::Other(anyhow::anyhow!("{}", s.message)),
+            e => ApplyError::Other(e.into()),
+        }
+    }
+
+    fn context(self, what: String) -> ApplyError {
+        match self {
+            ApplyError::Invalid(m) => ApplyError::Invalid(format!("{what}: {m}")),
+            ApplyError::Other(e) => ApplyError::Other(e.context(what)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn documents_keep_the_line_numbers_of_their_file() {
+        let parts = split("# head\na: 1\n---\n# only a comment\n---\nb: 2\n");
+        assert_eq!(parts.len(), 2);
+        assert_eq!(parts[0].0, 1);
+        assert_eq!(parts[1].0, 6);
+        assert_eq!(parts[1].1.lines().position(|l| l == "b: 2"), Some(5));
+    }
+}

@@ -1,0 +1,98 @@
+//! `mosdat run FILE...`: apply, follow, answer with the verdict.
+
+use super::apply::{self, ApplyError, Body};
+use super::session::{ClusterArgs, Session};
+use super::{exit, follow, local, shutdown_signal};
+use kube::ResourceExt;
+use kube::api::DynamicObject;
+use std::path::PathBuf;
+
+#[derive(clap::Args)]
+pub struct Args {
+    /// Manifests, scenario files, or folders of them.
+    #[arg(required = true, value_name = "FILE")]
+    files: Vec<PathBuf>,
+    #[command(flatten)]
+    cluster: ClusterArgs,
+    /// Namespace for objects that name none.
+    #[arg(long, short = 'n')]
+    namespace: Option<String>,
+    /// Folder of `mosdat up`; if none runs there, everything is started for this call.
+    #[arg(long, default_value = ".mosdat", env = "MOSDAT_STATE")]
+    state: PathBuf,
+    /// ProxmoxCluster for stand-alone scenario files.
+    #[arg(long, default_value = local::LAB)]
+    on_cluster: String,
+    /// Template to clone for stand-alone scenario files.
+    #[arg(long, default_value = "desktop")]
+    template: String,
+}
+
+pub async fn run(args: Args) -> anyhow::Result<u8> {
+    let documents = match apply::read(&args.files) {
+        Ok(d) => d,
+        Err(problems) => {
+            for p in problems {
+                eprintln!("{p}");
+            }
+            return Ok(exit::INVALID);
+        }
+    };
+    let mut objects: Vec<(String, DynamicObject)> = Vec::new();
+    for d in documents {
+        let object = match d.body {
+            Body::Object(o) => *o,
+            Body::Scenario(s) => apply::run_of(*s, &args.on_cluster, &args.template)?,
+        };
+        objects.push((d.place, object));
+    }
+    // What runs refer to comes before the runs, whatever the order in the files.
+    objects.sort_by_key(|(_, o)| is_run(o));
+
+    let session = Session::open(&args.cluster, &args.state).await?;
+    let answer = tokio::select! {
+        r = apply_and_follow(&session, args.namespace.as_deref(), &objects) => r,
+        _ = shutdown_signal() => {
+            eprintln!("mosdat: interrupted; the runs go on where a controller runs");
+            Ok(exit::INFRASTRUCTURE)
+        }
+    };
+    session.close().await;
+    answer
+}
+
+fn is_run(o: &DynamicObject) -> bool {
+    o.types.as_ref().is_some_and(|t| t.kind == "FunctionalTestRun")
+}
+
+async fn apply_and_follow(
+    session: &Session,
+    namespace: Option<&str>,
+    objects: &[(String, DynamicObject)],
+) -> anyhow::Result<u8> {
+    let namespace = namespace.unwrap_or(&session.namespace);
+    let mut runs = Vec::new();
+    for (place, object) in objects {
+        match apply::apply(&session.client, namespace, object).await {
+            Ok(stored) => {
+                let kind = object.types.as_ref().map(|t| t.kind.to_lowercase()).unwrap_or_default();
+                println!("{kind}/{} applied", stored.name_any());
+                if is_run(object) {
+                    runs.push((stored.namespace().unwrap_or_default(), stored.name_any()));
+                }
+            }
+            Err(ApplyError::Invalid(message)) => {
+                eprintln!("{place}: {message}");
+                return Ok(exit::INVALID);
+            }
+            Err(ApplyError::Other(e)) => return Err(e.context(format!("{place}: {}", object.name_any()))),
+        }
+    }
+    let done = follow::follow(&session.client, &runs).await?;
+    if !done.is_empty() {
+        print!("\n{}", follow::table(&done));
+    }
+    Ok(follow::exit_code(
+        done.iter().map(|r| r.status.as_ref().and_then(|s| s.result)),
+    ))
+}

@@ -1,0 +1,415 @@
+//! Carries a step out.
+
+use super::super::context::Context;
+use super::super::{Error, conditions, error::code};
+use super::decide::{Step, Verdict, task_pause};
+use super::{RUN_LABEL, resolve};
+use crate::api::{
+    FINALIZER, FunctionalTestRun, FunctionalTestRunStatus, Holder, ProxmoxVM, RunArtifacts, RunPhase, RunResult,
+};
+use crate::executor::{Job, Machine};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use k8s_openapi::jiff::Timestamp;
+use kube::api::{DeleteParams, Patch, PatchParams, PostParams, Preconditions};
+use kube::{Resource, ResourceExt};
+use serde_json::json;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// What comes after a step.
+pub enum Next {
+    Again,
+    After(Duration),
+    Done,
+}
+
+pub async fn act(ctx: &Context, run: FunctionalTestRun, step: Step) -> Result<Next, Error> {
+    let uid = run.uid().unwrap_or_default();
+    match step {
+        Step::Wait { message, after } => {
+            if !message.is_empty() {
+                write(ctx, run, |s, g| progressing(s, g, &message)).await?;
+            }
+            Ok(Next::After(after))
+        }
+        Step::Begin { attempt, digest } => {
+            let vm = vm_name(&run, attempt);
+            let run = write(ctx, run, |s, g| {
+                s.scenario_digest = Some(digest);
+                s.start_time.get_or_insert(Time(Timestamp::now()));
+                begin(s, g, attempt, vm);
+            })
+            .await?;
+            event(
+                ctx,
+                &run,
+                false,
+                "Preparing",
+                "the scenario is valid; a VM is being prepared",
+            )
+            .await;
+            Ok(Next::Again)
+        }
+        Step::Retry { record, attempt } => {
+            ctx.tasks.forget(&uid);
+            let vm = vm_name(&run, attempt);
+            let note = format!(
+                "attempt {}: {}: {}; trying again on a clean VM",
+                record.attempt, record.failure.reason, record.failure.message
+            );
+            let run = write(ctx, run, |s, g| {
+                s.attempts.push(*record);
+                s.failure = None;
+                s.verdict = None;
+                s.steps = None;
+                s.progress = None;
+                s.current_step = None;
+                s.step_results = Vec::new();
+                s.artifacts = None;
+                begin(s, g, attempt, vm);
+            })
+            .await?;
+            event(ctx, &run, true, "Retrying", &note).await;
+            Ok(Next::Again)
+        }
+        Step::MakeVm => make_vm(ctx, run).await,
+        Step::ClaimVm => hold(ctx, &run, true).await.map(|()| Next::Again),
+        Step::UnclaimVm => hold(ctx, &run, false).await.map(|()| Next::Again),
+        Step::Start => {
+            let identity = ctx.settings.identity.clone();
+            let folder = folder(ctx, &run);
+            let run = write(ctx, run, |s, g| {
+                s.phase = Some(RunPhase::Running);
+                s.executor = Some(identity);
+                s.artifacts = Some(artifacts(&folder));
+                progressing(s, g, "the scenario runs");
+            })
+            .await?;
+            event(ctx, &run, false, "Running", "the VM is ready; the scenario runs").await;
+            spawn(ctx, &run).await
+        }
+        Step::Spawn => spawn(ctx, &run).await,
+        Step::Progress { progress } => {
+            write(ctx, run, |s, _| {
+                s.progress = Some(progress.text());
+                s.steps = Some(progress.steps);
+                s.current_step = progress.current;
+                s.step_results = progress.finished;
+            })
+            .await?;
+            Ok(Next::After(task_pause()))
+        }
+        Step::Cancel => {
+            ctx.tasks.cancel(&uid);
+            Ok(Next::After(Duration::from_secs(1)))
+        }
+        Step::Finish(verdict) => {
+            write(ctx, run, |s, g| {
+                s.phase = Some(RunPhase::Finishing);
+                s.current_step = None;
+                note_verdict(s, &verdict);
+                progressing(s, g, "the VM is given back");
+            })
+            .await?;
+            Ok(Next::Again)
+        }
+        Step::DropVm => drop_vm(ctx, &run).await,
+        Step::Done(verdict) => done(ctx, run, *verdict).await,
+        Step::Expire => {
+            let api = ctx.api::<FunctionalTestRun>(&run.namespace().unwrap_or_default());
+            gone_is_fine(api.delete(&run.name_any(), &only(&uid)).await.map(|_| ()), || {
+                format!("deleting FunctionalTestRun {}", run.name_any())
+            })?;
+            Ok(Next::Done)
+        }
+        Step::Release => {
+            ctx.tasks.forget(&uid);
+            let deleted = run.metadata.deletion_timestamp.is_some();
+            set_finalizer(ctx, &run, false).await?;
+            Ok(if deleted { Next::Done } else { Next::Again })
+        }
+    }
+}
+
+fn begin(s: &mut FunctionalTestRunStatus, generation: Option<i64>, attempt: u32, vm: String) {
+    s.phase = Some(RunPhase::Preparing);
+    s.attempt = Some(attempt);
+    s.vm_name = Some(vm);
+    s.executor = None;
+    progressing(s, generation, "a VM is being prepared");
+}
+
+fn progressing(s: &mut FunctionalTestRunStatus, generation: Option<i64>, message: &str) {
+    let now = Timestamp::now();
+    let reason = match s.phase {
+        Some(RunPhase::Running) => "Running",
+        Some(RunPhase::Finishing) => "Finishing",
+        Some(RunPhase::Preparing) => "Preparing",
+        _ => "Pending",
+    };
+    conditions::set(
+        &mut s.conditions,
+        now,
+        generation,
+        "Succeeded",
+        "Unknown",
+        reason,
+        message,
+    );
+    conditions::Verdict::progressing(reason, message).apply(&mut s.conditions, now, generation);
+}
+
+fn note_verdict(s: &mut FunctionalTestRunStatus, v: &Verdict) {
+    s.verdict = Some(v.result);
+    s.failure = v.failure.clone();
+    if !v.finished.is_empty() {
+        s.step_results = v.finished.clone();
+    }
+    if let Some(steps) = &v.steps {
+        s.progress = Some(
+            crate::executor::Progress {
+                steps: steps.clone(),
+                ..Default::default()
+            }
+            .text(),
+        );
+        s.steps = Some(steps.clone());
+    }
+}
+
+async fn done(ctx: &Context, run: FunctionalTestRun, v: Verdict) -> Result<Next, Error> {
+    let passed = matches!(v.result, RunResult::Passed | RunResult::SoftFailed);
+    let word = v.result.as_str();
+    let reason = word[..1].to_uppercase() + &word[1..];
+    let message = v
+        .failure
+        .as_ref()
+        .map(|f| match &f.step {
+            Some(step) => format!("step {step}: {}", f.message),
+            None => f.message.clone(),
+        })
+        .unwrap_or_else(|| "every check held".to_string());
+    let uid = run.uid().unwrap_or_default();
+    let run = write(ctx, run, |s, g| {
+        let now = Timestamp::now();
+        s.phase = Some(RunPhase::Done);
+        note_verdict(s, &v);
+        s.result = Some(v.result);
+        s.verdict = None;
+        s.current_step = None;
+        let start = s.start_time.get_or_insert(Time(now)).0;
+        s.completion_time = Some(Time(now));
+        s.duration_seconds = Some(now.duration_since(start).as_secs());
+        let word = if passed { "True" } else { "False" };
+        conditions::set(&mut s.conditions, now, g, "Succeeded", word, &reason, &message);
+        conditions::Verdict::ready("Done", format!("the run is over: {reason}")).apply(&mut s.conditions, now, g);
+    })
+    .await?;
+    ctx.tasks.forget(&uid);
+    event(ctx, &run, !passed, &reason, &message).await;
+    Ok(Next::Again)
+}
+
+async fn make_vm(ctx: &Context, run: FunctionalTestRun) -> Result<Next, Error> {
+    let Some(spec) = run.spec.vm.template.clone() else {
+        return Err(Error::Malformed(format!(
+            "FunctionalTestRun {} names no VM",
+            run.name_any()
+        )));
+    };
+    let name = run.status.as_ref().and_then(|s| s.vm_name.clone()).unwrap_or_default();
+    let mut vm = ProxmoxVM::new(&name, spec);
+    vm.metadata.namespace = run.namespace();
+    vm.metadata.owner_references = run.controller_owner_ref(&()).map(|o| vec![o]);
+    vm.metadata.labels = Some([(RUN_LABEL.to_string(), run.name_any())].into());
+    let api = ctx.api::<ProxmoxVM>(&run.namespace().unwrap_or_default());
+    match api.create(&PostParams::default(), &vm).await {
+        Ok(_) => Ok(Next::After(Duration::from_secs(2))),
+        // Made by an earlier try, or somebody else's: the next look tells.
+        Err(e) if code(&e) == Some(409) => Ok(Next::Again),
+        Err(e) if matches!(code(&e), Some(400 | 403 | 422)) => {
+            let why = crate::api::RunFailure {
+                class: None,
+                reason: "Invalid".to_string(),
+                message: format!("spec.vm.template: the API server refuses the VM: {e}"),
+                step: None,
+            };
+            let verdict = Verdict {
+                result: RunResult::Invalid,
+                failure: Some(why),
+                steps: None,
+                finished: Vec::new(),
+            };
+            done(ctx, run, verdict).await
+        }
+        Err(e) => Err(Error::kube(format!("creating ProxmoxVM {name}"))(e)),
+    }
+}
+
+/// Writes (or removes) this run as the holder of the referenced VM; the resourceVersion lets only one succeed.
+async fn hold(ctx: &Context, run: &FunctionalTestRun, claim: bool) -> Result<(), Error> {
+    let name = run.status.as_ref().and_then(|s| s.vm_name.clone()).unwrap_or_default();
+    let api = ctx.api::<ProxmoxVM>(&run.namespace().unwrap_or_default());
+    let what = format!("holder of ProxmoxVM {name}");
+    let Some(mut vm) = api.get_opt(&name).await.map_err(Error::kube(what.clone()))? else {
+        return Ok(());
+    };
+    let uid = run.uid().unwrap_or_default();
+    let status = vm.status.get_or_insert_default();
+    match claim {
+        true => {
+            status.holder = Some(Holder {
+                kind: "FunctionalTestRun".to_string(),
+                name: run.name_any(),
+                uid,
+            });
+        }
+        false if status.holder.as_ref().is_some_and(|h| h.uid == uid) => status.holder = None,
+        false => return Ok(()),
+    }
+    api.replace_status(&name, &PostParams::default(), &vm)
+        .await
+        .map_err(Error::kube(what))?;
+    Ok(())
+}
+
+async fn drop_vm(ctx: &Context, run: &FunctionalTestRun) -> Result<Next, Error> {
+    let name = run.status.as_ref().and_then(|s| s.vm_name.clone()).unwrap_or_default();
+    let api = ctx.api::<ProxmoxVM>(&run.namespace().unwrap_or_default());
+    let what = || format!("deleting ProxmoxVM {name}");
+    let Some(vm) = api.get_opt(&name).await.map_err(Error::kube(what()))? else {
+        return Ok(Next::Again);
+    };
+    let params = only(&vm.uid().unwrap_or_default());
+    gone_is_fine(api.delete(&name, &params).await.map(|_| ()), what)?;
+    Ok(Next::After(Duration::from_secs(2)))
+}
+
+async fn spawn(ctx: &Context, run: &FunctionalTestRun) -> Result<Next, Error> {
+    let ns = run.namespace().unwrap_or_default();
+    let status = run.status.clone().unwrap_or_default();
+    let name = status.vm_name.clone().unwrap_or_default();
+    let lost = |what: String| Error::Malformed(format!("FunctionalTestRun {ns}/{}: {what}", run.name_any()));
+    let vm = ctx
+        .api::<ProxmoxVM>(&ns)
+        .get(&name)
+        .await
+        .map_err(Error::kube(format!("reading ProxmoxVM {ns}/{name}")))?;
+    let place = vm.status.as_ref().and_then(|s| Some((s.node.clone()?, s.vmid?)));
+    let Some((node, vmid)) = place else {
+        return Err(lost(format!("its VM {name} has no VMID")));
+    };
+    let resolved = resolve::resolve(ctx, run)
+        .await?
+        .map_err(|wrong| lost(format!("a reference vanished: {}", wrong.join("; "))))?;
+    let cluster = ctx.cluster(&ns, &vm.spec.cluster_ref.name).await?;
+    let job = Job {
+        namespace: ns,
+        name: run.name_any(),
+        uid: run.uid().unwrap_or_default(),
+        attempt: status.attempt.unwrap_or(1),
+        scenario: resolved.scenario,
+        origin: resolved.origin,
+        variables: run.spec.variables.clone(),
+        secrets: resolved.secrets,
+        vision: resolved.vision,
+        timeout: Duration::from_secs(run.spec.timeout_seconds.into()),
+        machine: Machine {
+            client: cluster.client,
+            node,
+            vmid,
+            name,
+        },
+        artifacts: folder(ctx, run),
+    };
+    ctx.tasks.start(ctx.executor.clone(), job, ctx.trigger());
+    Ok(Next::After(task_pause()))
+}
+
+/// `<artifacts>/<namespace>/<run>-<first 8 of its UID>/attempt-<n>`.
+fn folder(ctx: &Context, run: &FunctionalTestRun) -> PathBuf {
+    let uid = run.uid().unwrap_or_default();
+    let attempt = run.status.as_ref().and_then(|s| s.attempt).unwrap_or(1);
+    ctx.settings
+        .artifacts_dir
+        .join(run.namespace().unwrap_or_default())
+        .join(format!("{}-{}", run.name_any(), uid.get(..8).unwrap_or(&uid)))
+        .join(format!("attempt-{attempt}"))
+}
+
+fn artifacts(folder: &std::path::Path) -> RunArtifacts {
+    RunArtifacts {
+        location: folder.display().to_string(),
+        report: "report.html".to_string(),
+        events: "events.jsonl".to_string(),
+        junit: "junit.xml".to_string(),
+    }
+}
+
+/// Name of an attempt's VM: the referenced one, or one made for it.
+fn vm_name(run: &FunctionalTestRun, attempt: u32) -> String {
+    match &run.spec.vm.reference {
+        Some(r) => r.name.clone(),
+        None => format!("{}-{attempt}", run.name_any()),
+    }
+}
+
+fn only(uid: &str) -> DeleteParams {
+    DeleteParams::background().preconditions(Preconditions {
+        uid: Some(uid.to_string()),
+        resource_version: None,
+    })
+}
+
+fn gone_is_fine(answer: Result<(), kube::Error>, what: impl FnOnce() -> String) -> Result<(), Error> {
+    match answer {
+        Err(e) if code(&e) == Some(404) => Ok(()),
+        Err(e) => Err(Error::kube(what())(e)),
+        Ok(()) => Ok(()),
+    }
+}
+
+pub async fn set_finalizer(ctx: &Context, run: &FunctionalTestRun, present: bool) -> Result<(), Error> {
+    let mut list = run.finalizers().to_vec();
+    list.retain(|f| f != FINALIZER);
+    if present {
+        list.push(FINALIZER.to_string());
+    }
+    let patch = json!({"metadata": {"finalizers": list, "resourceVersion": run.metadata.resource_version}});
+    ctx.api::<FunctionalTestRun>(&run.namespace().unwrap_or_default())
+        .patch(&run.name_any(), &PatchParams::default(), &Patch::Merge(&patch))
+        .await
+        .map_err(Error::kube(format!(
+            "finalizers of FunctionalTestRun {}",
+            run.name_any()
+        )))?;
+    Ok(())
+}
+
+/// Writes status if it changes; fails with a conflict when the object changed since it was read.
+async fn write(
+    ctx: &Context,
+    run: FunctionalTestRun,
+    change: impl FnOnce(&mut FunctionalTestRunStatus, Option<i64>),
+) -> Result<FunctionalTestRun, Error> {
+    let generation = run.metadata.generation;
+    let mut status = run.status.clone().unwrap_or_default();
+    change(&mut status, generation);
+    status.observed_generation = generation;
+    if run.status.as_ref() == Some(&status) {
+        return Ok(run);
+    }
+    let mut new = run;
+    new.status = Some(status);
+    ctx.api::<FunctionalTestRun>(&new.namespace().unwrap_or_default())
+        .replace_status(&new.name_any(), &PostParams::default(), &new)
+        .await
+        .map_err(Error::kube(format!(
+            "writing status of FunctionalTestRun {}",
+            new.name_any()
+        )))
+}
+
+async fn event(ctx: &Context, run: &FunctionalTestRun, warning: bool, reason: &str, note: &str) {
+    ctx.event(&run.object_ref(&()), warning, reason, note).await;
+}

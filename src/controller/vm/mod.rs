@@ -1,0 +1,69 @@
+//! `ProxmoxVM`: clone, configure, start, wait for guest and console; stop and destroy on deletion.
+
+mod act;
+mod decide;
+mod names;
+mod observe;
+#[cfg(test)]
+mod table;
+
+use super::{Context, Error, backoff};
+use crate::api::{FINALIZER, ProxmoxVM};
+use k8s_openapi::jiff::Timestamp;
+use kube::ResourceExt;
+use kube::runtime::controller::Action;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Annotation that drops the finalizer without proof that the VM is gone.
+pub const FORCE_DELETE: &str = "mosdat.dev/force-delete";
+
+/// Steps in one reconcile before other objects get their turn.
+const STEPS: usize = 12;
+
+pub async fn reconcile(seen: Arc<ProxmoxVM>, ctx: Arc<Context>) -> Result<Action, Error> {
+    let (ns, name) = (seen.namespace().unwrap_or_default(), seen.name_any());
+    for _ in 0..STEPS {
+        // The watch's copy may be old; a decision to write is made on a fresh one only.
+        let Some(vm) = ctx
+            .api::<ProxmoxVM>(&ns)
+            .get_opt(&name)
+            .await
+            .map_err(Error::kube(format!("reading ProxmoxVM {ns}/{name}")))?
+        else {
+            ctx.succeeded(&seen.metadata.uid);
+            return Ok(Action::await_change());
+        };
+        let ours = vm.finalizers().iter().any(|f| f == FINALIZER);
+        if vm.metadata.deletion_timestamp.is_some() && !ours {
+            return Ok(Action::await_change());
+        }
+        if !ours {
+            act::add_finalizer(&ctx, &vm).await?;
+            continue;
+        }
+        let observed = observe::observe(&ctx, &vm).await?;
+        let step = decide::decide(&vm, &observed, Timestamp::now());
+        tracing::debug!(vm = %name, ?step, "decided");
+        match act::act(&ctx, vm, &observed, step).await? {
+            act::Next::Again => {}
+            act::Next::After(pause) => {
+                ctx.succeeded(&seen.metadata.uid);
+                return Ok(Action::requeue(pause));
+            }
+            act::Next::Done => {
+                ctx.succeeded(&seen.metadata.uid);
+                return Ok(Action::await_change());
+            }
+        }
+    }
+    Ok(Action::requeue(Duration::from_millis(100)))
+}
+
+pub fn on_error(vm: Arc<ProxmoxVM>, error: &Error, ctx: Arc<Context>) -> Action {
+    if error.is_conflict() {
+        return Action::requeue(backoff::jitter(Duration::from_millis(50)));
+    }
+    tracing::warn!(vm = %vm.name_any(), %error, "reconcile failed");
+    Action::requeue(ctx.failed(vm.metadata.uid.clone()))
+}

@@ -1,0 +1,316 @@
+//! Looks at what the decision needs, with as few calls as the situation allows.
+
+use super::super::context::{Cluster, Context};
+use super::super::{Error, gpu};
+use super::decide::{Guest, Lease, Observed, Placement, Task, Template, Vm};
+use super::{FORCE_DELETE, names};
+use crate::api::{ProxmoxVM, VmAction, VmDisplay, VmPhase};
+use crate::proxmox::{self, Client, ErrorKind, TaskStatus, Upid, VmConfig, VmResource};
+use kube::ResourceExt;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Observes. Transport failures are errors (nothing is known); refusals of single calls become part of the picture.
+pub async fn observe(ctx: &Context, vm: &ProxmoxVM) -> Result<Observed, Error> {
+    let ns = vm.namespace().unwrap_or_default();
+    let mut seen = Observed {
+        force_delete: vm.annotations().get(FORCE_DELETE).is_some_and(|v| v == "true"),
+        ..Observed::default()
+    };
+    let status = vm.status.clone().unwrap_or_default();
+    let deleting = vm.metadata.deletion_timestamp.is_some();
+    if deleting && (seen.force_delete || status.vmid.is_none()) {
+        return Ok(seen);
+    }
+    let cluster = match ctx.cluster(&ns, &vm.spec.cluster_ref.name).await {
+        Ok(c) => c,
+        Err(e @ (Error::Cluster(_) | Error::Proxmox(_))) => {
+            seen.cluster_error = Some(e.to_string());
+            return Ok(seen);
+        }
+        Err(e) => return Err(e),
+    };
+    seen.placement = placement(&cluster);
+    match look(ctx, &cluster, vm, &mut seen).await {
+        Ok(()) => Ok(seen),
+        Err(Error::Proxmox(e)) if matches!(e.kind, ErrorKind::Transport | ErrorKind::Auth | ErrorKind::Permission) => {
+            seen.cluster_error = Some(e.to_string());
+            Ok(seen)
+        }
+        Err(e) => Err(e),
+    }
+}
+
+async fn look(ctx: &Context, cluster: &Cluster, vm: &ProxmoxVM, seen: &mut Observed) -> Result<(), Error> {
+    let ns = vm.namespace().unwrap_or_default();
+    let status = vm.status.clone().unwrap_or_default();
+    let deleting = vm.metadata.deletion_timestamp.is_some();
+    let pve = &cluster.client;
+    if let Some(profile) = &vm.spec.gpu_profile_ref
+        && !deleting
+    {
+        seen.device = match gpu::acquire(ctx, &ns, &profile.name, vm).await {
+            Ok(Some(d)) => Lease::Held(d),
+            Ok(None) => Lease::Waiting(format!("every device of GpuProfile {} is lent", profile.name)),
+            Err(e @ Error::Cluster(_)) => Lease::Waiting(e.to_string()),
+            Err(Error::Kube { source, .. }) if super::super::error::code(&source) == Some(404) => {
+                Lease::Waiting(format!("GpuProfile {ns}/{} does not exist", profile.name))
+            }
+            Err(e) => return Err(e),
+        };
+        if matches!(seen.device, Lease::Waiting(_)) {
+            return Ok(());
+        }
+    }
+    let (Some(vmid), Some(node)) = (status.vmid, status.node.clone()) else {
+        return clone_needs(ctx, cluster, vm, seen).await;
+    };
+    seen.task = task(pve, &status).await?;
+    if seen.task == Task::Running {
+        return Ok(());
+    }
+    // A clone to another node stands on the template's node until its end.
+    let config = match pve.vm_config(&node, vmid).await {
+        Ok(c) => Some(c),
+        Err(e) if e.kind == ErrorKind::NotFound => None,
+        Err(e) => return Err(e.into()),
+    };
+    let uid = vm.metadata.uid.as_deref().unwrap_or_default();
+    let ours = config.as_ref().is_some_and(|c| names::is_ours(c, uid));
+    let locked = config.as_ref().is_some_and(|c| c.lock().is_some());
+    if let Some(intent) = &status.intent
+        && intent.upid.is_none()
+    {
+        seen.task = lost_answer(pve, vm, intent.action, &node, vmid).await?;
+        if matches!(seen.task, Task::Found(_)) {
+            return Ok(());
+        }
+    }
+    let cloning = status.intent.as_ref().is_some_and(|i| i.action == VmAction::Clone);
+    let Some(config) = config else {
+        seen.vm = Vm::Absent;
+        if cloning && !deleting {
+            clone_needs(ctx, cluster, vm, seen).await?;
+        }
+        return Ok(());
+    };
+    if !ours && !locked && cloning && !deleting {
+        clone_needs(ctx, cluster, vm, seen).await?;
+        seen.taken.insert(vmid);
+    }
+    let mut running = None;
+    if ours && !locked {
+        let power = pve.vm_status(&node, vmid).await?.running();
+        running = Some(power);
+        if power && !deleting && status.phase != Some(VmPhase::Ready) {
+            seen.guest = guest(ctx, pve, &node, vmid, &config).await?;
+        }
+    }
+    seen.vm = Vm::Present { config, ours, running };
+    Ok(())
+}
+
+fn placement(cluster: &Cluster) -> Placement {
+    let d = cluster.spec.defaults.clone().unwrap_or_default();
+    Placement {
+        range: (cluster.spec.vmid_range.start, cluster.spec.vmid_range.end),
+        parallel_clones: cluster.spec.limits.parallel_clones,
+        node: d.node,
+        storage: d.storage,
+        pool: d.pool,
+    }
+}
+
+/// The task that status knows.
+async fn task(pve: &Client, status: &crate::api::ProxmoxVMStatus) -> Result<Task, Error> {
+    let Some(upid) = status
+        .intent
+        .as_ref()
+        .and_then(|i| i.upid.as_deref())
+        .and_then(Upid::parse)
+    else {
+        return Ok(Task::None);
+    };
+    match pve.task_status(&upid).await {
+        Ok(TaskStatus::Running) => Ok(Task::Running),
+        Ok(TaskStatus::Ok) => Ok(Task::Ok),
+        Ok(TaskStatus::Failed(text)) => {
+            let e = pve.task_error(&upid, &text).await;
+            Ok(Task::Failed(e.kind, e.message))
+        }
+        // Task logs are rotated: the world decides then.
+        Err(e) if e.kind == ErrorKind::NotFound => Ok(Task::None),
+        Err(e) => Err(e.into()),
+    }
+}
+
+/// An intent without UPID: the answer was lost or the controller was killed. Is its task running?
+async fn lost_answer(
+    pve: &Client,
+    vm: &ProxmoxVM,
+    action: VmAction,
+    node: &str,
+    vmid: u32,
+) -> Result<Task, proxmox::Error> {
+    let kind = match action {
+        VmAction::Clone => {
+            // A clone to another node runs on the template's.
+            for n in pve.nodes().await? {
+                for upid in pve.running_tasks(&n.node, "qmclone").await? {
+                    if pve.clone_target(&upid).await? == Some(vmid) {
+                        return Ok(Task::Found(upid.to_string()));
+                    }
+                }
+            }
+            return Ok(Task::None);
+        }
+        VmAction::Start => "qmstart",
+        VmAction::Stop => "qmstop",
+        VmAction::Destroy => "qmdestroy",
+        VmAction::Configure => return Ok(Task::None),
+    };
+    let found = pve
+        .running_tasks(node, kind)
+        .await?
+        .into_iter()
+        .find(|u| u.id() == vmid.to_string());
+    if found.is_some() {
+        tracing::info!(vm = %vm.name_any(), kind, "found the task of a lost answer");
+    }
+    Ok(found.map_or(Task::None, |u| Task::Found(u.to_string())))
+}
+
+/// Template, free VMIDs and the number of clones in flight.
+async fn clone_needs(ctx: &Context, cluster: &Cluster, vm: &ProxmoxVM, seen: &mut Observed) -> Result<(), Error> {
+    let all = cluster.client.cluster_vms().await?;
+    seen.taken = all.iter().map(|v| v.vmid).collect();
+    let ns = vm.namespace();
+    let others: Vec<Arc<ProxmoxVM>> = ctx
+        .known_vms()
+        .into_iter()
+        .filter(|o| {
+            o.metadata.uid != vm.metadata.uid
+                && o.namespace() == ns
+                && o.spec.cluster_ref.name == vm.spec.cluster_ref.name
+        })
+        .collect();
+    let status = |o: &ProxmoxVM| o.status.clone().unwrap_or_default();
+    seen.taken.extend(others.iter().filter_map(|o| status(o).vmid));
+    seen.clones_in_flight = others
+        .iter()
+        .filter(|o| status(o).intent.is_some_and(|i| i.action == VmAction::Clone))
+        .count() as u32;
+    seen.template = Some(template(vm, &all));
+    Ok(())
+}
+
+fn template(vm: &ProxmoxVM, all: &[VmResource]) -> Result<Template, String> {
+    let clone = &vm.spec.source.clone;
+    let found: Vec<&VmResource> = match (&clone.template, clone.vmid) {
+        (_, Some(vmid)) => all.iter().filter(|v| v.vmid == vmid).collect(),
+        (Some(name), None) => all
+            .iter()
+            .filter(|v| v.template && v.name.as_deref() == Some(name))
+            .collect(),
+        (None, None) => vec![],
+    };
+    let what = clone
+        .template
+        .clone()
+        .unwrap_or_else(|| clone.vmid.unwrap_or_default().to_string());
+    match found.as_slice() {
+        [one] if one.template || clone.mode == crate::api::CloneMode::Full => Ok(Template {
+            vmid: one.vmid,
+            node: one.node.clone(),
+        }),
+        [one] => Err(format!(
+            "VM {} is no template, so it cannot be the source of a linked clone; use mode Full or convert it",
+            one.vmid
+        )),
+        [] => {
+            let names: BTreeSet<String> = all
+                .iter()
+                .filter(|v| v.template)
+                .map(|v| format!("{} ({})", v.name.clone().unwrap_or_default(), v.vmid))
+                .collect();
+            let names = if names.is_empty() {
+                "no template at all; is one built, and may the token see it (VM.Audit)?".to_string()
+            } else {
+                names.into_iter().collect::<Vec<_>>().join(", ")
+            };
+            Err(format!("the cluster has no template {what}; it has {names}"))
+        }
+        many => {
+            let ids: Vec<String> = many.iter().map(|v| v.vmid.to_string()).collect();
+            Err(format!(
+                "several templates are called {what} (VMIDs {}); name one by source.clone.vmid",
+                ids.join(", ")
+            ))
+        }
+    }
+}
+
+async fn guest(ctx: &Context, pve: &Client, node: &str, vmid: u32, config: &VmConfig) -> Result<Guest, Error> {
+    let mut guest = Guest::default();
+    match pve.agent_ping(node, vmid).await {
+        Ok(()) => guest.agent = Some(Ok(())),
+        Err(e) if e.kind == ErrorKind::Transport => return Err(e.into()),
+        Err(e) => {
+            guest.agent = Some(Err(e.message));
+            return Ok(guest);
+        }
+    }
+    let (network, display) = tokio::join!(pve.agent_network(node, vmid), display(ctx, pve, node, vmid));
+    guest.ip = network
+        .ok()
+        .and_then(|cards| address(&cards, config.net0_mac().as_deref()));
+    guest.display = Some(display);
+    Ok(guest)
+}
+
+/// The address of the card with the VM's own MAC: the first in the list may be a bridge of containers.
+fn address(cards: &[proxmox::Interface], mac: Option<&str>) -> Option<String> {
+    let mac = mac?;
+    let card = cards.iter().find(|c| c.mac.as_deref() == Some(mac))?;
+    let usable: Vec<_> = card
+        .addresses
+        .iter()
+        .filter(|a| !a.is_loopback() && !matches!(a, std::net::IpAddr::V6(v) if v.is_unicast_link_local()))
+        .collect();
+    let v4 = usable.iter().find(|a| a.is_ipv4());
+    v4.or(usable.first()).map(|a| a.to_string())
+}
+
+async fn display(ctx: &Context, pve: &Client, node: &str, vmid: u32) -> Result<VmDisplay, String> {
+    let probe = async {
+        let vnc = pve.vnc(node, vmid).await.map_err(|e| e.to_string())?;
+        ctx.probe.probe(vnc.stream, vnc.password).await
+    };
+    match tokio::time::timeout(Duration::from_secs(15), probe).await {
+        Ok(Ok((width, height))) => Ok(VmDisplay { width, height }),
+        Ok(Err(why)) => Err(format!("the console shows nothing: {why}")),
+        Err(_) => Err("the console showed nothing for 15 s".to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn address_by_mac() {
+        let card = |mac: &str, a: &[&str]| proxmox::Interface {
+            name: String::new(),
+            mac: Some(mac.to_string()),
+            addresses: a.iter().map(|x| x.parse().expect("address")).collect(),
+        };
+        let cards = [
+            card("aa", &["172.17.0.1"]),
+            card("bb", &["fe80::1", "fd00::2", "10.0.2.15"]),
+        ];
+        assert_eq!(address(&cards, Some("bb")).as_deref(), Some("10.0.2.15"));
+        assert_eq!(address(&cards, Some("cc")), None);
+        assert_eq!(address(&cards, None), None);
+    }
+}

@@ -1,0 +1,69 @@
+//! What is pressed and where the pointer is: input steps as messages, and letting go of everything at the end.
+
+use std::sync::Arc;
+
+use bytes::BytesMut;
+
+use super::rfb::message;
+use super::script::Input;
+use super::session::Shared;
+
+pub(super) struct Hands {
+    shared: Arc<Shared>,
+    keys: Vec<u32>,
+    buttons: u8,
+}
+
+impl Hands {
+    pub(super) fn new(shared: Arc<Shared>) -> Hands {
+        Hands {
+            shared,
+            keys: Vec::new(),
+            buttons: 0,
+        }
+    }
+
+    /// Appends the message for one input.
+    pub(super) fn send(&mut self, input: Input, out: &mut BytesMut) {
+        match input {
+            Input::Key { down, keysym } => {
+                self.keys.retain(|k| *k != keysym);
+                if down {
+                    self.keys.push(keysym);
+                }
+                out.extend_from_slice(&message::key_event(down, keysym));
+            }
+            Input::Pointer { at } => {
+                self.shared.update(|s| s.position = at);
+                self.pointer(0, out);
+            }
+            Input::Button { down, button } => {
+                let bit = button.mask();
+                self.buttons = if down { self.buttons | bit } else { self.buttons & !bit };
+                self.pointer(0, out);
+            }
+            Input::Wheel { mask } => self.pointer(mask, out),
+        }
+    }
+
+    /// A pointer event that changes nothing.
+    pub(super) fn stay(&self, out: &mut BytesMut) {
+        self.pointer(0, out);
+    }
+
+    /// Lets go of what is still pressed, the last first.
+    pub(super) fn release_all(&mut self, out: &mut BytesMut) {
+        for keysym in std::mem::take(&mut self.keys).into_iter().rev() {
+            out.extend_from_slice(&message::key_event(false, keysym));
+        }
+        if self.buttons != 0 {
+            self.buttons = 0;
+            self.pointer(0, out);
+        }
+    }
+
+    fn pointer(&self, wheel: u8, out: &mut BytesMut) {
+        let at = self.shared.get().position;
+        out.extend_from_slice(&message::pointer_event(self.buttons | wheel, at.x, at.y));
+    }
+}

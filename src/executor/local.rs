@@ -1,0 +1,269 @@
+//! Runs as tasks of this process: opens the desktop, the guest and the vision backend, and hands over to the runner.
+
+use super::{Checked, Executor, Job, Outcome, Progress, VisionSettings};
+use crate::api::{
+    CoordinateConvention, CurrentStep, FailureClass, RunFailure, RunResult, ScenarioSpec, StepCounts, StepResult,
+};
+use crate::desktop::{Auth, Desktop};
+use crate::guest::AgentGuest;
+use crate::results::{Body, Event, PlannedStep, Recorder, RunMeta, StepOutcome};
+use crate::runner::{self, Limits, Rig};
+use crate::scenario::{Plan, Scenario};
+use crate::vision::{Cascade, Coordinates, Ocr, OpenAi, OpenAiConfig, Vision};
+use secrecy::SecretString;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::{OnceCell, broadcast, watch};
+use tokio_util::sync::CancellationToken;
+
+/// Steps kept in a run's status, and characters of a step's message there: the object must stay small.
+const STATUS_STEPS: usize = 200;
+const STATUS_MESSAGE: usize = 500;
+
+/// Carries runs out in this process.
+pub struct Local {
+    models_dir: PathBuf,
+    /// Loaded by the first run that reads text: idle, the models cost nothing.
+    ocr: OnceCell<Arc<Ocr>>,
+}
+
+impl Local {
+    /// `models_dir` holds the OCR models.
+    pub fn new(models_dir: PathBuf) -> Local {
+        Local { models_dir, ocr: OnceCell::new() }
+    }
+
+    async fn ocr(&self) -> Result<Arc<Ocr>, RunFailure> {
+        let load = || async {
+            let dir = self.models_dir.clone();
+            let loaded = tokio::task::spawn_blocking(move || Ocr::load(&dir)).await;
+            match loaded {
+                Ok(Ok(ocr)) => Ok(Arc::new(ocr)),
+                Ok(Err(e)) => Err(failure(FailureClass::Vision, "ModelsMissing", e.to_string())),
+                Err(e) => Err(failure(FailureClass::Vision, "ModelsMissing", e.to_string())),
+            }
+        };
+        self.ocr.get_or_try_init(load).await.cloned()
+    }
+
+    async fn vision(&self, settings: Option<&VisionSettings>) -> Result<Arc<dyn Vision>, RunFailure> {
+        let Some(v) = settings else { return Ok(self.ocr().await?) };
+        let mut rungs: Vec<Arc<dyn Vision>> = Vec::new();
+        if v.spec.ocr {
+            rungs.push(self.ocr().await?);
+        }
+        if v.spec.openai.is_some() {
+            rungs.push(Arc::new(openai(v)?));
+        }
+        Ok(match rungs.len() {
+            1 => rungs.remove(0),
+            _ => Arc::new(Cascade(rungs)),
+        })
+    }
+
+    async fn rig(&self, job: &Job) -> Result<Rig, RunFailure> {
+        let machine = &job.machine;
+        let vision = self.vision(job.vision.as_ref()).await?;
+        let console = machine.client.vnc(&machine.node, machine.vmid).await.map_err(|e| {
+            failure(FailureClass::Proxmox, "ConsoleNotReached", format!("console of VM {}: {e}", machine.vmid))
+        })?;
+        let desktop = Desktop::open(console.stream, Auth::Password(console.password)).await.map_err(|e| {
+            failure(FailureClass::Desktop, "ConsoleNotReached", format!("console of VM {}: {e}", machine.vmid))
+        })?;
+        let guest = AgentGuest::new(machine.client.clone(), machine.node.clone(), machine.vmid);
+        Ok(Rig { desktop: Arc::new(desktop), guest: Arc::new(guest), vision })
+    }
+}
+
+#[async_trait::async_trait]
+impl Executor for Local {
+    fn check(
+        &self,
+        scenario: &ScenarioSpec,
+        origin: &str,
+        variables: &BTreeMap<String, String>,
+        secrets: &BTreeSet<String>,
+    ) -> Result<Checked, Vec<String>> {
+        // A plan is made of values; which secrets there are is all that can be wrong with them now.
+        let stand_ins: BTreeMap<_, _> = secrets.iter().map(|n| (n.clone(), SecretString::from("x".to_string()))).collect();
+        let (scenario, _) = plan(scenario, origin, variables, &stand_ins)?;
+        Ok(Checked { digest: scenario.digest() })
+    }
+
+    async fn run(&self, job: Job, progress: watch::Sender<Progress>, cancel: CancellationToken) -> Outcome {
+        let (_, plan) = match plan(&job.scenario, &job.origin, &job.variables, &job.secrets) {
+            Ok(p) => p,
+            Err(errors) => {
+                return ended(RunResult::Invalid, RunFailure {
+                    class: None,
+                    reason: "InvalidScenario".into(),
+                    message: errors.join("\n"),
+                    step: None,
+                });
+            }
+        };
+        let meta = RunMeta {
+            namespace: job.namespace.clone(),
+            name: job.name.clone(),
+            uid: job.uid.clone(),
+            attempt: job.attempt,
+            vm: job.machine.name.clone(),
+            node: job.machine.node.clone(),
+            vmid: job.machine.vmid,
+            vision: job.vision.as_ref().map_or_else(|| "built-in OCR".to_string(), |v| v.name.clone()),
+        };
+        let recorder = match Recorder::create(&job.artifacts, meta) {
+            Ok(r) => r,
+            Err(e) => return ended(RunResult::Error, failure(FailureClass::Artifact, "NotRecorded", e.to_string())),
+        };
+        let rig = tokio::select! {
+            rig = self.rig(&job) => rig,
+            () = cancel.cancelled() => Err(RunFailure {
+                class: None,
+                reason: "Cancelled".into(),
+                message: "cancelled before the first step".into(),
+                step: None,
+            }),
+        };
+        let rig = match rig {
+            Ok(r) => r,
+            Err(why) => {
+                let result = if why.class.is_some() { RunResult::Error } else { RunResult::Cancelled };
+                let total = u32::try_from(plan.all_steps().count()).unwrap_or(u32::MAX);
+                let counts = StepCounts { total, ..Default::default() };
+                if let Err(e) = recorder.finish(result, Some(why.clone()), counts) {
+                    tracing::warn!("the report of {}/{}: {e}", job.namespace, job.name);
+                }
+                return ended(result, why);
+            }
+        };
+        let events = recorder.subscribe();
+        let limits = Limits { timeout: job.timeout };
+        let work = runner::run(plan, rig, recorder.clone(), limits, cancel);
+        let outcome = tokio::select! {
+            outcome = work => outcome,
+            // Ends only when the recorder is gone, which the line above outlives.
+            () = tell(events, progress) => return ended(
+                RunResult::Error,
+                failure(FailureClass::Controller, "RecorderLost", "the event log ended before the run".into()),
+            ),
+        };
+        let mut told = Tally::default();
+        recorder.past().iter().for_each(|e| told.take(e));
+        Outcome {
+            result: outcome.result,
+            failure: outcome.failure,
+            steps: outcome.steps,
+            finished: told.progress.finished,
+        }
+    }
+}
+
+fn plan(
+    spec: &ScenarioSpec,
+    origin: &str,
+    variables: &BTreeMap<String, String>,
+    secrets: &BTreeMap<String, SecretString>,
+) -> Result<(Scenario, Plan), Vec<String>> {
+    let lines = |e: crate::scenario::Errors| e.to_string().lines().map(String::from).collect::<Vec<_>>();
+    let scenario = Scenario::from_spec(spec, origin).map_err(lines)?;
+    let plan = scenario.plan(variables, secrets).map_err(lines)?;
+    Ok((scenario, plan))
+}
+
+fn openai(v: &VisionSettings) -> Result<OpenAi, RunFailure> {
+    let wrong = |e: String| failure(FailureClass::Vision, "ProviderUnusable", format!("VisionProvider {}: {e}", v.name));
+    let Some(spec) = &v.spec.openai else { return Err(wrong("spec.openai is not set".into())) };
+    let base_urls = spec
+        .base_urls
+        .iter()
+        .map(|u| url::Url::parse(u).map_err(|e| wrong(format!("spec.openai.baseUrls: {u}: {e}"))))
+        .collect::<Result<_, _>>()?;
+    OpenAi::new(OpenAiConfig {
+        base_urls,
+        locate_model: spec.locate_model.clone(),
+        judge_model: spec.judge_model.clone().unwrap_or_else(|| spec.locate_model.clone()),
+        coordinates: match spec.coordinates {
+            CoordinateConvention::Normalised1000 => Coordinates::Normalised1000,
+            CoordinateConvention::Fraction => Coordinates::Fraction,
+            CoordinateConvention::Pixels => Coordinates::Pixels,
+        },
+        api_key: v.api_key.clone(),
+        timeout: Duration::from_secs(spec.timeout_seconds.into()),
+    })
+    .map_err(|e| wrong(e.to_string()))
+}
+
+fn failure(class: FailureClass, reason: &str, message: String) -> RunFailure {
+    RunFailure { class: Some(class), reason: reason.into(), message, step: None }
+}
+
+fn ended(result: RunResult, why: RunFailure) -> Outcome {
+    Outcome { result, failure: Some(why), steps: StepCounts::default(), finished: Vec::new() }
+}
+
+/// Passes events on as progress, until there are no more.
+async fn tell(mut events: broadcast::Receiver<Event>, progress: watch::Sender<Progress>) {
+    let mut tally = Tally::default();
+    loop {
+        match events.recv().await {
+            Ok(event) => {
+                tally.take(&event);
+                progress.send_replace(tally.progress.clone());
+            }
+            // Progress is a courtesy; the outcome is made from all events.
+            Err(broadcast::error::RecvError::Lagged(_)) => {}
+            Err(broadcast::error::RecvError::Closed) => return,
+        }
+    }
+}
+
+/// Sums events up for status.
+#[derive(Default)]
+struct Tally {
+    plan: HashMap<String, PlannedStep>,
+    progress: Progress,
+}
+
+impl Tally {
+    fn label(&self, id: &str) -> String {
+        self.plan.get(id).map_or_else(String::new, |s| s.label.clone())
+    }
+
+    fn take(&mut self, event: &Event) {
+        match &event.body {
+            Body::Plan { steps, .. } => {
+                self.progress.steps.total = u32::try_from(steps.len()).unwrap_or(u32::MAX);
+                self.plan = steps.iter().map(|s| (s.id.clone(), s.clone())).collect();
+            }
+            Body::StepStart { step } => {
+                self.progress.current = Some(CurrentStep { id: step.clone(), label: self.label(step) });
+            }
+            Body::StepEnd { step, outcome, message, ms, .. } => {
+                let counts = &mut self.progress.steps;
+                match outcome {
+                    StepOutcome::Passed => counts.passed += 1,
+                    StepOutcome::SoftFailed => counts.soft_failed += 1,
+                    StepOutcome::Failed | StepOutcome::TimedOut | StepOutcome::Crashed => counts.failed += 1,
+                    StepOutcome::Skipped => counts.skipped += 1,
+                    StepOutcome::Error => counts.error += 1,
+                }
+                self.progress.current = None;
+                let result = StepResult {
+                    id: step.clone(),
+                    label: self.label(step),
+                    outcome: outcome.as_str().to_string(),
+                    duration_ms: i64::try_from(*ms).unwrap_or(i64::MAX),
+                    message: message.as_ref().map(|m| m.chars().take(STATUS_MESSAGE).collect()),
+                };
+                self.progress.finished.push(result);
+                if self.progress.finished.len() > STATUS_STEPS {
+                    self.progress.finished.remove(0);
+                }
+            }
+            _ => {}
+        }
+    }
+}

@@ -1,0 +1,95 @@
+//! Wrong input is refused before anything is touched, with its place and what to do.
+
+use crate::harness::*;
+
+fn validate(name: &str, text: &str) -> (Option<i32>, String) {
+    let dir = tempfile::tempdir().expect("temp dir");
+    let file = dir.path().join(name);
+    std::fs::write(&file, text).expect("write");
+    let out = command(MOSDAT)
+        .arg("validate")
+        .arg(&file)
+        .output()
+        .expect("mosdat validate");
+    (out.status.code(), crate::harness::text(&out))
+}
+
+#[test]
+fn a_typo_in_a_step_is_named_with_its_place_and_the_nearest_name() {
+    let (code, out) = validate("typo.yaml", "name: typo\nsteps:\n  - clik: \"'Save'\"\n");
+    assert_eq!(code, Some(3), "{out}");
+    assert!(out.contains("typo.yaml:3:5"), "{out}");
+    assert!(out.contains("clik") && out.contains("'click'"), "{out}");
+}
+
+#[test]
+fn all_errors_of_a_file_are_told_at_once() {
+    let (code, out) = validate("two.yaml", "name: two\nsteps:\n  - clik: a\n  - key: ctrl+nokey\n");
+    assert_eq!(code, Some(3), "{out}");
+    assert!(out.contains("two.yaml:3") && out.contains("two.yaml:4"), "{out}");
+}
+
+#[test]
+fn broken_yaml_and_missing_files_are_named() {
+    let (code, out) = validate("broken.yaml", "name: [\n");
+    assert_eq!(code, Some(3), "{out}");
+    assert!(out.contains("broken.yaml:"), "{out}");
+    let out = command(MOSDAT)
+        .args(["validate", "/nonexistent/x.yaml"])
+        .output()
+        .expect("run");
+    assert_eq!(out.status.code(), Some(3));
+    assert!(text(&out).contains("/nonexistent/x.yaml"));
+}
+
+#[test]
+fn the_examples_are_valid() {
+    let out = command(MOSDAT)
+        .args(["validate", "examples/quickstart"])
+        .output()
+        .expect("run");
+    assert_eq!(out.status.code(), Some(0), "{}", text(&out));
+}
+
+#[test]
+fn a_manifest_that_breaks_the_schema_is_refused_with_the_fields_path() {
+    let dir = tempfile::tempdir().expect("temp dir");
+    let up = Up::start(dir.path(), &["--no-lab"]);
+    let good = std::fs::read_to_string(root().join("examples/quickstart/passing.yaml")).expect("example");
+    let file = dir.path().join("bad.yaml");
+    std::fs::write(&file, good.replace("spec:\n", "spec:\n  timeoutSecond: 5\n")).expect("write");
+    let out = up.run(&[file.to_str().expect("path")]);
+    assert_eq!(out.status.code(), Some(3), "{}", text(&out));
+    assert!(text(&out).contains("timeoutSecond"), "{}", text(&out));
+    up.stop();
+}
+
+#[test]
+fn a_second_up_on_the_same_state_says_so() {
+    let dir = tempfile::tempdir().expect("temp dir");
+    let up = Up::start(dir.path(), &["--no-lab"]);
+    let out = command(MOSDAT)
+        .args(["up", "--no-lab", "--state"])
+        .arg(dir.path())
+        .output()
+        .expect("run");
+    assert_eq!(out.status.code(), Some(2), "{}", text(&out));
+    assert_eq!(text(&out).trim().lines().count(), 1, "one clear line: {}", text(&out));
+    up.stop();
+}
+
+#[test]
+fn a_taken_port_is_named() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("bind");
+    let port = taken.local_addr().expect("addr").port().to_string();
+    let dir = tempfile::tempdir().expect("temp dir");
+    for flag in ["--api-port", "--page-port"] {
+        let out = command(MOSDAT)
+            .args(["up", "--no-lab", flag, &port, "--state"])
+            .arg(dir.path())
+            .output()
+            .expect("run");
+        assert_eq!(out.status.code(), Some(2), "{}", text(&out));
+        assert!(text(&out).contains(&port), "{}", text(&out));
+    }
+}

@@ -1,0 +1,70 @@
+//! The quick start: a passing and a failing run, and what they leave behind.
+
+use crate::harness::*;
+use crate::support;
+use std::time::Duration;
+
+#[test]
+fn quick_start_passes_and_fails_as_it_should() {
+    ensure_template();
+    let dir = tempfile::tempdir().expect("temp dir");
+    let up = Up::start(dir.path(), &[]);
+    let tool = support::binaries().join("kubectl");
+
+    let passing = up.run(&["examples/quickstart/scenario.yaml", "examples/quickstart/passing.yaml"]);
+    assert_eq!(passing.status.code(), Some(0), "{}\n{}", text(&passing), log(&up.state));
+    let run = get(&tool, &up.kubeconfig(), "ftr", "passing").expect("the run");
+    assert_eq!(run["status"]["phase"], "Done");
+    assert_eq!(run["status"]["result"], "passed");
+    assert_eq!(run["status"]["steps"]["passed"], run["status"]["steps"]["total"]);
+    let folder = std::path::PathBuf::from(run["status"]["artifacts"]["location"].as_str().expect("location"));
+    let report = std::fs::read_to_string(folder.join("report.html")).expect("report");
+    assert!(report.contains("passing"));
+    assert!(!report.contains("src=\"http"), "the report is self-contained");
+    let events = std::fs::read_to_string(folder.join("events.jsonl")).expect("events");
+    let last: serde_json::Value = serde_json::from_str(events.lines().last().expect("a line")).expect("JSON");
+    assert!(last.to_string().contains("passed"), "{last}");
+    assert!(folder.join("junit.xml").is_file());
+
+    let failing = up.run(&["examples/quickstart/scenario.yaml", "examples/quickstart/failing.yaml"]);
+    assert_eq!(failing.status.code(), Some(1), "{}\n{}", text(&failing), log(&up.state));
+    let run = get(&tool, &up.kubeconfig(), "ftr", "failing").expect("the run");
+    assert_eq!(run["status"]["result"], "failed");
+    assert!(
+        run["status"]["failure"]["step"].is_string(),
+        "{}",
+        run["status"]["failure"]
+    );
+    assert!(
+        run["status"]["failure"]["class"].is_null(),
+        "a product failure has no infrastructure class"
+    );
+
+    // The page shows both.
+    let page = std::fs::read_to_string(up.state.join("page.url")).expect("page.url");
+    let html = http_get(page.trim());
+    assert!(
+        html.contains("passing") && html.contains("failing"),
+        "{html}"
+    );
+
+    wait_for("the machines to be gone", Duration::from_secs(30), || {
+        machines(&up.state).is_empty().then_some(())
+    });
+    let vms = kubectl(&tool, &up.kubeconfig(), &["get", "pvm", "-o", "name"]);
+    assert_eq!(text(&vms).trim(), "", "no VM object is left");
+    let state = up.state.clone();
+    up.stop();
+    assert!(machines(&state).is_empty());
+}
+
+/// A GET over plain HTTP; the tests need no client crate for one page.
+fn http_get(url: &str) -> String {
+    use std::io::{Read, Write};
+    let host = url.trim_start_matches("http://");
+    let mut s = std::net::TcpStream::connect(host).expect("connect to the page");
+    write!(s, "GET / HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n").expect("request");
+    let mut out = String::new();
+    s.read_to_string(&mut out).expect("answer");
+    out
+}
