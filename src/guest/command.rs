@@ -100,12 +100,21 @@ pub fn bootstrap(command: &Command) -> SecretString {
         script += &text;
         script.push('\n');
     };
+    // Names that no variable of the command has: those are set after these.
+    line("_mosdat_setsid=$(command -v setsid) || { echo 'mosdat: no setsid in the guest' >&2; exit 127; }".into());
     if let Some(user) = &command.user {
-        line(format!("u={}", quote(user)));
-        line("entry=$(getent passwd \"$u\") || { echo \"mosdat: no user $u in the guest\" >&2; exit 127; }".into());
-        line("gid=${entry#*:*:*:}; gid=${gid%%:*}; home=${entry#*:*:*:*:*:}; home=${home%%:*}".into());
-        line("HOME=$home USER=$u LOGNAME=$u; export HOME USER LOGNAME".into());
-        line("cd \"$home\" 2>/dev/null || cd /".into());
+        line(format!("_mosdat_user={}", quote(user)));
+        line("_mosdat_setpriv=$(command -v setpriv)".into());
+        line("_mosdat_me=$(id -un)".into());
+        line(
+            "_mosdat_entry=$(getent passwd \"$_mosdat_user\") || { echo \"mosdat: no user $_mosdat_user in the guest\" >&2; \
+             exit 127; }"
+                .into(),
+        );
+        line("_mosdat_gid=${_mosdat_entry#*:*:*:}; _mosdat_gid=${_mosdat_gid%%:*}".into());
+        line("HOME=${_mosdat_entry#*:*:*:*:*:}; HOME=${HOME%%:*}".into());
+        line("USER=$_mosdat_user LOGNAME=$_mosdat_user; export HOME USER LOGNAME".into());
+        line("cd \"$HOME\" 2>/dev/null || cd /".into());
     }
     for (name, value) in &command.env {
         line(format!("export {name}={}", quote(value.expose_secret())));
@@ -119,13 +128,14 @@ pub fn bootstrap(command: &Command) -> SecretString {
         Some(text) => format!("<<'MOSDAT_INPUT_ENDS'\n{}\nMOSDAT_INPUT_ENDS", text.expose_secret()),
     };
     if command.user.is_some() {
-        line("if [ \"$(id -un)\" != \"$u\" ]; then".into());
+        line("if [ \"$_mosdat_me\" != \"$_mosdat_user\" ]; then".into());
         line(format!(
-            "exec setsid setpriv --reuid \"$u\" --regid \"$gid\" --init-groups -- {words} {input}"
+            "exec \"$_mosdat_setsid\" \"$_mosdat_setpriv\" --reuid \"$_mosdat_user\" --regid \"$_mosdat_gid\" --init-groups -- \
+             {words} {input}"
         ));
         line("fi".into());
     }
-    line(format!("exec setsid {words} {input}"));
+    line(format!("exec \"$_mosdat_setsid\" {words} {input}"));
     script.into()
 }
 

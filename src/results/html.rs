@@ -205,6 +205,7 @@ fn step_card<'e>(page: &mut String, step: &StepView<'e>, pictures: &mut BTreeMap
         row(page, item);
     }
     *page += "</table><div class=\"shots\">";
+    let mut after = false;
     for (i, item) in step.items.iter().enumerate() {
         let Evidence::Screenshot {
             role,
@@ -221,21 +222,23 @@ fn step_card<'e>(page: &mut String, step: &StepView<'e>, pictures: &mut BTreeMap
         let decided =
             |later: &&Evidence| matches!(later, Evidence::Screenshot { role: Role::Checked, file: f, .. } if f == file);
         if *role == Role::After && step.items[i + 1..].iter().any(decided) {
+            after = true;
             continue;
         }
-        shot(page, *role, file, (*width, *height), marks);
+        let caption = match role {
+            Role::Before => "before",
+            Role::After => "after",
+            Role::Checked if after => "after; this decided",
+            Role::Checked => "this decided",
+            Role::Failure => "when it failed",
+            Role::Asked => "screenshot",
+        };
+        shot(page, caption, file, (*width, *height), marks);
     }
     *page += "</div></div></details>";
 }
 
-fn shot(page: &mut String, role: Role, file: &str, (width, height): (u32, u32), marks: &[Mark]) {
-    let caption = match role {
-        Role::Before => "before",
-        Role::After => "after",
-        Role::Checked => "decided by",
-        Role::Failure => "when it failed",
-        Role::Asked => "screenshot",
-    };
+fn shot(page: &mut String, caption: &str, file: &str, (width, height): (u32, u32), marks: &[Mark]) {
     let _ = write!(
         page,
         "<figure><svg class=\"shot\" viewBox=\"0 0 {width} {height}\" role=\"img\" aria-label=\"{caption}\">\

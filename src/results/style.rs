@@ -9,7 +9,7 @@ pub(super) const STYLE: &str = "
 body{margin:0;background:var(--bg);color:var(--text);font:15px/1.5 system-ui,-apple-system,'Segoe UI',sans-serif}
 main{max-width:1180px;margin:0 auto;padding:24px 20px 64px}
 h1{font-size:24px;margin:0 0 4px}h2{font-size:15px;margin:28px 0 8px;color:var(--dim);text-transform:capitalize}
-p{margin:4px 0}.dim{color:var(--dim)}
+p{margin:4px 0}a{color:inherit}.dim{color:var(--dim)}
 .head{display:flex;gap:14px;align-items:center;flex-wrap:wrap}
 .badge{display:inline-block;padding:1px 10px;border-radius:99px;color:#fff;background:var(--skipped);font-weight:600;
 font-size:13px;white-space:nowrap}
@@ -28,7 +28,7 @@ details.step>summary{display:flex;gap:12px;align-items:baseline;padding:9px 0;cu
 details.step>summary::-webkit-details-marker{display:none}
 summary .label{flex:1;overflow-wrap:anywhere;font-weight:600}summary code{color:var(--dim);background:none;font-size:12px}
 .body{padding:0 0 14px}
-.shots{display:grid;grid-template-columns:repeat(auto-fill,minmax(340px,1fr));gap:12px;margin:8px 0}
+.shots{display:grid;grid-template-columns:repeat(auto-fit,minmax(340px,560px));gap:12px;margin:8px 0}
 figure{margin:0}figure.wide{grid-column:1/-1}figcaption{color:var(--dim);font-size:13px}
 svg.shot{width:100%;height:auto;display:block;border:1px solid var(--line);border-radius:4px;cursor:zoom-in}
 figure.wide svg.shot{cursor:zoom-out}

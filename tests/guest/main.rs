@@ -161,15 +161,30 @@ async fn codes_signals_outputs_and_environment() {
     );
 }
 
+fn me_here() -> String {
+    String::from_utf8(std::process::Command::new("id").arg("-un").output().unwrap().stdout).unwrap()
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_command_runs_as_its_user_in_that_users_home() {
     let (guest, _) = guest().await;
-    let me = String::from_utf8(std::process::Command::new("id").arg("-un").output().unwrap().stdout).unwrap();
+    let me = me_here();
     let output = guest
         .exec(script("echo \"$USER\"; [ \"$PWD\" = \"$HOME\" ]").as_user(me.trim()))
         .await
         .unwrap();
     assert_eq!((output.exit, output.stdout), (Exit::Code(0), me));
+    // Variables of the command do not get in the way of what starts it.
+    let env = ["u", "gid", "home", "PATH"].map(|name| (name.to_string(), SecretString::from("/nowhere")));
+    let odd = guest
+        .exec(
+            script("echo \"$u$gid$home$PATH\"")
+                .as_user(me_here().trim())
+                .with_env(env),
+        )
+        .await
+        .unwrap();
+    assert_eq!(odd.stdout, "/nowhere/nowhere/nowhere/nowhere\n", "{odd:?}");
     let nobody = guest.exec(script("true").as_user("no-such-user")).await.unwrap();
     assert!(nobody.stderr.contains("no user no-such-user"), "{nobody:?}");
 }

@@ -123,6 +123,14 @@ fn actions_and_conditions() {
             "login.yaml:3:12: 'click' is empty".into(),
         ),
         (
+            "  - type: ''",
+            "login.yaml:3:11: 'type' is empty; to empty a field, write clear: true".into(),
+        ),
+        (
+            "  - type: {text: \"a\\eb\"}",
+            "login.yaml:3:18: 'text' has the control character U+001B, which no key types; see 'key'".into(),
+        ),
+        (
             "  - type: {into: x}",
             "login.yaml:3:11: type needs 'text'".into(),
         ),

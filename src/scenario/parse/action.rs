@@ -129,7 +129,7 @@ impl Parser<'_> {
 
     fn typing(&mut self, node: &Node) -> Option<Type> {
         if !matches!(node.value, Value::Map(_)) {
-            return self.words(node, "'type'").map(|text| Type {
+            return self.typed_text(node, "'type'", false).map(|text| Type {
                 text,
                 into: None,
                 clear: false,
@@ -145,11 +145,34 @@ impl Parser<'_> {
         let then = fields.get("then").and_then(|n| self.chord(n, "'then'"));
         let text = self.required(node, &fields, "text", "type")?;
         Some(Type {
-            text: self.words(text, "'text'")?,
+            text: self.typed_text(text, "'text'", clear)?,
             into,
             clear,
             then,
         })
+    }
+
+    /// Text that a keyboard can type; empty only where the field is to be emptied.
+    fn typed_text(&mut self, node: &Node, what: &str, may_be_empty: bool) -> Option<Words> {
+        let words = self.words(node, what)?;
+        if let Words::Plain(text) = &words {
+            if text.is_empty() && !may_be_empty {
+                self.problem(
+                    &node.place,
+                    format!("{what} is empty; to empty a field, write clear: true"),
+                );
+                return None;
+            }
+            if let Some(c) = text.chars().find(|c| c.is_control() && !matches!(c, '\n' | '\t')) {
+                let message = format!(
+                    "{what} has the control character U+{:04X}, which no key types; see 'key'",
+                    u32::from(c)
+                );
+                self.problem(&node.place, message);
+                return None;
+            }
+        }
+        Some(words)
     }
 
     fn key(&mut self, node: &Node) -> Option<Key> {
