@@ -128,14 +128,8 @@ fn document(file: &Path, line: usize, text: &str) -> Result<Document, Vec<String
     if object.metadata.name.is_none() && object.metadata.generate_name.is_none() {
         return Err(vec![format!("{place}: metadata.name is missing")]);
     }
-    let kind = object.types.as_ref().map(|t| t.kind.as_str()).unwrap_or_default();
-    if kind == "FunctionalTestRun"
-        && let Some(inline) = value.pointer("/spec/scenario/inline")
-    {
-        let spec: ScenarioSpec =
-            serde_json::from_value(inline.clone()).map_err(|e| vec![format!("{place}: spec.scenario.inline: {e}")])?;
-        Scenario::from_spec(&spec, &format!("{place}: spec.scenario.inline")).map_err(|e| lines(&e))?;
-    }
+    // Scenarios inside runs too; with their lines in the file.
+    Scenario::in_manifests(&origin, text).map_err(|e| lines(&e))?;
     Ok(Document {
         place,
         body: Body::Object(Box::new(object)),

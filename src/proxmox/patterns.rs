@@ -72,8 +72,17 @@ pub fn classify(status: Option<u16>, path: &str, message: &str, fields: &BTreeMa
 mod tests {
     use super::*;
 
+    /// Status, path, message, errors by field, and what that is.
+    type Row = (
+        Option<u16>,
+        &'static str,
+        &'static str,
+        &'static [(&'static str, &'static str)],
+        ErrorKind,
+    );
+
     /// Texts as observed (or as the sources of Proxmox have them), one per row of behaviour.
-    const ROWS: &[(Option<u16>, &str, &str, &[(&str, &str)], ErrorKind)] = &[
+    const ROWS: &[Row] = &[
         (Some(401), "/version", "", &[], Auth),
         (
             Some(403),
