@@ -52,11 +52,11 @@ pub async fn run(args: Args) -> anyhow::Result<u8> {
         }
         Command::Serve { state } => {
             let serving = lab::Lab::open(lab::Options::in_state(&state))?.serve().await?;
-            println!("url          {}", serving.url);
-            println!("fingerprint  {}", serving.fingerprint);
-            println!("token id     {}", serving.token_id);
+            println!("url           {}", serving.url);
+            println!("fingerprint   {}", serving.fingerprint);
+            println!("token id      {}", serving.token_id);
             // The secret goes to a file that only its owner can read, not to the terminal.
-            println!("token secret {}", serving.token_secret_file.display());
+            println!("token secret  {}", serving.token_secret_file.display());
             std::io::stdout().flush()?;
             shutdown_signal().await;
             serving.shutdown().await;

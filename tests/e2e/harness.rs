@@ -78,10 +78,6 @@ impl Up {
         }
     }
 
-    pub fn pid(&self) -> u32 {
-        self.child.id()
-    }
-
     pub fn kubeconfig(&self) -> PathBuf {
         self.state.join("kubeconfig")
     }
