@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 const FIELD_MANAGER: &str = "mosdat-run";
+const NOT_TYPED: &str = "failed to create typed patch object";
 
 /// One document of a file.
 pub struct Document {
@@ -260,7 +261,10 @@ pub enum ApplyError {
 impl ApplyError {
     fn of(e: kube::Error) -> ApplyError {
         match e {
-            kube::Error::Api(s) if matches!(s.code, 400 | 422) => ApplyError::Invalid(s.message.clone()),
+            // A server-side apply that does not fit the schema is answered 500 by every kube-apiserver so far.
+            kube::Error::Api(s) if matches!(s.code, 400 | 422) || s.message.starts_with(NOT_TYPED) => {
+                ApplyError::Invalid(s.message.clone())
+            }
             kube::Error::Api(s) => ApplyError::Other(anyhow::anyhow!("{}", s.message)),
             e => ApplyError::Other(e.into()),
         }

@@ -84,7 +84,8 @@ pub fn telemetry(args: &Cli) {
     });
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(std::io::stderr);
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()));
     // A second subscriber in one process (tests) is not an error worth stopping for.
     let _ = match args.log_format {
         LogFormat::Pretty => builder.compact().try_init(),

@@ -33,7 +33,10 @@ async fn the_controller_works_on_a_real_control_plane() {
     while facts.len() < 4 {
         let mut line = String::new();
         assert!(lines.read_line(&mut line).expect("read") > 0, "the lab ended early");
-        let (k, v) = line.trim().split_once("  ").unwrap_or_else(|| panic!("not 'NAME  VALUE': {line}"));
+        let (k, v) = line
+            .trim()
+            .split_once("  ")
+            .unwrap_or_else(|| panic!("not 'NAME  VALUE': {line}"));
         facts.insert(k.trim().to_string(), v.trim().to_string());
     }
     let secret = std::fs::read_to_string(facts["token secret"].trim()).expect("secret");
