@@ -1,6 +1,7 @@
 //! A machine's configuration: Proxmox's keys and values, and what they mean for QEMU.
 
 use super::answer::Refusal;
+use super::params::is_dns_name;
 use super::pci::Hostpci;
 use crate::lab::qemu::{Accel, Machine, PassedDevice, Vga};
 use crate::lab::template::Template;
@@ -183,6 +184,7 @@ fn check(k: &str, v: &str) -> Result<(), String> {
             )),
         },
         "machine" if !v.starts_with("q35") => Err("the lab's machines are q35".into()),
+        "name" if !is_dns_name(v) => Err("invalid format - value does not look like a valid DNS name\n".into()),
         "net0" if mac(v).is_none() => Err("invalid format - format error\n".into()),
         _ if is_hostpci(k) => Hostpci::parse(v).map(|_| ()),
         _ if SETTABLE.contains(&k) => Ok(()),

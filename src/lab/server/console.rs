@@ -86,10 +86,20 @@ impl Node {
             pending.insert(port, console);
             port
         };
+        let (node, mine) = (self.clone(), ticket.clone());
         let upid = self
             .tasks
             .start("vncproxy", &vmid.to_string(), &user.id, |_| async move {
-                ended.await.unwrap_or_else(|_| Err("connection timed out".into()))
+                let expire = async {
+                    tokio::time::sleep(TICKET_LIFE).await;
+                    // Of a console that was taken meanwhile, this is somebody else's port by now.
+                    locked(&node.consoles).retain(|_, c| c.ticket != mine);
+                    std::future::pending::<()>().await;
+                };
+                tokio::select! {
+                    end = ended => end.unwrap_or_else(|_| Err("connection timed out".into())),
+                    () = expire => Ok(()),
+                }
             });
         let mut v = json!({
             "port": port.to_string(), "ticket": ticket, "user": user.id, "cert": "", "upid": upid,

@@ -104,26 +104,39 @@ impl Node {
     /// `PUT .../config`, and what `POST` does in its task.
     pub(super) fn set_config(&self, vmid: u32, p: &Params, user: &User) -> Result<(), Refusal> {
         let entry = self.entry(vmid)?;
-        let delete: Vec<String> = p
-            .all("delete")
-            .iter()
-            .flat_map(|d| d.split(','))
-            .map(|k| k.trim().to_string())
-            .collect();
-        let set: Vec<(String, String)> =
-            p.0.iter()
-                .filter(|(k, _)| k != "delete" && k != "digest")
-                .cloned()
-                .collect();
-        let digest = p.get("digest").map(String::from);
         entry.update(|r| {
             unlocked(&r.config)?;
-            if digest.is_some_and(|d| d != config::digest(&r.config)) {
-                return Err(Refusal::die("checksum mismatch (file change by other user?)"));
-            }
-            config::change(&mut r.config, &set, &delete, user.is_root())
+            changed(vmid, &mut r.config, p, user)
         })
     }
+
+    /// What `POST .../config` tells before its task: everything but a lock.
+    pub(super) fn check_config(&self, vmid: u32, p: &Params, user: &User) -> Result<(), Refusal> {
+        changed(vmid, &mut self.entry(vmid)?.config(), p, user)
+    }
+}
+
+fn changed(vmid: u32, c: &mut Config, p: &Params, user: &User) -> Result<(), Refusal> {
+    if vmid == TEMPLATE_VMID {
+        return Err(Refusal::die(
+            "the lab's template cannot be changed: change a clone of it instead",
+        ));
+    }
+    let delete = p.all("delete");
+    let delete: Vec<String> = delete
+        .iter()
+        .flat_map(|d| d.split(','))
+        .map(|k| k.trim().to_string())
+        .collect();
+    let set: Vec<(String, String)> =
+        p.0.iter()
+            .filter(|(k, _)| k != "delete" && k != "digest")
+            .cloned()
+            .collect();
+    if p.get("digest").is_some_and(|d| d != config::digest(c)) {
+        return Err(Refusal::die("checksum mismatch (file change by other user?)"));
+    }
+    config::change(c, &set, &delete, user.is_root())
 }
 
 /// Refuses while a task has the machine.

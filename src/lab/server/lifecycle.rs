@@ -85,11 +85,16 @@ impl Node {
             &user.id,
             |task| async move {
                 task.say(format!("creating a clone of VM {source} with ID {newid}"));
-                let done = node.finish_clone(&entry, made, full).await;
-                if done.is_err() {
-                    node.forget(&entry);
-                }
-                done
+                // Also when the task is aborted, which drops this future where it stands.
+                let mut half = HalfClone {
+                    node: &node,
+                    entry: &entry,
+                    done: false,
+                };
+                let made = node.finish_clone(&entry, made, full).await;
+                half.done = made.is_ok();
+                drop(half);
+                made
             },
         )))
     }
@@ -112,11 +117,12 @@ impl Node {
     }
 
     fn forget(&self, entry: &Entry) {
-        locked(&self.vms).remove(&entry.vmid);
-        pci::release(&mut locked(&self.pci), entry.vmid);
+        // The number is free when the folder is gone: a new machine of that number has the same one.
         if let Err(e) = std::fs::remove_dir_all(&entry.dir) {
             tracing::warn!("cannot remove {}: {e}", entry.dir.display());
         }
+        pci::release(&mut locked(&self.pci), entry.vmid);
+        locked(&self.vms).remove(&entry.vmid);
     }
 
     /// `POST .../status/start`. Refusals come from inside the task.
@@ -154,7 +160,17 @@ impl Node {
         let template = self.template().ok_or_else(|| text(Error::TemplateMissing))?;
         let host = self.host(&template).await.map_err(text)?;
         let record = entry.record();
-        let passed = pci::reserve(&mut locked(&self.pci), entry.vmid, &record.config)?;
+        let passed = {
+            let mut reserved = locked(&self.pci);
+            // What a machine had that is off by now (its guest switched itself off, its start was aborted) is free.
+            reserved.retain(|_, vmid| {
+                *vmid == entry.vmid
+                    || self
+                        .vm(*vmid)
+                        .is_some_and(|other| other.running().is_some() || other.busy.try_lock().is_err())
+            });
+            pci::reserve(&mut reserved, entry.vmid, &record.config)?
+        };
         let machine = config::machine(&record.config, &template, host.accel, passed);
         let ram = host
             .ram
@@ -203,6 +219,9 @@ impl Node {
         ])?;
         refuse_skiplock(p, user)?;
         let node = self.clone();
+        if p.flag("overrule-shutdown") {
+            self.tasks.abort_of("qmshutdown", &vmid.to_string());
+        }
         Ok(Value::String(self.tasks.start(
             "qmstop",
             &vmid.to_string(),
@@ -302,6 +321,21 @@ impl Node {
             node.forget(&entry);
             Ok(())
         })))
+    }
+}
+
+/// A clone under way; what is not done when this is dropped leaves nothing behind.
+struct HalfClone<'a> {
+    node: &'a Node,
+    entry: &'a Entry,
+    done: bool,
+}
+
+impl Drop for HalfClone<'_> {
+    fn drop(&mut self) {
+        if !self.done {
+            self.node.forget(self.entry);
+        }
     }
 }
 

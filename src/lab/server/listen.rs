@@ -45,14 +45,24 @@ pub struct Serving {
 
 impl Serving {
     /// Stops every machine and the listener.
-    pub async fn shutdown(self) {
-        self.node.stop_all().await;
+    pub async fn shutdown(mut self) {
         self.stop.cancel();
-        // A start that was under way when the machines were stopped.
-        self.node.stop_all().await;
-        if self.task.await.is_err() {
+        if (&mut self.task).await.is_err() {
             tracing::warn!("the lab's listener ended badly");
         }
+        // A start that is under way would outlive the machines that are stopped next.
+        self.node.tasks.abort_all();
+        self.node.stop_all().await;
+        self.node.unlock();
+    }
+}
+
+impl Drop for Serving {
+    fn drop(&mut self) {
+        // The listener and the tasks hold the machines, each of which ends with its last holder.
+        self.stop.cancel();
+        self.node.tasks.abort_all();
+        self.node.kill_all();
     }
 }
 
@@ -149,6 +159,9 @@ enum Routed {
 async fn route(node: Arc<Node>, request: Request<Incoming>) -> Result<Routed, Refusal> {
     let method = request.method().clone();
     let full = request.uri().path().to_string();
+    if !matches!(method, Method::GET | Method::POST | Method::PUT | Method::DELETE) {
+        return Err(Refusal::not_implemented(method.as_str(), &full));
+    }
     let unknown = || Refusal::not_implemented(method.as_str(), &full);
     let Some(path) = full.strip_prefix("/api2/json/") else {
         return Err(unknown());

@@ -89,7 +89,7 @@ impl Lab {
                 tasks: tasks::Tasks::default(),
                 pci: Mutex::default(),
                 consoles: Mutex::default(),
-                _lock: lock,
+                lock,
             }),
             addr: options.addr,
         })
@@ -121,8 +121,8 @@ pub(crate) struct Node {
     tasks: tasks::Tasks,
     pci: Mutex<pci::Reservations>,
     consoles: Mutex<console::Pending>,
-    // Held, not read: the folder is this process's while it lives.
-    _lock: std::fs::File,
+    /// The folder is this process's while it is locked.
+    lock: std::fs::File,
 }
 
 /// What QEMU can do here; found out at the first start of a machine.
@@ -164,6 +164,22 @@ impl Node {
 
     fn vm(&self, vmid: u32) -> Option<Arc<vm::Entry>> {
         locked(&self.vms).get(&vmid).cloned()
+    }
+
+    /// Kills every machine without waiting.
+    fn kill_all(&self) {
+        for entry in locked(&self.vms).values() {
+            if let Some(vm) = entry.running() {
+                vm.process().kill();
+            }
+        }
+    }
+
+    /// Lets another lab have the folder.
+    fn unlock(&self) {
+        if let Err(e) = self.lock.unlock() {
+            tracing::warn!("unlocking {}: {e}", self.dir.display());
+        }
     }
 
     /// Stops every machine.

@@ -134,7 +134,8 @@ fn plain(v: &Value) -> String {
     }
 }
 
-fn is_dns_name(s: &str) -> bool {
+/// Whether a text is a host name.
+pub(super) fn is_dns_name(s: &str) -> bool {
     let label = |l: &str| {
         !l.is_empty()
             && l.len() <= 63

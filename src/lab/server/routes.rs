@@ -69,7 +69,7 @@ impl Node {
             ("PUT", ["config"]) => self.set_config(vmid, p, user).map(|()| Value::Null),
             ("POST", ["config"]) => {
                 // Wrong parameters are told at once; what the machine's state forbids, in the task.
-                self.entry(vmid)?;
+                self.check_config(vmid, p, user)?;
                 let (node, p, user) = (self.clone(), p.clone(), user.clone());
                 let id = user.id.clone();
                 Ok(Value::String(self.tasks.start(

@@ -43,6 +43,14 @@ impl Task {
         locked(&self.state).log.push(line.into());
     }
 
+    fn abort(&self) {
+        let abort = locked(&self.state).abort.clone();
+        if let Some(a) = abort {
+            a.abort();
+        }
+        self.finish("received interrupt".into());
+    }
+
     fn finish(&self, status: String) {
         let mut state = locked(&self.state);
         if state.end.is_none() {
@@ -140,13 +148,22 @@ impl Tasks {
     }
 
     pub fn abort(&self, upid: &str) -> Answer {
-        let task = self.find(upid)?;
-        let abort = locked(&task.state).abort.clone();
-        if let Some(a) = abort {
-            a.abort();
-        }
-        task.finish("received interrupt".into());
+        self.find(upid)?.abort();
         Ok(Value::Null)
+    }
+
+    /// Aborts what still runs, of one kind and machine.
+    pub fn abort_of(&self, kind: &str, id: &str) {
+        for t in locked(&self.all).iter().filter(|t| t.kind == kind && t.id == id) {
+            t.abort();
+        }
+    }
+
+    /// Aborts what still runs.
+    pub fn abort_all(&self) {
+        for t in locked(&self.all).iter() {
+            t.abort();
+        }
     }
 
     /// The list: finished tasks, or with `source` `all` or `active` the running ones (too).

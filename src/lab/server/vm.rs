@@ -131,7 +131,9 @@ impl Entry {
         v["type"] = json!("qemu");
         v["node"] = json!(NODE);
         v["template"] = json!(u8::from(v["template"] == 1));
-        v["maxcpu"] = v["cpus"].take();
+        if let Some(cpus) = v.as_object_mut().and_then(|o| o.remove("cpus")) {
+            v["maxcpu"] = cpus;
+        }
         v
     }
 }

@@ -1,0 +1,60 @@
+//! What outlives the lab's process, and what does not.
+
+use crate::rig::{NODE, Rig, vm_dir};
+use mosdat::lab::{Lab, Options};
+use std::time::{Duration, Instant};
+
+fn alive(pid: u64) -> bool {
+    std::fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|s| !s.contains(") Z "))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn machines_are_found_stopped_and_half_clones_are_gone() {
+    let rig = Rig::new().await;
+    rig.clone_to(101).await;
+    rig.start(101).await.expect("starts");
+    let pid = std::fs::read_to_string(rig.vm_dir(101).join("qemu.pid")).expect("a pid");
+    let pid: u64 = pid.trim().parse().expect("a pid");
+    assert!(alive(pid));
+    assert!(
+        Lab::open(Options::in_state(rig.state.path())).is_err(),
+        "one lab per folder"
+    );
+    let (fingerprint, url) = (rig.lab.fingerprint.clone(), rig.lab.url.clone());
+    let state = rig.close().await;
+    assert!(!alive(pid), "QEMU outlived the lab");
+    let port = url.rsplit(':').next().expect("a port");
+    assert!(std::net::TcpStream::connect(format!("127.0.0.1:{port}")).is_err());
+
+    // As a lab that was killed while it cloned leaves it.
+    let half = vm_dir(state.path(), 102);
+    std::fs::create_dir_all(&half).expect("a folder");
+    std::fs::write(half.join("vm.json"), r#"{"config": {"lock": "clone"}}"#).expect("a record");
+    std::fs::create_dir_all(vm_dir(state.path(), 103)).expect("a folder");
+    let rig = Rig::open(Options::in_state(state.path()), state).await;
+    assert_eq!(rig.lab.fingerprint, fingerprint, "the certificate is kept");
+    let ids: Vec<u32> = rig
+        .client
+        .cluster_vms()
+        .await
+        .expect("a list")
+        .iter()
+        .map(|v| v.vmid)
+        .collect();
+    assert_eq!(ids, [101, 9000]);
+    assert!(!rig.vm_dir(102).exists() && !rig.vm_dir(103).exists());
+    assert!(!rig.client.vm_status(NODE, 101).await.expect("status").running());
+
+    rig.start(101).await.expect("starts again, from power-off");
+    let pid = std::fs::read_to_string(rig.vm_dir(101).join("qemu.pid")).expect("a pid");
+    let pid: u64 = pid.trim().parse().expect("a pid");
+    // Dropped without a shutdown, the plug is pulled all the same.
+    let Rig { lab, state, .. } = rig;
+    drop(lab);
+    let end = Instant::now() + Duration::from_secs(30);
+    while alive(pid) {
+        assert!(Instant::now() < end, "QEMU outlived the dropped lab");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    drop(state);
+}
