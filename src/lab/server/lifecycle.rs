@@ -92,7 +92,7 @@ impl Node {
             |task| async move {
                 task.say(format!("creating a clone of VM {source} with ID {newid}"));
                 node.finish_clone(&half.entry, made, full).await?;
-                half.done = true;
+                half.keep();
                 Ok(())
             },
         )))
@@ -328,6 +328,13 @@ struct HalfClone {
     node: Arc<Node>,
     entry: Arc<Entry>,
     done: bool,
+}
+
+impl HalfClone {
+    /// The clone is whole.
+    fn keep(&mut self) {
+        self.done = true;
+    }
 }
 
 impl Drop for HalfClone {
