@@ -9,7 +9,7 @@ async fn proxmoxer_drives_the_lab() {
     let rig = Rig::new().await;
     let python = std::env::var("MOSDAT_PYTHON").unwrap_or_else(|_| ".venv/bin/python".to_string());
     let run = tokio::process::Command::new(&python)
-        .arg("tests/lab/proxmoxer.py")
+        .arg("tests/lab/drive.py")
         .arg(rig.lab.url.trim_start_matches("https://"))
         .arg(&rig.lab.token_id)
         .arg(&rig.lab.token_secret_file)

@@ -91,7 +91,8 @@ impl Node {
         let pid = p.number("pid").unwrap_or_default();
         let v = match self.agent_call(vmid, "guest-exec-status", json!({"pid": pid})).await {
             Ok(v) => v,
-            Err(r) if r.reason.contains("PID") => {
+            // Agents up to QEMU 9 name the parameter, later ones the number.
+            Err(r) if r.reason.contains("PID") || r.reason.contains("'pid'") => {
                 return Err(Refusal::die(format!("Agent error: PID {pid} does not exist")));
             }
             Err(r) => return Err(r),

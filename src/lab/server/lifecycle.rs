@@ -79,22 +79,21 @@ impl Node {
         };
         let made = config::cloned(&from.config(), newid, p.get("name"), p.get("description"));
         let node = self.clone();
+        // Made before the task: one that is aborted before it began drops it too.
+        let mut half = HalfClone {
+            node: node.clone(),
+            entry,
+            done: false,
+        };
         Ok(Value::String(self.tasks.start(
             "qmclone",
             &source.to_string(),
             &user.id,
             |task| async move {
                 task.say(format!("creating a clone of VM {source} with ID {newid}"));
-                // Also when the task is aborted, which drops this future where it stands.
-                let mut half = HalfClone {
-                    node: &node,
-                    entry: &entry,
-                    done: false,
-                };
-                let made = node.finish_clone(&entry, made, full).await;
-                half.done = made.is_ok();
-                drop(half);
-                made
+                node.finish_clone(&half.entry, made, full).await?;
+                half.keep();
+                Ok(())
             },
         )))
     }
@@ -325,16 +324,23 @@ impl Node {
 }
 
 /// A clone under way; what is not done when this is dropped leaves nothing behind.
-struct HalfClone<'a> {
-    node: &'a Node,
-    entry: &'a Entry,
+struct HalfClone {
+    node: Arc<Node>,
+    entry: Arc<Entry>,
     done: bool,
 }
 
-impl Drop for HalfClone<'_> {
+impl HalfClone {
+    /// The clone is whole.
+    fn keep(&mut self) {
+        self.done = true;
+    }
+}
+
+impl Drop for HalfClone {
     fn drop(&mut self) {
         if !self.done {
-            self.node.forget(self.entry);
+            self.node.forget(&self.entry);
         }
     }
 }
