@@ -42,15 +42,16 @@ pub fn read(paths: &[PathBuf]) -> Result<Vec<Document>, Vec<String>> {
                 continue;
             }
         };
-        for (line, text) in split(&text) {
+        let parts = split(&text);
+        if parts.is_empty() {
+            problems.push(format!("{}: there is nothing in this file", file.display()));
+        }
+        for (line, text) in parts {
             match document(&file, line, &text) {
                 Ok(d) => documents.push(d),
                 Err(mut e) => problems.append(&mut e),
             }
         }
-    }
-    if problems.is_empty() && documents.is_empty() {
-        problems.push("no document in the files given".into());
     }
     if problems.is_empty() {
         Ok(documents)
@@ -146,6 +147,11 @@ fn located(origin: &str, e: &serde_saphyr::Error) -> String {
         Some(l) => format!("{origin}:{}:{}: {}", l.line(), l.column(), e.without_snippet()),
         None => format!("{origin}: {e}"),
     }
+}
+
+/// The kind that an object says it is.
+pub fn kind_of(o: &DynamicObject) -> &str {
+    o.types.as_ref().map(|t| t.kind.as_str()).unwrap_or_default()
 }
 
 /// A run of a stand-alone scenario on a clone of `template` on `cluster`.

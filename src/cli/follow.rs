@@ -81,6 +81,13 @@ fn changes(before: &FunctionalTestRunStatus, now: &FunctionalTestRunStatus) -> V
         0
     };
     out.extend(now.step_results.iter().skip(known).map(step_line));
+    if let Some(step) = now
+        .current_step
+        .as_ref()
+        .filter(|_| now.current_step != before.current_step)
+    {
+        out.push(format!("...  {} {}", step.id, step.label));
+    }
     if now.phase == Some(RunPhase::Done) && before.phase != Some(RunPhase::Done) {
         let result = now.result.map_or("unknown", RunResult::as_str);
         match &now.failure {

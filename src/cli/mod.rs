@@ -4,6 +4,7 @@
 //! infrastructure.
 
 mod apply;
+mod check;
 mod controller;
 mod crds;
 mod follow;
@@ -98,7 +99,7 @@ pub async fn dispatch(args: Cli) -> anyhow::Result<u8> {
     match args.command {
         Command::Up(a) => up::run(a).await,
         Command::Run(a) => run::run(a).await,
-        Command::Validate(a) => validate::run(a),
+        Command::Validate(a) => validate::run(a).await,
         Command::Controller(a) => controller::run(a).await,
         Command::Lab(a) => lab::run(a).await,
         Command::Crds(a) => crds::crds(a),

@@ -2,7 +2,7 @@
 
 use super::apply::{self, ApplyError, Body};
 use super::session::{ClusterArgs, Session};
-use super::{exit, follow, local, shutdown_signal};
+use super::{check, exit, follow, local, shutdown_signal};
 use kube::ResourceExt;
 use kube::api::DynamicObject;
 use std::path::PathBuf;
@@ -38,6 +38,16 @@ pub async fn run(args: Args) -> anyhow::Result<u8> {
             return Ok(exit::INVALID);
         }
     };
+    // Refused before anything is touched, and all at once.
+    let mut problems = check::problems(&documents).await?;
+    if problems.is_empty() && !check::has_run(&documents) {
+        problems
+            .push("no FunctionalTestRun and no stand-alone scenario in these files, so there is nothing to run".into());
+    }
+    if !problems.is_empty() {
+        problems.iter().for_each(|p| eprintln!("{p}"));
+        return Ok(exit::INVALID);
+    }
     let mut objects: Vec<(String, DynamicObject)> = Vec::new();
     for d in documents {
         let object = match d.body {
@@ -53,7 +63,7 @@ pub async fn run(args: Args) -> anyhow::Result<u8> {
     let answer = tokio::select! {
         r = apply_and_follow(&session, args.namespace.as_deref(), &objects) => r,
         _ = shutdown_signal() => {
-            eprintln!("mosdat: interrupted; the runs go on where a controller runs");
+            eprintln!("mosdat: interrupted; {}", session.after_interrupt());
             Ok(exit::INFRASTRUCTURE)
         }
     };
@@ -62,7 +72,7 @@ pub async fn run(args: Args) -> anyhow::Result<u8> {
 }
 
 fn is_run(o: &DynamicObject) -> bool {
-    o.types.as_ref().is_some_and(|t| t.kind == "FunctionalTestRun")
+    apply::kind_of(o) == "FunctionalTestRun"
 }
 
 async fn apply_and_follow(
@@ -75,7 +85,7 @@ async fn apply_and_follow(
     for (place, object) in objects {
         match apply::apply(&session.client, namespace, object).await {
             Ok(stored) => {
-                let kind = object.types.as_ref().map(|t| t.kind.to_lowercase()).unwrap_or_default();
+                let kind = apply::kind_of(object).to_lowercase();
                 println!("{kind}/{} applied", stored.name_any());
                 if is_run(object) {
                     runs.push((stored.namespace().unwrap_or_default(), stored.name_any()));

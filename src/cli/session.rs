@@ -106,6 +106,16 @@ impl Session {
         })
     }
 
+    /// What becomes of the runs when this call is interrupted.
+    pub fn after_interrupt(&self) -> &'static str {
+        match self.local {
+            Some(_) => {
+                "its runs stop here and are taken up by the next 'mosdat up' or 'mosdat run' on this state folder"
+            }
+            None => "the runs go on; 'kubectl get ftr' tells how",
+        }
+    }
+
     /// Ends what was started for this call.
     pub async fn close(self) {
         if let Some(local) = self.local {

@@ -1,6 +1,6 @@
 //! `mosdat validate FILE...`: nothing is touched, nothing is contacted.
 
-use super::{apply, exit};
+use super::{apply, check, exit};
 use std::path::PathBuf;
 
 #[derive(clap::Args)]
@@ -10,19 +10,18 @@ pub struct Args {
     files: Vec<PathBuf>,
 }
 
-pub fn run(args: Args) -> anyhow::Result<u8> {
-    match apply::read(&args.files) {
-        Ok(documents) => {
-            for d in &documents {
-                println!("{}: ok", d.place);
-            }
-            Ok(exit::PASSED)
+pub async fn run(args: Args) -> anyhow::Result<u8> {
+    let (documents, problems) = match apply::read(&args.files) {
+        Ok(d) => {
+            let found = check::problems(&d).await?;
+            (d, found)
         }
-        Err(problems) => {
-            for p in &problems {
-                eprintln!("{p}");
-            }
-            Ok(exit::INVALID)
-        }
+        Err(problems) => (Vec::new(), problems),
+    };
+    if problems.is_empty() {
+        documents.iter().for_each(|d| println!("{}: ok", d.place));
+        return Ok(exit::PASSED);
     }
+    problems.iter().for_each(|p| eprintln!("{p}"));
+    Ok(exit::INVALID)
 }
