@@ -53,7 +53,7 @@ pub async fn run(args: Args) -> anyhow::Result<u8> {
     let answer = tokio::select! {
         r = apply_and_follow(&session, args.namespace.as_deref(), &objects) => r,
         _ = shutdown_signal() => {
-            eprintln!("mosdat: interrupted; the runs go on where a controller runs");
+            eprintln!("mosdat: interrupted; {}", session.afterwards());
             Ok(exit::INFRASTRUCTURE)
         }
     };

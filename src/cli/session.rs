@@ -106,6 +106,15 @@ impl Session {
         })
     }
 
+    /// What becomes of runs when this command ends before them.
+    pub fn afterwards(&self) -> &'static str {
+        if self.local.is_some() {
+            "what ran here is stopped, and taken up by the next 'mosdat up' or 'mosdat run' on this state"
+        } else {
+            "the runs go on; to end one, set spec.cancel or delete it"
+        }
+    }
+
     /// Ends what was started for this call.
     pub async fn close(self) {
         if let Some(local) = self.local {
