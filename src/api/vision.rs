@@ -19,6 +19,11 @@ use serde::{Deserialize, Serialize};
     status = "VisionProviderStatus",
     derive = "PartialEq",
     doc = "How things are found on the screen and judged: text recognition, a vision model, or first one and then the other.",
+    printcolumn(
+        name = "Ready",
+        type_ = "string",
+        json_path = ".status.conditions[?(@.type==\"Ready\")].status"
+    ),
     printcolumn(name = "OCR", type_ = "boolean", json_path = ".spec.ocr"),
     printcolumn(name = "Model", type_ = "string", json_path = ".spec.openai.locateModel"),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
@@ -87,7 +92,7 @@ pub struct VisionProviderStatus {
     /// Generation of the spec that this status speaks about.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
-    /// `Ready`.
+    /// `Ready`: the URLs are usable and the key is there; no model was asked. `Stalled` when it is not.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
     pub conditions: Vec<Condition>,

@@ -28,6 +28,10 @@ use serde::{Deserialize, Serialize};
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
 )]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[x_kube(
+    validation = Rule::new("!has(self.gpuProfileRef) || self.deletionPolicy != 'Retain'")
+        .message("a VM with gpuProfileRef cannot have deletionPolicy Retain: its lease ends with this object while the device would stay in use; take Delete or Stop")
+)]
 pub struct ProxmoxVMSpec {
     /// The cluster that runs it.
     #[x_kube(validation = Rule::new("self == oldSelf").message("clusterRef is immutable"))]

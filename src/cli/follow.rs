@@ -2,11 +2,14 @@
 
 use super::exit;
 use crate::api::{FunctionalTestRun, FunctionalTestRunStatus, RunPhase, RunResult, StepResult};
-use futures::{StreamExt, TryStreamExt};
+use futures::StreamExt;
 use kube::runtime::{WatchStreamExt, watcher};
 use kube::{Api, Client, ResourceExt};
-use std::collections::BTreeMap;
-use std::time::Instant;
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
+
+/// A control plane that has not answered for so long is given up.
+const PATIENCE: Duration = Duration::from_secs(120);
 
 /// A run to follow, by namespace and name.
 pub type RunKey = (String, String);
@@ -14,28 +17,42 @@ pub type RunKey = (String, String);
 /// Prints what happens to the runs until all are done, and answers them as they ended.
 pub async fn follow(client: &Client, runs: &[RunKey]) -> anyhow::Result<Vec<FunctionalTestRun>> {
     let start = Instant::now();
+    // One that is named twice is done once.
+    let runs: Vec<RunKey> = BTreeSet::from_iter(runs.iter().cloned()).into_iter().collect();
     let mut streams = futures::stream::SelectAll::new();
-    for (namespace, name) in runs {
+    for (namespace, name) in &runs {
         let api: Api<FunctionalTestRun> = Api::namespaced(client.clone(), namespace);
         let config = watcher::Config::default().fields(&format!("metadata.name={name}"));
-        streams.push(watcher(api, config).default_backoff().boxed());
+        let key = (namespace.clone(), name.clone());
+        let events = watcher(api, config).default_backoff();
+        streams.push(events.map(move |event| (key.clone(), event)).boxed());
     }
     let width = runs.iter().map(|(_, n)| n.len()).max().unwrap_or(0);
     let mut seen: BTreeMap<RunKey, FunctionalTestRunStatus> = BTreeMap::new();
     let mut done: BTreeMap<RunKey, FunctionalTestRun> = BTreeMap::new();
+    let mut listed: BTreeSet<RunKey> = BTreeSet::new();
+    let mut silent: Option<Instant> = None;
     while done.len() < runs.len() {
-        let event = match streams.try_next().await {
-            Ok(Some(e)) => e,
-            Ok(None) => anyhow::bail!("the watch ended"),
+        let (about, event) = match streams.next().await {
+            Some((key, Ok(event))) => (key, event),
+            None => anyhow::bail!("the watch ended"),
             // The watcher goes on by itself with back-off.
-            Err(e) => {
+            Some((_, Err(e))) => {
+                if silent.get_or_insert_with(Instant::now).elapsed() > PATIENCE {
+                    return Err(anyhow::Error::new(e).context("the control plane no longer answers"));
+                }
                 tracing::warn!("watching the runs: {e}");
                 continue;
             }
         };
+        // A new list begins with an attempt; only what it answers counts.
+        if !matches!(event, watcher::Event::Init) {
+            silent = None;
+        }
         match event {
             watcher::Event::Apply(run) | watcher::Event::InitApply(run) => {
-                let key = (run.namespace().unwrap_or_default(), run.name_any());
+                let key = about;
+                listed.insert(key.clone());
                 let now = run.status.clone().unwrap_or_default();
                 let before = seen.insert(key.clone(), now.clone()).unwrap_or_default();
                 for line in changes(&before, &now) {
@@ -45,13 +62,16 @@ pub async fn follow(client: &Client, runs: &[RunKey]) -> anyhow::Result<Vec<Func
                     done.insert(key, run);
                 }
             }
-            watcher::Event::Delete(run) => {
-                let key = (run.namespace().unwrap_or_default(), run.name_any());
-                if !done.contains_key(&key) {
-                    anyhow::bail!("the run {}/{} was deleted before it was done", key.0, key.1);
+            watcher::Event::Init => {
+                listed.remove(&about);
+            }
+            // Not in the list: deleted while the watch was broken.
+            watcher::Event::InitDone if listed.contains(&about) => {}
+            watcher::Event::Delete(_) | watcher::Event::InitDone => {
+                if !done.contains_key(&about) {
+                    anyhow::bail!("the run {}/{} was deleted before it was done", about.0, about.1);
                 }
             }
-            watcher::Event::Init | watcher::Event::InitDone => {}
         }
     }
     Ok(runs.iter().filter_map(|k| done.remove(k)).collect())
@@ -75,12 +95,13 @@ fn changes(before: &FunctionalTestRunStatus, now: &FunctionalTestRunStatus) -> V
             _ => out.push(format!("{phase:?}")),
         }
     }
-    let known = if now.attempt == before.attempt {
-        before.step_results.len()
-    } else {
-        0
+    // By id, not by count: status keeps the last steps only, and may fill in what progress had left out.
+    let known: BTreeSet<&str> = match now.attempt == before.attempt {
+        true => before.step_results.iter().map(|s| s.id.as_str()).collect(),
+        false => BTreeSet::new(),
     };
-    out.extend(now.step_results.iter().skip(known).map(step_line));
+    let news = now.step_results.iter().filter(|s| !known.contains(s.id.as_str()));
+    out.extend(news.map(step_line));
     if let Some(step) = now
         .current_step
         .as_ref()
@@ -179,6 +200,24 @@ mod tests {
         ] {
             assert_eq!(exit_code(results.clone()), code, "{results:?}");
         }
+    }
+
+    #[test]
+    fn steps_are_told_once_when_status_drops_the_oldest() {
+        let step = |n: usize| StepResult {
+            id: format!("s{n:03}"),
+            label: String::new(),
+            outcome: "passed".into(),
+            duration_ms: 0,
+            message: None,
+        };
+        let state = |steps: std::ops::Range<usize>| FunctionalTestRunStatus {
+            step_results: steps.map(step).collect(),
+            ..Default::default()
+        };
+        let told = changes(&state(0..200), &state(2..202));
+        assert_eq!(told.len(), 2);
+        assert!(told[0].contains("s200") && told[1].contains("s201"), "{told:?}");
     }
 
     #[test]

@@ -74,30 +74,35 @@ impl Local {
         plane.write_kubeconfig(&kubeconfig, &serving, &token, NAMESPACE)?;
         let client = plane.client(NAMESPACE);
 
+        // Before the lab and the controller: when the port is taken, nothing has begun to work on the state.
+        let artifacts = state.join("artifacts");
+        let page = server::serve(server::Options {
+            client: client.clone(),
+            namespace: None,
+            artifacts: artifacts.clone(),
+            addr: loopback(opts.page_port),
+        })
+        .await?;
+        let page_url = format!("http://{}", page.local_addr);
+
         let (mut lab_serving, mut template_ready) = (None, None);
         if opts.lab {
-            let lab = lab::Lab::open(lab::Options::in_state(&state.join("lab")))?;
+            let what = "the lab cannot start ('mosdat up --no-lab' does without it)";
+            let lab = lab::Lab::open(lab::Options::in_state(&state.join("lab"))).context(what)?;
             template_ready = Some(lab.template_ready());
-            let s = lab.serve().await?;
+            let s = lab.serve().await.context(what)?;
             declare_lab(&client, &s)
                 .await
                 .context("cannot declare the lab to the control plane")?;
             lab_serving = Some(s);
         }
 
-        let artifacts = state.join("artifacts");
         let stop = CancellationToken::new();
-        let ctx = context(client.clone(), artifacts.clone(), None);
+        let ctx = context(client.clone(), artifacts, None);
+        let url_file = state.join("page.url");
+        std::fs::write(&url_file, format!("{page_url}\n"))
+            .with_context(|| format!("cannot write {}", url_file.display()))?;
         let controller = tokio::spawn(controller::run(ctx, stop.clone().cancelled_owned()));
-        let page = server::serve(server::Options {
-            client: client.clone(),
-            namespace: None,
-            artifacts,
-            addr: loopback(opts.page_port),
-        })
-        .await?;
-        let page_url = format!("http://{}", page.local_addr);
-        std::fs::write(state.join("page.url"), format!("{page_url}\n"))?;
         Ok(Local {
             client,
             kubeconfig,

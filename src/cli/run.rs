@@ -63,7 +63,7 @@ pub async fn run(args: Args) -> anyhow::Result<u8> {
     let answer = tokio::select! {
         r = apply_and_follow(&session, args.namespace.as_deref(), &objects) => r,
         _ = shutdown_signal() => {
-            eprintln!("mosdat: interrupted; {}", session.after_interrupt());
+            eprintln!("mosdat: interrupted; {}", session.afterwards());
             Ok(exit::INFRASTRUCTURE)
         }
     };

@@ -106,13 +106,12 @@ impl Session {
         })
     }
 
-    /// What becomes of the runs when this call is interrupted.
-    pub fn after_interrupt(&self) -> &'static str {
-        match self.local {
-            Some(_) => {
-                "its runs stop here and are taken up by the next 'mosdat up' or 'mosdat run' on this state folder"
-            }
-            None => "the runs go on; 'kubectl get ftr' tells how",
+    /// What becomes of runs when this command ends before them.
+    pub fn afterwards(&self) -> &'static str {
+        if self.local.is_some() {
+            "what ran here is stopped, and taken up by the next 'mosdat up' or 'mosdat run' on this state"
+        } else {
+            "the runs go on; to end one, set spec.cancel or delete it"
         }
     }
 

@@ -14,6 +14,7 @@ mod probe;
 pub mod rbac;
 mod run;
 mod scenario;
+mod vision;
 mod vm;
 
 pub use context::{Context, DisplayProbe, Settings};
@@ -45,6 +46,10 @@ pub async fn run(context: Context, shutdown: impl Future<Output = ()> + Send + '
         .graceful_shutdown_on(stop.clone().cancelled_owned())
         .run(scenario::reconcile, scenario::on_error, ctx.clone())
         .for_each(|r| log("Scenario", r));
+    let visions = Controller::new(ctx.scope(), config())
+        .graceful_shutdown_on(stop.clone().cancelled_owned())
+        .run(vision::reconcile, vision::on_error, ctx.clone())
+        .for_each(|r| log("VisionProvider", r));
     let vms = Controller::new(ctx.scope(), config());
     ctx.set_vms(vms.store());
     let vms = vms
@@ -64,7 +69,7 @@ pub async fn run(context: Context, shutdown: impl Future<Output = ()> + Send + '
         shutdown.await;
         stop.cancel();
     };
-    tokio::join!(clusters, gpus, scenarios, vms, runs, stopping);
+    tokio::join!(clusters, gpus, scenarios, visions, vms, runs, stopping);
     ctx.cancel_runs();
     Ok(())
 }

@@ -12,6 +12,10 @@ pub(super) async fn file(State(s): State<Arc<Shared>>, Path(path): Path<String>)
     let Some(relative) = inside(&path) else {
         return (StatusCode::BAD_REQUEST, "not a path of an artifact").into_response();
     };
+    // The first folder is the namespace: a page for one namespace shows no other's evidence.
+    if s.namespace.as_ref().is_some_and(|n| !relative.starts_with(n)) {
+        return (StatusCode::NOT_FOUND, "this page shows another namespace").into_response();
+    }
     let full = s.artifacts.join(relative);
     // A link in the folder must not lead out of it.
     let (Ok(root), Ok(full)) = (
@@ -34,7 +38,7 @@ pub(super) async fn file(State(s): State<Arc<Shared>>, Path(path): Path<String>)
 }
 
 /// The path as one that only goes down; `None` for anything else.
-fn inside(path: &str) -> Option<PathBuf> {
+pub(super) fn inside(path: &str) -> Option<PathBuf> {
     let path = PathBuf::from(path);
     path.components()
         .all(|c| matches!(c, Component::Normal(_)))

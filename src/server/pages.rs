@@ -75,8 +75,9 @@ pub(super) async fn run(State(s): State<Arc<Shared>>, Path((namespace, name)): P
     let folder = st
         .artifacts
         .as_ref()
-        .and_then(|a| FsPath::new(&a.location).strip_prefix(&s.artifacts).ok());
-    if let (Some(folder), Some(a)) = (folder, &st.artifacts) {
+        .and_then(|a| FsPath::new(&a.location).strip_prefix(&s.artifacts).ok())
+        .and_then(|f| super::artifacts::inside(f.to_str()?));
+    if let (Some(folder), Some(a)) = (&folder, &st.artifacts) {
         let base = format!("/artifacts/{}", folder.display());
         body.push_str("<h2>Evidence</h2><p>");
         for (file, what) in [(&a.report, "report"), (&a.events, "events"), (&a.junit, "JUnit")] {

@@ -3,7 +3,7 @@
 use super::super::context::Context;
 use super::super::{Error, conditions, error::code};
 use super::decide::{Step, Verdict, task_pause};
-use super::{RUN_LABEL, resolve};
+use super::{RUN_LABEL, decide, resolve};
 use crate::api::{
     FINALIZER, FunctionalTestRun, FunctionalTestRunStatus, Holder, ProxmoxVM, RunArtifacts, RunPhase, RunResult,
 };
@@ -55,8 +55,15 @@ pub async fn act(ctx: &Context, run: FunctionalTestRun, step: Step) -> Result<Ne
             ctx.tasks.forget(&uid);
             let vm = vm_name(&run, attempt);
             let note = format!(
-                "attempt {}: {}: {}; trying again on a clean VM",
-                record.attempt, record.failure.reason, record.failure.message
+                "attempt {}: {}: {}; trying again{}",
+                record.attempt,
+                record.failure.reason,
+                record.failure.message,
+                if run.spec.vm.reference.is_none() {
+                    " on a clean VM"
+                } else {
+                    ""
+                }
             );
             let run = write(ctx, run, |s, g| {
                 s.attempts.push(*record);
@@ -104,16 +111,7 @@ pub async fn act(ctx: &Context, run: FunctionalTestRun, step: Step) -> Result<Ne
             ctx.tasks.cancel(&uid);
             Ok(Next::After(Duration::from_secs(1)))
         }
-        Step::Finish(verdict) => {
-            write(ctx, run, |s, g| {
-                s.phase = Some(RunPhase::Finishing);
-                s.current_step = None;
-                note_verdict(s, &verdict);
-                progressing(s, g, "the VM is given back");
-            })
-            .await?;
-            Ok(Next::Again)
-        }
+        Step::Finish(verdict) => finish(ctx, run, &verdict).await,
         Step::DropVm => drop_vm(ctx, &run).await,
         Step::Done(verdict) => done(ctx, run, *verdict).await,
         Step::Expire => {
@@ -178,6 +176,17 @@ fn note_verdict(s: &mut FunctionalTestRunStatus, v: &Verdict) {
     }
 }
 
+async fn finish(ctx: &Context, run: FunctionalTestRun, verdict: &Verdict) -> Result<Next, Error> {
+    write(ctx, run, |s, g| {
+        s.phase = Some(RunPhase::Finishing);
+        s.current_step = None;
+        note_verdict(s, verdict);
+        progressing(s, g, "the VM is given back");
+    })
+    .await?;
+    Ok(Next::Again)
+}
+
 async fn done(ctx: &Context, run: FunctionalTestRun, v: Verdict) -> Result<Next, Error> {
     let passed = matches!(v.result, RunResult::Passed | RunResult::SoftFailed);
     let word = v.result.as_str();
@@ -222,7 +231,7 @@ async fn make_vm(ctx: &Context, run: FunctionalTestRun) -> Result<Next, Error> {
     let mut vm = ProxmoxVM::new(&name, spec);
     vm.metadata.namespace = run.namespace();
     vm.metadata.owner_references = run.controller_owner_ref(&()).map(|o| vec![o]);
-    vm.metadata.labels = Some([(RUN_LABEL.to_string(), run.name_any())].into());
+    vm.metadata.labels = Some([(RUN_LABEL.to_string(), label(&run.name_any()))].into());
     let api = ctx.api::<ProxmoxVM>(&run.namespace().unwrap_or_default());
     match api.create(&PostParams::default(), &vm).await {
         Ok(_) => Ok(Next::After(Duration::from_secs(2))),
@@ -245,6 +254,12 @@ async fn make_vm(ctx: &Context, run: FunctionalTestRun) -> Result<Next, Error> {
         }
         Err(e) => Err(Error::kube(format!("creating ProxmoxVM {name}"))(e)),
     }
+}
+
+/// A label's value is shorter than a name may be, and ends with a letter or digit.
+fn label(name: &str) -> String {
+    let cut: String = name.chars().take(63).collect();
+    cut.trim_end_matches(['-', '.']).to_string()
 }
 
 /// Writes (or removes) this run as the holder of the referenced VM; the resourceVersion lets only one succeed.
@@ -290,20 +305,38 @@ async fn spawn(ctx: &Context, run: &FunctionalTestRun) -> Result<Next, Error> {
     let ns = run.namespace().unwrap_or_default();
     let status = run.status.clone().unwrap_or_default();
     let name = status.vm_name.clone().unwrap_or_default();
-    let lost = |what: String| Error::Malformed(format!("FunctionalTestRun {ns}/{}: {what}", run.name_any()));
     let vm = ctx
         .api::<ProxmoxVM>(&ns)
-        .get(&name)
+        .get_opt(&name)
         .await
         .map_err(Error::kube(format!("reading ProxmoxVM {ns}/{name}")))?;
-    let place = vm.status.as_ref().and_then(|s| Some((s.node.clone()?, s.vmid?)));
-    let Some((node, vmid)) = place else {
-        return Err(lost(format!("its VM {name} has no VMID")));
+    let place = vm.and_then(|vm| {
+        let s = vm.status.as_ref()?;
+        Some((s.node.clone()?, s.vmid?, vm.spec.cluster_ref.name.clone()))
+    });
+    let Some((node, vmid, cluster)) = place else {
+        return finish(ctx, run.clone(), &decide::vm_lost(&name)).await;
     };
-    let resolved = resolve::resolve(ctx, run)
-        .await?
-        .map_err(|wrong| lost(format!("a reference vanished: {}", wrong.join("; "))))?;
-    let cluster = ctx.cluster(&ns, &vm.spec.cluster_ref.name).await?;
+    // What was found right before the VM was made may have been changed or removed since.
+    let resolved = match resolve::resolve(ctx, run).await? {
+        Ok(r) => r,
+        Err(wrong) => return finish(ctx, run.clone(), &decide::changed(&wrong.join("; "))).await,
+    };
+    let check = ctx.executor.check(
+        &resolved.scenario,
+        &resolved.origin,
+        &run.spec.variables,
+        &resolved.secrets,
+    );
+    match check {
+        Ok(c) if status.scenario_digest.as_ref() == Some(&c.digest) => {}
+        Ok(_) => {
+            let why = format!("{} is not what it was when the run began", resolved.origin);
+            return finish(ctx, run.clone(), &decide::changed(&why)).await;
+        }
+        Err(errors) => return finish(ctx, run.clone(), &decide::changed(&errors.join("; "))).await,
+    }
+    let cluster = ctx.cluster(&ns, &cluster).await?;
     let job = Job {
         namespace: ns,
         name: run.name_any(),
@@ -413,4 +446,14 @@ async fn write(
 
 async fn event(ctx: &Context, run: &FunctionalTestRun, warning: bool, reason: &str, note: &str) {
     ctx.event(&run.object_ref(&()), warning, reason, note).await;
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn a_long_name_makes_a_valid_label() {
+        assert_eq!(super::label("short"), "short");
+        let long = format!("{}-tail", "a".repeat(62));
+        assert_eq!(super::label(&long), "a".repeat(62));
+    }
 }

@@ -127,6 +127,24 @@ fn cancelled() -> Box<Verdict> {
     )
 }
 
+/// The verdict when the attempt's VM is not there to be used.
+pub fn vm_lost(name: &str) -> Verdict {
+    *verdict(
+        RunResult::Error,
+        failure(
+            Some(FailureClass::Proxmox),
+            "VmLost",
+            format!("ProxmoxVM {name} was removed before the scenario began"),
+        ),
+    )
+}
+
+/// The verdict when what the run refers to is not what was checked before its VM was made.
+pub fn changed(what: &str) -> Verdict {
+    let message = format!("what the run refers to was changed after it began: {what}; make a new run");
+    *verdict(RunResult::Invalid, failure(None, "ReferencesChanged", message))
+}
+
 fn wait(message: impl Into<String>, after: Duration) -> Step {
     Step::Wait {
         message: message.into(),
@@ -213,6 +231,8 @@ fn running(run: &FunctionalTestRun, status: &FunctionalTestRunStatus, seen: &Obs
         Task::Running { attempt: n, progress } if *n == attempt => Step::Progress {
             progress: progress.clone(),
         },
+        // Noted to run here, and not begun: there is nothing to ask to end.
+        _ if run.spec.cancel => Step::Finish(cancelled()),
         // A task of an earlier attempt cannot be there: it is forgotten before the next begins.
         _ => Step::Spawn,
     }

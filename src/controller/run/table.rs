@@ -175,6 +175,11 @@ fn every_phase() {
             "finish failed",
         ),
         (cancel(Running), seen(Vm::Unknown, busy(1)), "cancel"),
+        (
+            cancel(Running),
+            seen(Vm::Unknown, Task::None),
+            "finish cancelled Cancelled",
+        ),
         (other, seen(Vm::Unknown, Task::None), "finish error Interrupted"),
         (run(Finishing), seen(ready(), Task::None), "dropvm"),
         (run(Finishing), seen(vm(VmState::Ready, true), Task::None), "wait"),

@@ -17,6 +17,8 @@ pub const MANY_FAILURES: u32 = 5;
 const BOOT_LIMIT: Duration = Duration::from_secs(600);
 /// How long a clone's lock may stand without a running task before a person is asked for.
 const LOCK_GRACE: Duration = Duration::from_secs(20);
+/// How long after asking for a clone, without an answer, its VM may still turn up.
+const CLONE_GRACE: Duration = Duration::from_secs(10);
 const STALLED_PAUSE: Duration = Duration::from_secs(60);
 /// How often a ready VM is looked at.
 pub const READY_PAUSE: Duration = Duration::from_secs(15);
@@ -414,6 +416,13 @@ impl View<'_> {
                     message: text.clone(),
                 };
             }
+            // Counted as a failure, or a guest that dies while booting would be started again without a pause, for ever.
+            if self.seen.task == Task::Ok {
+                return Step::Failed {
+                    kind: ErrorKind::Other,
+                    message: format!("VM {} started and stopped again before its guest answered", self.vmid()),
+                };
+            }
             if let Some(left) = self.pause() {
                 return self.paused(left, VmPhase::Starting);
             }
@@ -491,6 +500,12 @@ impl View<'_> {
         )
     }
 
+    /// Whether a clone was asked for just now and nothing is known of an answer.
+    fn clone_unheard_of(&self) -> bool {
+        let unanswered = self.status.intent.as_ref().is_some_and(|i| i.upid.is_none());
+        unanswered && self.asked(VmAction::Clone) && self.status.failures.is_none() && self.since < CLONE_GRACE
+    }
+
     /// Keys to write. What equals the template's is not written: the VM may be resumed from the template's memory.
     fn differences(&self, config: &VmConfig) -> Vec<(String, String)> {
         let uid = self.vm.metadata.uid.as_deref().unwrap_or_default();
@@ -557,6 +572,8 @@ impl View<'_> {
         }
         let (config, ours, running) = match &self.seen.vm {
             Vm::Unknown => return doing("being looked at"),
+            // A clone that was asked for may be on its way to its task; leaving now would leave its VM behind.
+            Vm::Absent if self.clone_unheard_of() => return doing("looked for"),
             Vm::Absent => return Step::Release,
             Vm::Present { config, ours, running } => (config, *ours, *running),
         };

@@ -209,12 +209,22 @@ async fn clone_needs(ctx: &Context, cluster: &Cluster, vm: &ProxmoxVM, seen: &mu
         .collect();
     let status = |o: &ProxmoxVM| o.status.clone().unwrap_or_default();
     seen.taken.extend(others.iter().filter_map(|o| status(o).vmid));
-    seen.clones_in_flight = others
-        .iter()
-        .filter(|o| status(o).intent.is_some_and(|i| i.action == VmAction::Clone))
-        .count() as u32;
+    seen.clones_in_flight = others.iter().filter(|o| in_flight(&status(o))).count() as u32;
     seen.template = Some(template(vm, &all));
     Ok(())
+}
+
+/// Whether a clone is being made. An intent by itself does not say so: it outlives a refusal, and VMs that wait for
+/// each other's refused clones would wait for ever.
+fn in_flight(status: &crate::api::ProxmoxVMStatus) -> bool {
+    status.intent.as_ref().is_some_and(|i| {
+        i.action == VmAction::Clone
+            && match status.phase {
+                Some(VmPhase::Cloning) => true,
+                Some(VmPhase::Deleting) => i.upid.is_some(),
+                _ => false,
+            }
+    })
 }
 
 fn template(vm: &ProxmoxVM, all: &[VmResource]) -> Result<Template, String> {

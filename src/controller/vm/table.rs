@@ -228,6 +228,11 @@ fn making() {
         ),
         (
             object(doing(Start, true, 1)),
+            seen(present(&[], Some(false)), Task::Ok),
+            "failed Other",
+        ),
+        (
+            object(doing(Start, true, 1)),
             seen(Vm::Absent, Task::Ok),
             "wait Failed VmLost!",
         ),
@@ -361,7 +366,12 @@ fn deleting() {
             seen(Vm::Absent, Task::Found("UPID".to_string())),
             "adopt",
         ),
-        (gone(doing(Clone, false, 1)), seen(Vm::Absent, Task::None), "release"),
+        (
+            gone(doing(Clone, false, 1)),
+            seen(Vm::Absent, Task::None),
+            "wait Deleting Deleting",
+        ),
+        (gone(doing(Clone, false, 11)), seen(Vm::Absent, Task::None), "release"),
         (gone(doing(Clone, false, 1)), seen(foreign(), Task::None), "release"),
         (
             gone(doing(Clone, false, 90)),
