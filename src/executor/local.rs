@@ -127,20 +127,7 @@ impl Executor for Local {
     }
 
     async fn run(&self, job: Job, progress: watch::Sender<Progress>, cancel: CancellationToken) -> Outcome {
-        let (_, plan) = match plan(&job.scenario, &job.origin, &job.variables, &job.secrets) {
-            Ok(p) => p,
-            Err(errors) => {
-                return ended(
-                    RunResult::Invalid,
-                    RunFailure {
-                        class: None,
-                        reason: "InvalidScenario".into(),
-                        message: errors.join("\n"),
-                        step: None,
-                    },
-                );
-            }
-        };
+        let plan = plan(&job.scenario, &job.origin, &job.variables, &job.secrets);
         let meta = RunMeta {
             namespace: job.namespace.clone(),
             name: job.name.clone(),
@@ -154,13 +141,29 @@ impl Executor for Local {
                 .as_ref()
                 .map_or_else(|| "built-in OCR".to_string(), |v| v.name.clone()),
         };
-        let recorder = match Recorder::create(&job.artifacts, meta) {
+        let recorder = match Recorder::create(&job.artifacts, meta, plan.as_ref().ok().map(|(_, p)| p)) {
             Ok(r) => r,
             Err(e) => {
                 return ended(
                     RunResult::Error,
                     failure(FailureClass::Artifact, "NotRecorded", e.to_string()),
                 );
+            }
+        };
+        let plan = match plan {
+            Ok((_, p)) => p,
+            Err(errors) => {
+                let why = RunFailure {
+                    class: None,
+                    reason: "InvalidScenario".into(),
+                    message: errors.join("\n"),
+                    step: None,
+                };
+                recorder.hide(&job.secrets.values().cloned().collect::<Vec<_>>());
+                if let Err(e) = recorder.finish(RunResult::Invalid, Some(why.clone()), StepCounts::default()) {
+                    tracing::warn!("the report of {}/{}: {e}", job.namespace, job.name);
+                }
+                return ended(RunResult::Invalid, why);
             }
         };
         let rig = tokio::select! {
@@ -185,19 +188,25 @@ impl Executor for Local {
                     total,
                     ..Default::default()
                 };
-                if let Err(e) = recorder.finish(result, Some(why.clone()), counts) {
+                if let Err(e) = recorder.finish(result, Some(why.clone()), counts.clone()) {
                     tracing::warn!("the report of {}/{}: {e}", job.namespace, job.name);
                 }
-                return ended(result, why);
+                return Outcome {
+                    steps: counts,
+                    ..ended(result, why)
+                };
             }
         };
+        // The first event, which tells the plan, is past already.
+        let mut tally = Tally::default();
+        recorder.past().iter().for_each(|e| tally.take(e));
         let events = recorder.subscribe();
         let limits = Limits { timeout: job.timeout };
         let work = runner::run(plan, rig, recorder.clone(), limits, cancel);
         let outcome = tokio::select! {
             outcome = work => outcome,
             // Ends only when the recorder is gone, which the line above outlives.
-            () = tell(events, progress) => return ended(
+            () = tell(events, tally, progress) => return ended(
                 RunResult::Error,
                 failure(FailureClass::Controller, "RecorderLost", "the event log ended before the run".into()),
             ),
@@ -275,8 +284,8 @@ fn ended(result: RunResult, why: RunFailure) -> Outcome {
 }
 
 /// Passes events on as progress, until there are no more.
-async fn tell(mut events: broadcast::Receiver<Event>, progress: watch::Sender<Progress>) {
-    let mut tally = Tally::default();
+async fn tell(mut events: broadcast::Receiver<Event>, mut tally: Tally, progress: watch::Sender<Progress>) {
+    progress.send_replace(tally.progress.clone());
     loop {
         match events.recv().await {
             Ok(event) => {
@@ -304,9 +313,9 @@ impl Tally {
 
     fn take(&mut self, event: &Event) {
         match &event.body {
-            Body::Plan { steps, .. } => {
-                self.progress.steps.total = u32::try_from(steps.len()).unwrap_or(u32::MAX);
-                self.plan = steps.iter().map(|s| (s.id.clone(), s.clone())).collect();
+            Body::RunStart { plan, .. } => {
+                self.progress.steps.total = plan.total;
+                self.plan = plan.steps.iter().map(|s| (s.id.clone(), s.clone())).collect();
             }
             Body::StepStart { step } => {
                 self.progress.current = Some(CurrentStep {

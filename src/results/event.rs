@@ -1,6 +1,7 @@
 //! The events of a run. The schema is versioned: a reader that does not know `v` should say so.
 
 use crate::api::{FailureClass, RunFailure, RunResult, StepCounts};
+use crate::scenario::Plan;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -29,22 +30,9 @@ pub enum Body {
     RunStart {
         /// What is run where.
         run: RunMeta,
-    },
-    /// The scenario's steps are known.
-    Plan {
-        /// Title of the scenario.
-        scenario: String,
-        /// What it shows.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        description: Option<String>,
-        /// SHA-256 of the scenario.
-        digest: String,
-        /// Values of the inputs that are not secret.
-        variables: BTreeMap<String, String>,
-        /// Number of steps.
-        total: usize,
-        /// All steps in the order in which they run.
-        steps: Vec<PlannedStep>,
+        /// The scenario and its steps; of a run that ended before its steps were known, an empty plan.
+        #[serde(flatten)]
+        plan: RunPlan,
     },
     /// A step begins.
     StepStart {
@@ -111,6 +99,47 @@ pub struct RunMeta {
     pub vmid: u32,
     /// Name of the vision backend.
     pub vision: String,
+}
+
+/// The scenario as it will run.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunPlan {
+    /// Title of the scenario.
+    pub scenario: String,
+    /// What it shows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+    /// SHA-256 of the scenario.
+    pub digest: String,
+    /// Values of the inputs that are not secret.
+    pub variables: BTreeMap<String, String>,
+    /// Number of steps.
+    pub total: u32,
+    /// All steps in the order in which they run.
+    pub steps: Vec<PlannedStep>,
+}
+
+impl RunPlan {
+    /// What of the plan is recorded: never a value of a secret.
+    pub fn of(plan: &Plan) -> RunPlan {
+        let steps: Vec<PlannedStep> = plan
+            .all_steps()
+            .map(|step| PlannedStep {
+                id: step.id.clone(),
+                label: step.label.clone(),
+                section: step.section.as_str().to_string(),
+                action: step.action.name().to_string(),
+            })
+            .collect();
+        RunPlan {
+            scenario: plan.name.clone(),
+            description: plan.description.clone(),
+            digest: plan.digest.clone(),
+            variables: plan.variables.iter().map(|(k, v)| (k.clone(), v.to_string())).collect(),
+            total: u32::try_from(steps.len()).unwrap_or(u32::MAX),
+            steps,
+        }
+    }
 }
 
 /// A step of the plan.

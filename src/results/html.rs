@@ -205,7 +205,7 @@ fn step_card<'e>(page: &mut String, step: &StepView<'e>, pictures: &mut BTreeMap
         row(page, item);
     }
     *page += "</table><div class=\"shots\">";
-    let mut after = false;
+    let mut after = None;
     for (i, item) in step.items.iter().enumerate() {
         let Evidence::Screenshot {
             role,
@@ -222,13 +222,13 @@ fn step_card<'e>(page: &mut String, step: &StepView<'e>, pictures: &mut BTreeMap
         let decided =
             |later: &&Evidence| matches!(later, Evidence::Screenshot { role: Role::Checked, file: f, .. } if f == file);
         if *role == Role::After && step.items[i + 1..].iter().any(decided) {
-            after = true;
+            after = Some(file);
             continue;
         }
         let caption = match role {
             Role::Before => "before",
             Role::After => "after",
-            Role::Checked if after => "after; this decided",
+            Role::Checked if after == Some(file) => "after; this decided",
             Role::Checked => "this decided",
             Role::Failure => "when it failed",
             Role::Asked => "screenshot",

@@ -23,13 +23,21 @@ impl Masks {
             // Programs print what they read without the white space around it, and line by line.
             let lines = text.lines().map(str::trim).filter(|line| line.len() >= 4);
             for form in std::iter::once(text).chain([text.trim()]).chain(lines) {
-                if !form.is_empty() && !self.0.iter().any(|s| s.expose_secret() == form) {
-                    self.0.push(form.into());
-                }
+                self.add_form(form);
+                // As a shell (`set -x`) and as JSON write it.
+                self.add_form(&form.replace('\'', "'\\''"));
+                let json = Value::from(form).to_string();
+                self.add_form(json.trim_start_matches('"').trim_end_matches('"'));
             }
         }
         // The longest first: one secret may be part of another.
         self.0.sort_by_key(|s| std::cmp::Reverse(s.expose_secret().len()));
+    }
+
+    fn add_form(&mut self, form: &str) {
+        if !form.is_empty() && !self.0.iter().any(|s| s.expose_secret() == form) {
+            self.0.push(form.into());
+        }
     }
 
     pub fn text(&self, text: &str) -> String {
@@ -60,6 +68,17 @@ impl Masks {
 mod tests {
     use super::*;
     use serde_json::json;
+
+    #[test]
+    fn a_secret_goes_in_the_forms_that_programs_write() {
+        let mut masks = Masks::default();
+        masks.add(&["a'b\"c".into()]);
+        let json = json!({"pw": "a'b\"c"}).to_string();
+        for text in ["xa'b\"cx", "+ echo 'a'\\''b\"c'", &json] {
+            let masked = masks.text(text);
+            assert!(masked.contains(MASK) && !masked.contains("b"), "{masked}");
+        }
+    }
 
     #[test]
     fn secrets_go_and_words_of_the_schema_stay() {

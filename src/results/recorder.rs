@@ -5,6 +5,7 @@ use super::mask::Masks;
 use super::{Error, html, junit};
 use crate::api::{RunFailure, RunResult, StepCounts};
 use crate::desktop::Frame;
+use crate::scenario::Plan;
 use secrecy::SecretString;
 use std::collections::HashMap;
 use std::fs::{self, File};
@@ -48,11 +49,12 @@ struct Inner {
 }
 
 impl Recorder {
-    /// Makes the folder, begins the log and writes `run_start`.
+    /// Makes the folder, begins the log and writes `run_start` with the plan's steps; without a plan, with none. The
+    /// plan's secrets are hidden from the first event on.
     ///
     /// # Errors
     /// The folder or the log cannot be written.
-    pub fn create(dir: &Path, run: RunMeta) -> Result<Recorder, Error> {
+    pub fn create(dir: &Path, run: RunMeta, plan: Option<&Plan>) -> Result<Recorder, Error> {
         let io = |doing, path: &Path| {
             let path = path.to_path_buf();
             move |source| Error::Io { doing, path, source }
@@ -74,7 +76,13 @@ impl Recorder {
             })),
             events: broadcast::channel(BACKLOG).0,
         };
-        recorder.emit(Body::RunStart { run });
+        if let Some(plan) = plan {
+            recorder.hide(&plan.secrets);
+        }
+        recorder.emit(Body::RunStart {
+            run,
+            plan: plan.map(RunPlan::of).unwrap_or_default(),
+        });
         match recorder.take_error() {
             Some(error) => Err(error),
             None => Ok(recorder),
@@ -258,11 +266,13 @@ fn write_png(path: &Path, frame: &Frame) -> Result<(), Error> {
 /// # Errors
 /// The file cannot be read, or a line before the last is no event.
 pub fn read_events(path: &Path) -> Result<Vec<Event>, Error> {
-    let text = fs::read_to_string(path).map_err(|source| Error::Io {
+    let bytes = fs::read(path).map_err(|source| Error::Io {
         doing: "reading",
         path: path.to_path_buf(),
         source,
     })?;
+    // A last line may be cut off within a character.
+    let text = String::from_utf8_lossy(&bytes);
     let mut events = Vec::new();
     let mut lines = text.lines().peekable();
     while let Some(line) = lines.next() {

@@ -46,20 +46,14 @@ pub(super) fn view(events: &[Event]) -> RunView<'_> {
     for event in events {
         let find = |steps: &mut Vec<StepView<'_>>, id: &str| steps.iter().position(|s| s.plan.id == id);
         match &event.body {
-            Body::RunStart { run } => view.run = Some(run),
-            Body::Plan {
-                scenario,
-                description,
-                digest,
-                variables,
-                steps,
-                ..
-            } => {
-                view.scenario = scenario;
-                view.description = description.as_deref();
-                view.digest = digest;
-                view.variables = Some(variables);
-                view.steps = steps
+            Body::RunStart { run, plan } => {
+                view.run = Some(run);
+                view.scenario = &plan.scenario;
+                view.description = plan.description.as_deref();
+                view.digest = &plan.digest;
+                view.variables = Some(&plan.variables);
+                view.steps = plan
+                    .steps
                     .iter()
                     .map(|plan| StepView {
                         plan,

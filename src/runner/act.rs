@@ -1,6 +1,6 @@
 //! What each action does.
 
-use super::check::Held;
+use super::check::{Held, asks_only_the_guest};
 use super::failure::{Failure, Kind};
 use super::record;
 use super::step::Stage;
@@ -61,7 +61,7 @@ impl Stage<'_> {
                     .saturating_duration_since(Instant::now())
                     .max(Duration::from_millis(500));
                 let output = self.shell(shell, left).await?;
-                let told = record::last_lines(&output.stderr);
+                let told = record::last_lines(&self.masked(&output.stderr));
                 let told = if told.is_empty() {
                     String::new()
                 } else {
@@ -108,11 +108,14 @@ impl Stage<'_> {
                 reason,
                 message: format!("{check}: did not hold within {:.0?}: {why}", start.elapsed()),
             }),
-            Held::CannotTell(why) => Err(Failure::error(
-                FailureClass::Vision,
-                "CannotTell",
-                format!("{check}: the vision backend could not tell: {why}"),
-            )),
+            Held::CannotTell(why) => Err(match asks_only_the_guest(check) {
+                true => Failure::error(FailureClass::Guest, "CannotTell", format!("{check}: {why}")),
+                false => Failure::error(
+                    FailureClass::Vision,
+                    "CannotTell",
+                    format!("{check}: the vision backend could not tell: {why}"),
+                ),
+            }),
         }
     }
 
@@ -131,8 +134,11 @@ impl Stage<'_> {
     async fn click(&mut self, target: &Target, button: Button, count: u32, until: Instant) -> Result<Hit, Failure> {
         let (hit, frame) = self.find(target, until).await?;
         let marks = vec![record::area_mark(&hit), record::click_mark(hit.point)];
-        self.run.rig.desktop.click(hit.point, button, count).await?;
+        // The picture is stored after the click: that takes time in which the target could move. It is stored also when
+        // the click failed.
+        let clicked = self.run.rig.desktop.click(hit.point, button, count).await;
         self.show(Role::Before, &frame, marks).await;
+        clicked?;
         Ok(hit)
     }
 
@@ -217,7 +223,11 @@ impl Stage<'_> {
         });
         let start = Instant::now();
         let output = self.run.rig.guest.exec(command.with_env(env)).await?;
-        let ((stdout, a), (stderr, b)) = (record::tail(&output.stdout), record::tail(&output.stderr));
+        // Masked before it is cut: a secret that the cut divides would not be found any more.
+        let ((stdout, a), (stderr, b)) = (
+            record::tail(&self.masked(&output.stdout)),
+            record::tail(&self.masked(&output.stderr)),
+        );
         self.tell(Evidence::Shell {
             command: shell.script.clone(),
             exit: super::watch::describe(output.exit),

@@ -1,6 +1,7 @@
 //! Conditions: looked at on fresh frames until they hold or the time is up.
 
 use super::failure::Failure;
+use super::locate::LATE;
 use super::record;
 use super::step::Stage;
 use crate::api::FailureClass;
@@ -24,6 +25,9 @@ pub(super) struct Finding {
     pub verdict: Verdict,
     pub reason: String,
     pub marks: Vec<Mark>,
+    /// False where the answer is "no" because the question did not get through (a command that did not end or could
+    /// not be run, a text that may have been misread): its opposite is not true then.
+    pub sound: bool,
 }
 
 impl Finding {
@@ -32,6 +36,7 @@ impl Finding {
             verdict,
             reason: reason.into(),
             marks: Vec::new(),
+            sound: true,
         }
     }
 }
@@ -63,13 +68,20 @@ fn needs_guest(check: &Check) -> bool {
     }
 }
 
+/// True where no picture has a part in the answer.
+pub(super) fn asks_only_the_guest(check: &Check) -> bool {
+    needs_guest(check) && !needs_frame(check)
+}
+
 impl Stage<'_> {
     /// Looks until the condition holds or `until` is past; at least once.
     pub(super) async fn hold(&mut self, check: &Check, until: Instant) -> Result<Held, Failure> {
         let mut seen: Option<String> = None;
         let mut pause = POLL;
         self.last = None;
+        let mut again = true;
         loop {
+            let began = Instant::now();
             let frame = if needs_frame(check) {
                 Some(self.capture().await?)
             } else {
@@ -111,6 +123,9 @@ impl Stage<'_> {
             }
             self.glance().await?;
             if Instant::now() >= until {
+                if std::mem::take(&mut again) && until.saturating_duration_since(began) > LATE {
+                    continue;
+                }
                 if let Some(failure) = last {
                     return Err(failure);
                 }
@@ -146,6 +161,7 @@ impl Stage<'_> {
                     let item = record::judged(question, &judgement, start.elapsed());
                     self.run.recorder.evidence(&self.step.id, item);
                     Ok(Finding {
+                        sound: true,
                         verdict: judgement.verdict,
                         marks: judgement.evidence.iter().map(record::area_mark).collect(),
                         reason: judgement.reason,
@@ -161,7 +177,10 @@ impl Stage<'_> {
                         marks: hits.iter().map(record::area_mark).collect(),
                         ..Finding::new(Verdict::True, format!("it is shown {} times", hits.len()))
                     },
-                    Located::NotFound { reason } => Finding::new(Verdict::False, reason),
+                    Located::NotFound { reason, sure } => Finding {
+                        sound: sure,
+                        ..Finding::new(Verdict::False, reason)
+                    },
                 }),
                 (Check::Shell(shell), _) => self.shell_check(shell, until).await,
                 (Check::Process(name), _) => {
@@ -175,6 +194,7 @@ impl Stage<'_> {
                     let finding = self.look(check, frame, until).await?;
                     let verdict = match finding.verdict {
                         Verdict::True => Verdict::False,
+                        Verdict::False if !finding.sound => Verdict::CannotTell,
                         Verdict::False => Verdict::True,
                         Verdict::CannotTell => Verdict::CannotTell,
                     };
@@ -201,11 +221,13 @@ impl Stage<'_> {
         let mut reasons = Vec::new();
         let mut marks = Vec::new();
         let mut unsure = false;
+        let mut sound = true;
         for check in checks {
             let finding = self.look(check, frame, until).await?;
             if finding.verdict == decisive {
                 return Ok(finding);
             }
+            sound &= finding.sound;
             unsure |= finding.verdict == Verdict::CannotTell;
             reasons.push(finding.reason);
             marks.extend(finding.marks);
@@ -219,6 +241,7 @@ impl Stage<'_> {
             verdict,
             reason: reasons.join("; "),
             marks,
+            sound,
         })
     }
 
@@ -227,13 +250,19 @@ impl Stage<'_> {
         let output = self
             .shell(&check.shell, left.clamp(Duration::from_secs(2), LOOK))
             .await?;
-        let no = |reason: String| Ok(Finding::new(Verdict::False, reason));
-        let printed = record::last_lines(&output.stdout);
+        let no = |reason: String| {
+            Ok(Finding {
+                // 126 and 127: the shell could not run the command.
+                sound: matches!(output.exit, Exit::Code(code) if !matches!(code, 126 | 127)),
+                ..Finding::new(Verdict::False, reason)
+            })
+        };
+        let printed = record::last_lines(&self.masked(&output.stdout));
         match output.exit {
             Exit::Code(code) if code == check.shell.exit => {}
             Exit::TimedOut => return no("the command did not end in time".into()),
             exit => {
-                let words = match record::last_lines(&output.stderr) {
+                let words = match record::last_lines(&self.masked(&output.stderr)) {
                     said if said.is_empty() => printed,
                     said => said,
                 };

@@ -60,7 +60,7 @@ impl Failure {
     /// What the failure means in this part of the scenario: nothing in the set-up speaks about the product.
     pub fn in_section(self, section: Section) -> Failure {
         match (section, self.kind) {
-            (Section::Setup, Kind::Failed | Kind::TimedOut | Kind::Crashed) => Failure {
+            (Section::Setup, Kind::Failed | Kind::TimedOut | Kind::Crashed | Kind::RunTimedOut) => Failure {
                 kind: Kind::Error(FailureClass::Guest),
                 reason: "SetupFailed",
                 message: format!("the set-up of the test failed ({}): {}", self.reason, self.message),

@@ -14,6 +14,8 @@ use tokio::time::{Instant, sleep};
 
 /// A backend that says nothing for so long beyond the step's time is broken.
 pub(super) const VISION_GRACE: Duration = Duration::from_secs(30);
+/// An answer that came so late speaks about a picture that is too old to end a step with: one more look is taken.
+pub(super) const LATE: Duration = Duration::from_secs(2);
 const POLL: Duration = Duration::from_millis(250);
 
 /// The scenario's target as the vision backends take it.
@@ -40,7 +42,9 @@ impl Stage<'_> {
     pub(super) async fn find(&mut self, target: &Target, until: Instant) -> Result<(Hit, Arc<Frame>), Failure> {
         let mut looked_at: Option<String> = None;
         let mut why: Option<Failure> = None;
+        let mut again = true;
         loop {
+            let began = Instant::now();
             let frame = self.capture().await?;
             let digest = frame.digest();
             if looked_at.as_deref() != Some(digest.as_str()) {
@@ -59,7 +63,7 @@ impl Stage<'_> {
                             format!("{target} was found, but its place kept changing"),
                         ));
                     }
-                    Ok(Located::NotFound { reason }) => {
+                    Ok(Located::NotFound { reason, .. }) => {
                         looked_at = Some(digest);
                         why = Some(Failure::failed(
                             "TargetNotFound",
@@ -78,6 +82,9 @@ impl Stage<'_> {
             }
             self.glance().await?;
             if Instant::now() >= until {
+                if std::mem::take(&mut again) && until.saturating_duration_since(began) > LATE {
+                    continue;
+                }
                 let failure =
                     why.unwrap_or_else(|| Failure::failed("TargetNotFound", format!("{target} was not found")));
                 return Err(failure);
@@ -105,8 +112,12 @@ impl Stage<'_> {
     ) -> Result<T, Failure> {
         let until = until.max(Instant::now()) + VISION_GRACE;
         match tokio::time::timeout_at(until, question).await {
-            Ok(Ok(answer)) => Ok(answer),
+            Ok(Ok(answer)) => {
+                self.trouble = None;
+                Ok(answer)
+            }
             Ok(Err(error)) => {
+                self.trouble = Some(error.to_string());
                 self.hopeless = !matches!(error, vision::Error::Unreachable { .. } | vision::Error::Answer { .. });
                 Err(error.into())
             }

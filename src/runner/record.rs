@@ -39,7 +39,7 @@ pub(super) fn area_mark(hit: &Hit) -> Mark {
 pub(super) fn located(target: &str, answer: &Located, took: Duration) -> Evidence {
     let (found, hit, reason) = match answer {
         Located::Found(hit) => (true, Some(hit), format!("matched '{}'", hit.matched)),
-        Located::NotFound { reason } => (false, None, reason.clone()),
+        Located::NotFound { reason, .. } => (false, None, reason.clone()),
         Located::Ambiguous { hits } => (false, hits.first(), ambiguous(hits)),
     };
     Evidence::Locate {
@@ -96,9 +96,37 @@ pub(super) fn tail(text: &str) -> (String, bool) {
     (text[from..].to_string(), true)
 }
 
-/// The last lines of an output, on one line, for a message.
+/// Lines of an output, and characters of each, that a message tells.
+const TOLD_LINES: usize = 5;
+const TOLD: usize = 200;
+
+/// The last lines of an output, on one line, for a message. Long lines keep their beginning, which names the trouble.
 pub(super) fn last_lines(text: &str) -> String {
-    let lines: Vec<&str> = text.lines().map(str::trim).filter(|l| !l.is_empty()).collect();
-    let from = lines.len().saturating_sub(3);
-    lines[from..].join(" | ").chars().take(400).collect()
+    let last = text.lines().rev().map(str::trim).filter(|l| !l.is_empty());
+    let mut lines: Vec<String> = last.take(TOLD_LINES).map(|line| cut(line, TOLD)).collect();
+    lines.reverse();
+    lines.join(" | ")
+}
+
+/// The beginning of a text, at most so many characters, with a sign where something is missing.
+pub(super) fn cut(text: &str, most: usize) -> String {
+    match text.char_indices().nth(most) {
+        None => text.to_string(),
+        Some((at, _)) => format!("{}…", &text[..at]),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn messages_are_bounded() {
+        let long = "é".repeat(100_000);
+        let told = last_lines(&format!("1\n2\n\n3\n4\n5\n{long}\n"));
+        assert!(told.starts_with("2 | 3 | 4 | 5 | ééé") && told.ends_with('…'), "{told}");
+        assert!(told.chars().count() < 300);
+        let (kept, missing) = tail(&long);
+        assert!(missing && kept.len() <= KEPT);
+    }
 }

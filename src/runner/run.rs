@@ -6,7 +6,7 @@ use super::watch::Watch;
 use super::{Limits, Outcome, Rig};
 use crate::api::{RunFailure, RunResult, StepCounts};
 use crate::guest::Session;
-use crate::results::{Body, PlannedStep, Recorder, StepOutcome};
+use crate::results::{Body, Recorder, StepOutcome};
 use crate::scenario::{Plan, Step};
 use std::time::Duration;
 use tokio::time::Instant;
@@ -50,10 +50,9 @@ impl Run {
     }
 }
 
-/// Carries the plan out and records it; never fails itself. `cancel` ends it early; cleanup runs all the same.
+/// Carries the plan out and records it; never fails itself. The recorder was made with this plan, which its first event
+/// tells. `cancel` ends it early; cleanup runs all the same.
 pub async fn run(plan: Plan, rig: Rig, recorder: Recorder, limits: Limits, cancel: CancellationToken) -> Outcome {
-    recorder.hide(&plan.secrets);
-    recorder.emit(plan_event(&plan));
     let deadline = Instant::now() + limits.timeout;
     let mut run = Run {
         rig,
@@ -143,26 +142,6 @@ pub async fn run(plan: Plan, rig: Rig, recorder: Recorder, limits: Limits, cance
         outcome.failure = Some(failure.for_status(None));
     }
     outcome
-}
-
-fn plan_event(plan: &Plan) -> Body {
-    let steps: Vec<PlannedStep> = plan
-        .all_steps()
-        .map(|step| PlannedStep {
-            id: step.id.clone(),
-            label: step.label.clone(),
-            section: step.section.as_str().to_string(),
-            action: step.action.name().to_string(),
-        })
-        .collect();
-    Body::Plan {
-        scenario: plan.name.clone(),
-        description: plan.description.clone(),
-        digest: plan.digest.clone(),
-        variables: plan.variables.iter().map(|(k, v)| (k.clone(), v.to_string())).collect(),
-        total: steps.len(),
-        steps,
-    }
 }
 
 /// The run's verdict. A failed cleanup is told with a verdict that is not `passed`, and never changes one; with

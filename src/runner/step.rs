@@ -25,6 +25,8 @@ pub(super) struct Stage<'a> {
     /// What the last look at the present condition said.
     pub last: Option<Held>,
     pub attempts: u32,
+    /// What the vision backend complained about, until it answers again.
+    pub trouble: Option<String>,
     /// What was recorded of commands and conditions: a poll that finds the same again is not recorded again.
     pub told: Vec<Evidence>,
     /// Digest of the picture that was recorded last.
@@ -45,6 +47,7 @@ pub(super) async fn run_step(
         hopeless: false,
         last: None,
         attempts: 0,
+        trouble: None,
         told: Vec::new(),
         shown: None,
     };
@@ -60,7 +63,15 @@ pub(super) async fn run_step(
             )))
         }
     };
-    let mut result = result.map_err(|failure| failure.in_section(step.section));
+    let mut result = result.map_err(|failure| match (failure.kind, &stage.trouble) {
+        // The run's time went by in an outage: that says nothing about the product.
+        (Kind::RunTimedOut, Some(trouble)) => Failure::error(
+            FailureClass::Vision,
+            "VisionFailed",
+            format!("{} while the vision backend failed: {trouble}", failure.message),
+        ),
+        _ => failure.in_section(step.section),
+    });
     if result.is_err() {
         stage.last_picture().await;
     }
@@ -150,6 +161,10 @@ impl Stage<'_> {
 
     pub(super) async fn capture(&mut self) -> Result<Arc<Frame>, Failure> {
         Ok(self.run.rig.desktop.capture().await?)
+    }
+
+    pub(super) fn masked(&self, text: &str) -> String {
+        self.run.recorder.masked(text)
     }
 
     pub(super) fn note(&self, text: &str) {

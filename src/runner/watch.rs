@@ -1,6 +1,7 @@
 //! Keeps an eye on the programs that the scenario started.
 
 use super::failure::{Failure, Kind};
+use super::record;
 use crate::guest::{App, AppState, Exit, Guest};
 use crate::results::{Evidence, Recorder};
 use std::time::Duration;
@@ -53,7 +54,7 @@ impl Watch {
                         },
                     );
                     if exit != Exit::Code(0) {
-                        crash.get_or_insert(crashed(&app, exit, &output));
+                        crash.get_or_insert(crashed(&app, exit, &recorder.masked(&output)));
                     }
                 }
                 Err(error) => {
@@ -70,11 +71,10 @@ impl Watch {
 }
 
 fn crashed(app: &App, exit: Exit, output: &str) -> Failure {
-    let last: Vec<&str> = output.lines().rev().filter(|l| !l.trim().is_empty()).take(5).collect();
-    let last: Vec<&str> = last.into_iter().rev().collect();
+    let last = record::last_lines(output);
     let tail = match last.is_empty() {
         true => " It printed nothing.".to_string(),
-        false => format!(" Its last output: {}", last.join(" | ")),
+        false => format!(" Its last output: {last}"),
     };
     Failure {
         kind: Kind::Crashed,

@@ -20,13 +20,19 @@ impl Vision for Cascade {
     }
 
     async fn locate(&self, frame: &Frame, target: &Target) -> Result<Located, Error> {
-        let (mut reasons, mut failure, mut ambiguous) = (Vec::new(), None, None);
+        let (mut reasons, mut failure, mut ambiguous, mut unable) = (Vec::new(), None, None, None);
+        let mut all_sure = true;
         for vision in &self.0 {
             match vision.locate(frame, target).await {
                 Ok(found @ Located::Found(_)) => return Ok(found),
-                Ok(Located::NotFound { reason }) => reasons.push(format!("{}: {reason}", vision.name())),
+                Ok(Located::NotFound { reason, sure }) => {
+                    all_sure &= sure;
+                    reasons.push(format!("{}: {reason}", vision.name()));
+                }
                 // A later backend may understand the description that tells them apart.
                 Ok(hits @ Located::Ambiguous { .. }) => ambiguous = ambiguous.or(Some(hits)),
+                // It is not made for such a target; another may be.
+                Err(error @ Error::Target(_)) => unable = unable.or(Some(error)),
                 Err(error) => {
                     tracing::warn!(backend = vision.name(), %error, "vision backend failed");
                     failure = failure.or(Some(error));
@@ -37,9 +43,13 @@ impl Vision for Cascade {
             (Some(ambiguous), _) => Ok(ambiguous),
             (None, Some(error)) => Err(error),
             (None, None) if self.0.is_empty() => Err(Error::Config("the cascade has no backend".into())),
-            (None, None) => Ok(Located::NotFound {
-                reason: reasons.join("; "),
-            }),
+            (None, None) => match unable.filter(|_| reasons.is_empty()) {
+                Some(error) => Err(error),
+                None => Ok(Located::NotFound {
+                    reason: reasons.join("; "),
+                    sure: all_sure,
+                }),
+            },
         }
     }
 
@@ -109,10 +119,14 @@ mod tests {
     fn missing() -> Result<Located, Error> {
         Ok(Located::NotFound {
             reason: "nowhere".into(),
+            sure: true,
         })
     }
     fn several() -> Result<Located, Error> {
         Ok(Located::Ambiguous { hits: vec![] })
+    }
+    fn unable<T>() -> Result<T, Error> {
+        Err(Error::Target("no text".into()))
     }
     fn broken<T>() -> Result<T, Error> {
         Err(Error::Config("broken".into()))
@@ -131,6 +145,8 @@ mod tests {
         assert!(matches!(locate(several, missing).await, Ok(Located::Ambiguous { .. })));
         assert!(matches!(locate(missing, missing).await, Ok(Located::NotFound { .. })));
         assert!(locate(missing, broken).await.is_err());
+        assert!(matches!(locate(unable, missing).await, Ok(Located::NotFound { .. })));
+        assert!(matches!(locate(unable, unable).await, Err(Error::Target(_))));
         let judge = async |a: fn() -> Result<Verdict, Error>, b: fn() -> Result<Verdict, Error>| {
             let c = Cascade(vec![Arc::new(Says(missing, a)), Arc::new(Says(missing, b))]);
             c.judge(&frame, "?").await.map(|j| j.verdict).ok()

@@ -5,13 +5,10 @@
 //! letter makes it: the answer is then "cannot tell". False is given only when nothing on the screen resembles the text.
 //! Whatever else a question asks (negation, state, colour, place, number) is "cannot tell", for the next backend.
 
-use super::locate::{best, hit, seen};
-use super::target::quoted;
-use super::text::{Fit, nearest};
+use super::locate::{best, hit, misread, seen};
+use super::target::{quoted, without_quoted, words};
+use super::text::Fit;
 use super::{Judgement, Line, Verdict};
-
-/// A text this similar to the wanted one may be the wanted one misread.
-const NEAR_MISS: f64 = 0.7;
 
 /// A word read with less certainty than this proves nothing.
 const UNSURE: f32 = 0.6;
@@ -110,16 +107,7 @@ pub(super) fn plan(question: &str) -> Result<Vec<String>, Judgement> {
             "OCR decides only whether quoted text is shown, and the question quotes none".into(),
         ));
     }
-    let mut rest = question.to_string();
-    for text in &texts {
-        rest = rest.replacen(text.as_str(), " ", 1);
-    }
-    let is_word = |c: char| c.is_alphanumeric() || matches!(c, '\'' | '’' | '-');
-    for word in rest
-        .split(|c: char| !is_word(c))
-        .map(|w| w.trim_matches(['\'', '’', '-']))
-        .filter(|w| !w.is_empty())
-    {
+    for word in words(&without_quoted(question)) {
         if !UNDERSTOOD.contains(&word.to_lowercase().as_str()) {
             return Err(cannot_tell(format!(
                 "OCR decides only whether quoted text is shown; '{word}' asks for more"
@@ -152,11 +140,11 @@ pub(super) fn judge(lines: &[Line], texts: &[String]) -> Judgement {
                 doubt.get_or_insert(format!("'{text}' was read, but with little certainty"));
             }
             Some(m) => evidence.push(hit(m)),
-            None => match nearest(lines, text).first() {
-                Some((similar, score)) if *score >= NEAR_MISS => {
+            None => match misread(lines, text) {
+                Some(similar) => {
                     doubt.get_or_insert(format!("'{text}' was not read, but '{similar}' may be it misread"));
                 }
-                _ => {
+                None => {
                     let reason = format!("'{text}' is not on the screen{}", seen(lines, text));
                     return Judgement {
                         verdict: Verdict::False,

@@ -1,5 +1,6 @@
 //! Where a target is, decided from read lines.
 
+use super::target::{beyond_text, quoted};
 use super::text::{Fit, Match, find, nearest};
 use super::{Error, Hit, Line, Located, Target};
 use crate::desktop::Rect;
@@ -28,16 +29,31 @@ pub(super) fn check(target: &Target) -> Result<(), Error> {
 
 /// Looks for `target.text`. Whole lines are preferred over whole words, and these over parts of words. Relations and
 /// `nth` choose among what is left; if several remain, the answer is [`Located::Ambiguous`].
-pub(super) fn locate(lines: &[Line], target: &Target) -> Located {
+///
+/// # Errors
+/// [`Error::Target`] where there is no text: that OCR cannot look for it does not say that it is absent.
+pub(super) fn locate(lines: &[Line], target: &Target) -> Result<Located, Error> {
     let Some(text) = &target.text else {
-        return Located::NotFound {
-            reason: "OCR finds quoted text only, and the target has none".into(),
+        let why = match target.describe.as_deref().filter(|d| !quoted(d).is_empty()).and_then(beyond_text) {
+            Some(word) => format!(
+                "OCR finds quoted text only, and '{word}' asks for more than a text; write the place as \
+                 'target: {{text: ..., right_of: ...}}' (near, left_of, above, below, nth), or use a vision provider with a VLM"
+            ),
+            None => "OCR finds quoted text only, and the target has none or several; quote one text, or use a vision provider \
+                     with a VLM"
+                .into(),
         };
+        return Err(Error::Target(why));
     };
+    Ok(locate_text(lines, text, target))
+}
+
+fn locate_text(lines: &[Line], text: &str, target: &Target) -> Located {
     let mut found = find(lines, text, target.exact);
     if found.is_empty() {
         return Located::NotFound {
             reason: format!("the text '{text}' is not on the screen{}", seen(lines, text)),
+            sure: !near_miss(lines, text),
         };
     }
     for (name, anchor, relation) in relations(target) {
@@ -48,12 +64,14 @@ pub(super) fn locate(lines: &[Line], target: &Target) -> Located {
             let seen = seen(lines, anchor);
             return Located::NotFound {
                 reason: format!("'{anchor}', which {name} refers to, is not on the screen{seen}"),
+                sure: !near_miss(lines, anchor),
             };
         }
         found = related(found, &anchors, relation);
         if found.is_empty() {
             return Located::NotFound {
                 reason: format!("'{text}' is on the screen, but not {name} '{anchor}'"),
+                sure: true,
             };
         }
     }
@@ -67,6 +85,7 @@ pub(super) fn locate(lines: &[Line], target: &Target) -> Located {
     match target.nth {
         Some(n) if n as usize > hits.len() => Located::NotFound {
             reason: format!("'{text}' is {} times on the screen, number {n} was wanted", hits.len()),
+            sure: true,
         },
         Some(n) => Located::Found(hits.swap_remove(n.saturating_sub(1) as usize)),
         None if hits.len() == 1 => Located::Found(hits.swap_remove(0)),
@@ -82,6 +101,22 @@ pub(super) fn hit(m: Match) -> Hit {
         rung: "ocr",
         matched: m.matched,
     }
+}
+
+/// A text this similar may be the wanted one, misread.
+const NEAR_MISS: f64 = 0.7;
+
+/// The most similar text that was read, if the wanted text may have been misread as that.
+pub(super) fn misread(lines: &[Line], text: &str) -> Option<String> {
+    nearest(lines, text)
+        .into_iter()
+        .next()
+        .filter(|(_, score)| *score >= NEAR_MISS)
+        .map(|(similar, _)| similar)
+}
+
+fn near_miss(lines: &[Line], text: &str) -> bool {
+    misread(lines, text).is_some()
 }
 
 /// "; similar texts are ..." or nothing.
@@ -184,7 +219,7 @@ mod tests {
 
     #[track_caller]
     fn found(lines: &[Line], t: &Target) -> Rect {
-        match locate(lines, t) {
+        match locate(lines, t).unwrap() {
             Located::Found(hit) => {
                 assert!(hit.rect.contains(hit.point));
                 hit.rect
@@ -213,7 +248,7 @@ mod tests {
     #[test]
     fn several_are_ambiguous_unless_told_apart() {
         let form = form();
-        match locate(&form, &target("Edit")) {
+        match locate(&form, &target("Edit")).unwrap() {
             Located::Ambiguous { hits } => assert_eq!(hits.len(), 2),
             other => panic!("{other:?}"),
         }
@@ -276,8 +311,8 @@ mod tests {
 
     #[test]
     fn what_is_missing_is_explained() {
-        let reason = |t: &Target| match locate(&form(), t) {
-            Located::NotFound { reason } => reason,
+        let reason = |t: &Target| match locate(&form(), t).unwrap() {
+            Located::NotFound { reason, .. } => reason,
             other => panic!("{other:?}"),
         };
         assert!(reason(&target("Passwort")).contains("similar: 'Password'"));
@@ -303,13 +338,8 @@ mod tests {
             .contains("'nothing', which near")
         );
         assert!(
-            reason(&Target {
-                describe: Some("an icon".into()),
-                ..Target::default()
-            })
-            .contains("quoted text only")
+            matches!(locate(&[], &target("x")).unwrap(), Located::NotFound { reason, .. } if reason.contains("no text at all"))
         );
-        assert!(matches!(locate(&[], &target("x")), Located::NotFound { reason } if reason.contains("no text at all")));
     }
 
     #[test]
@@ -324,5 +354,20 @@ mod tests {
         ] {
             assert!(check(&bad).is_err());
         }
+    }
+
+    #[test]
+    fn what_may_be_misread_is_not_surely_absent_and_a_description_is_not_for_ocr() {
+        let sure = |text: &str| match locate(&[line("Connection estab1ished", 0, 0)], &target(text)).unwrap() {
+            Located::NotFound { sure, .. } => sure,
+            other => panic!("{other:?}"),
+        };
+        assert!(!sure("Connection established"));
+        assert!(sure("Error"));
+        let icon = Target {
+            describe: Some("the gear icon".into()),
+            ..Target::default()
+        };
+        assert!(matches!(locate(&form(), &icon), Err(Error::Target(_))));
     }
 }

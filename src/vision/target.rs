@@ -2,16 +2,78 @@
 
 use super::Target;
 
-/// Reads the short form: what stands in quotes (`'...'` or `"..."`) is the text to look for on the screen, the whole is
-/// the description. Without quotes there is only the description. An apostrophe inside a word opens no quote.
+/// Words that may stand around the quoted text of a short target whose place is the place of the text: things that bear
+/// the text themselves. With any other word ("the field right of 'Name'", "the 'Comment' box") the place may be another
+/// one, which a click on the text would miss unseen.
+const BEARERS: &[&str] = &[
+    "a",
+    "an",
+    "the",
+    "button",
+    "push",
+    "toggle",
+    "radio",
+    "checkbox",
+    "option",
+    "choice",
+    "link",
+    "hyperlink",
+    "tab",
+    "menu",
+    "item",
+    "label",
+    "labelled",
+    "labeled",
+    "named",
+    "titled",
+    "called",
+    "text",
+    "word",
+    "words",
+    "heading",
+    "title",
+    "caption",
+    "message",
+    "that",
+    "says",
+    "reads",
+];
+
+/// Reads the short form. The whole is the description. What stands in quotes (`'...'` or `"..."`) is also the text to
+/// look for on the screen, if the words around it name a thing that bears the text: `the 'Save' button`. An apostrophe
+/// inside a word opens no quote.
 pub fn parse_target(short: &str) -> Target {
     let short = short.trim();
-    let text = quoted(short).into_iter().next();
+    let text = match quoted(short).as_slice() {
+        [only] if beyond_text(short).is_none() => Some(only.clone()),
+        _ => None,
+    };
     Target {
         text,
         describe: Some(short.to_string()),
         ..Target::default()
     }
+}
+
+/// The first word of a description that says more than which text is meant.
+pub(super) fn beyond_text(short: &str) -> Option<String> {
+    let rest = without_quoted(short).to_lowercase().replace("check box", "checkbox");
+    words(&rest).find(|word| !BEARERS.contains(word)).map(str::to_string)
+}
+
+/// The text with its quoted parts taken out.
+pub(super) fn without_quoted(text: &str) -> String {
+    quoted(text)
+        .iter()
+        .fold(text.to_string(), |rest, part| rest.replacen(part.as_str(), " ", 1))
+}
+
+/// The words of a text, without quotes and hyphens at their ends.
+pub(super) fn words(text: &str) -> impl Iterator<Item = &str> {
+    let is_word = |c: char| c.is_alphanumeric() || matches!(c, '\'' | '’' | '-');
+    text.split(move |c: char| !is_word(c))
+        .map(|w| w.trim_matches(['\'', '’', '-']))
+        .filter(|w| !w.is_empty())
 }
 
 /// All texts in quotes, in order. A quote opens at the start or after anything but a letter or digit, and closes before
@@ -57,10 +119,36 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_text_is_looked_for_only_where_its_place_is_the_target() {
+        let text = |s: &str| parse_target(s).text;
+        for same in [
+            "'Save'",
+            "the 'Save' button",
+            "the button labelled 'Save'",
+            "'Save' check box",
+            "the menu item \"Save\"",
+        ] {
+            assert_eq!(text(same), Some("Save".into()), "{same}");
+        }
+        for other in [
+            "the field labelled 'Save'",
+            "the field right of 'Save'",
+            "the 'Save' box",
+            "the icon next to 'Save'",
+            "the second 'Save' button",
+            "the 'Save' button below 'Open'",
+            "the 'Save' entry",
+        ] {
+            assert_eq!(text(other), None, "{other}");
+        }
+        assert_eq!(beyond_text("the field right of 'Name'").as_deref(), Some("field"));
+    }
+
+    #[test]
     fn quotes_and_apostrophes() {
         let text = |s: &str| parse_target(s).text;
         assert_eq!(text("the 'Save' button"), Some("Save".into()));
-        assert_eq!(text("the user's \"Save as…\" button"), Some("Save as…".into()));
+        assert_eq!(quoted("the user's \"Save as…\" button"), ["Save as…"]);
         assert_eq!(text("'Don't save'"), Some("Don't save".into()));
         assert_eq!(text("the gear icon"), None);
         assert_eq!(text("the user's picture"), None);

@@ -55,6 +55,8 @@ pub enum Located {
     NotFound {
         /// Why, with the most similar texts seen.
         reason: String,
+        /// False where something that was seen may be it, misread: then that it is absent is not known.
+        sure: bool,
     },
     /// Several places fit equally well.
     Ambiguous {

@@ -168,7 +168,7 @@ async fn places_and_verdicts_come_from_the_picture() {
         );
         assert_eq!(hit.rung, "vlm");
         let missing = vlm.locate(&drawn(), &parse_target("the blue box")).await.unwrap();
-        assert!(matches!(missing, Located::NotFound { reason } if reason == "no such box"));
+        assert!(matches!(missing, Located::NotFound { reason, .. } if reason == "no such box"));
         assert_eq!(
             vlm.judge(&drawn(), "a red box is visible").await.unwrap().verdict,
             Verdict::True

@@ -115,7 +115,7 @@ async fn targets_are_found_where_they_are() {
     };
     assert!(hit.rect.y > 105 && hit.rect.y < 150, "{hit:?}");
     match ocr.locate(&frame, &parse_target("'Delete acount'")).await.unwrap() {
-        Located::NotFound { reason } => assert!(reason.contains("'Delete account'"), "{reason}"),
+        Located::NotFound { reason, .. } => assert!(reason.contains("'Delete account'"), "{reason}"),
         other => panic!("{other:?}"),
     }
 }

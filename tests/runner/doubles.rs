@@ -30,6 +30,8 @@ pub struct World {
     pub vision_error: Option<fn() -> vision::Error>,
     pub desktop_down: bool,
     pub guest_down: bool,
+    /// What is not found may have been misread.
+    pub misreads: bool,
     /// The place of everything shifts with every frame.
     pub trembling: bool,
 }
@@ -174,6 +176,7 @@ impl Vision for Double {
             .collect();
         Ok(match hits.len() {
             0 => Located::NotFound {
+                sure: !world.misreads,
                 reason: format!("no text '{wanted}' among {:?}", names(world.texts(frame))),
             },
             1 => Located::Found(hits[0].clone()),
@@ -365,7 +368,7 @@ pub async fn run_with(
     };
     let guest_dir = tempfile::tempdir().unwrap();
     *double.tmp.lock().unwrap() = Some(guest_dir.path().to_path_buf());
-    let recorder = Recorder::create(dir.path(), meta).unwrap();
+    let recorder = Recorder::create(dir.path(), meta, Some(&plan)).unwrap();
     let rig = Rig {
         desktop: Arc::new(double.clone()),
         guest: Arc::new(double.clone()),
@@ -400,13 +403,13 @@ pub async fn run_with(
 fn check_log(ran: &Ran) {
     let seqs: Vec<u64> = ran.events.iter().map(|e| e.seq).collect();
     assert_eq!(seqs, (1..=seqs.len() as u64).collect::<Vec<_>>());
-    assert!(matches!(ran.events[0].body, Body::RunStart { .. }));
     assert!(matches!(ran.events.last().unwrap().body, Body::RunEnd { .. }));
-    let Body::Plan { steps, total, .. } = &ran.events[1].body else {
-        panic!("{:?}", ran.events[1])
+    let Body::RunStart { plan, .. } = &ran.events[0].body else {
+        panic!("{:?}", ran.events[0])
     };
-    assert_eq!(*total, steps.len());
-    for step in steps {
+    assert_eq!(plan.total as usize, plan.steps.len());
+    assert_eq!(plan.total, ran.outcome.steps.total);
+    for step in &plan.steps {
         let ends = ran
             .events
             .iter()

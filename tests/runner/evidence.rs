@@ -98,7 +98,9 @@ fn a_run_that_never_began_has_a_report_too() {
         name: "early".into(),
         ..RunMeta::default()
     };
-    let recorder = Recorder::create(dir.path(), meta).unwrap();
+    let recorder = Recorder::create(dir.path(), meta, None).unwrap();
+    let first = serde_json::to_value(&recorder.past()[0]).unwrap();
+    assert_eq!((&first["total"], &first["steps"]), (&0.into(), &serde_json::json!([])));
     let mut events = recorder.subscribe();
     let failure = mosdat::api::RunFailure {
         class: Some(mosdat::api::FailureClass::Proxmox),
@@ -122,10 +124,11 @@ fn a_run_that_never_began_has_a_report_too() {
 #[test]
 fn a_log_that_a_kill_cut_off_can_be_read() {
     let dir = tempfile::tempdir().unwrap();
-    Recorder::create(dir.path(), RunMeta::default()).unwrap();
+    Recorder::create(dir.path(), RunMeta::default(), None).unwrap();
     let path = dir.path().join("events.jsonl");
-    let mut text = std::fs::read_to_string(&path).unwrap();
-    text += "{\"v\":1,\"seq\":2,\"ti";
+    let mut text = std::fs::read(&path).unwrap();
+    // The last byte is the first half of a letter.
+    text.extend(b"{\"v\":1,\"seq\":2,\"ti\xc3");
     std::fs::write(&path, text).unwrap();
     assert_eq!(mosdat::results::read_events(&path).unwrap().len(), 1);
 }

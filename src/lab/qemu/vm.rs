@@ -198,13 +198,16 @@ impl Vm {
             None => None,
         };
         self.qmp.execute("stop", json!({})).await?;
-        self.job(
-            "snapshot-load",
-            json!({"tag": tag, "vmstate": "disk0", "devices": ["disk0"]}),
-        )
-        .await?;
-        self.qmp.execute("cont", json!({})).await?;
-        Ok(())
+        let loaded = self
+            .job(
+                "snapshot-load",
+                json!({"tag": tag, "vmstate": "disk0", "devices": ["disk0"]}),
+            )
+            .await;
+        // Also when there was nothing to load: the guest must not stand still for ever.
+        let continued = self.qmp.execute("cont", json!({})).await;
+        loaded?;
+        continued.map(drop)
     }
 
     /// Takes an internal snapshot of the disk alone.

@@ -217,10 +217,10 @@ impl Vision for Ocr {
         "ocr (PP-OCRv6 small)".into()
     }
 
-    /// Finds targets that have a `text`; for one that has only a description the answer is `NotFound` with that reason.
+    /// Finds targets that have a `text`; one that has only a description is an [`Error::Target`].
     async fn locate(&self, frame: &Frame, target: &Target) -> Result<Located, Error> {
         locate::check(target)?;
-        Ok(locate::locate(&self.lines(frame).await?, target))
+        locate::locate(&self.lines(frame).await?, target)
     }
 
     async fn judge(&self, frame: &Frame, question: &str) -> Result<Judgement, Error> {

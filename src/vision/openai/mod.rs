@@ -132,7 +132,7 @@ impl Vision for OpenAi {
                 rung: "vlm",
                 matched: wanted,
             }),
-            answer::Place::Nowhere(reason) => Located::NotFound { reason },
+            answer::Place::Nowhere(reason) => Located::NotFound { reason, sure: true },
             answer::Place::Several(rects) => {
                 let hit = |rect: Rect| Hit {
                     rect,
