@@ -98,12 +98,11 @@ pub(super) fn parse(chord: &str) -> Result<(), String> {
 }
 
 fn unknown(name: &str, chord: &str, valid: &[&str]) -> String {
-    let hint = match nearest(name, valid.iter().copied()) {
-        Some(near) => format!("; did you mean '{near}'?"),
-        None => ".".to_string(),
-    };
-    format!(
-        "unknown key '{name}' in '{chord}'{hint} Keys: single characters, {}",
-        KEYS.join(", ")
-    )
+    match nearest(name, valid.iter().copied()) {
+        Some(near) => format!("unknown key '{name}' in '{chord}'; did you mean '{near}'?"),
+        None => format!(
+            "unknown key '{name}' in '{chord}'. Keys: single characters, {}",
+            KEYS.join(", ")
+        ),
+    }
 }

@@ -102,12 +102,20 @@ fn actions_and_conditions() {
         (
             "  - click: {target: {role: button}}",
             "login.yaml:3:22: not implemented yet: `role`. Implemented keys of a target: text, describe, exact, nth, near, \
-             left_of, right_of, above, below\nlogin.yaml:3:21: a target needs 'text' or 'describe'"
+             left_of, right_of, above, below"
                 .to_string(),
         ),
         (
             "  - click: {target: x, buton: left}",
             "login.yaml:3:24: unknown key of click 'buton'; did you mean 'button'? Valid keys: target, button, count".into(),
+        ),
+        (
+            "  - click: {target: {exact: true}}",
+            "login.yaml:3:21: a target needs 'text' or 'describe'".into(),
+        ),
+        (
+            "  - click: {targt: x}",
+            "login.yaml:3:13: unknown key of click 'targt'; did you mean 'target'? Valid keys: target, button, count".into(),
         ),
         (
             "  - click: {target: x, button: lefft}",
@@ -187,7 +195,7 @@ fn actions_and_conditions() {
     }
     let key = steps("  - key: ctrl+entr");
     assert!(
-        key.starts_with("login.yaml:3:10: unknown key 'entr' in 'ctrl+entr'; did you mean 'enter'? Keys: single"),
+        key.starts_with("login.yaml:3:10: unknown key 'entr' in 'ctrl+entr'; did you mean 'enter'?"),
         "{key}"
     );
 }
@@ -198,7 +206,7 @@ fn the_outermost_object_and_inputs() {
         (
             "nmae: t\nsteps: [{note: x}]",
             "login.yaml:1:1: unknown key of a scenario 'nmae'; did you mean 'name'? Valid keys: name, description, platforms, \
-             inputs, setup, steps, cleanup\nlogin.yaml:1:1: a scenario needs 'name'",
+             inputs, setup, steps, cleanup",
         ),
         ("name: t", "login.yaml:1:1: a scenario needs 'steps'"),
         (

@@ -121,7 +121,9 @@ impl Parser<'_> {
             target.nth = nth.and_then(|n| u32::try_from(n).ok());
         }
         if fields.get("text").is_none() && fields.get("describe").is_none() {
-            self.problem(&node.place, "a target needs 'text' or 'describe'");
+            if !fields.has_strangers() {
+                self.problem(&node.place, "a target needs 'text' or 'describe'");
+            }
             return None;
         }
         Some(Target::Fields(target))

@@ -5,8 +5,11 @@ use super::super::node::{Entry, Node, Value};
 use super::super::vocabulary::Planned;
 use super::Parser;
 
-/// The members of an object whose keys are all known.
-pub(super) struct Fields<'n>(Vec<&'n Entry>);
+/// The members of an object whose keys are known.
+pub(super) struct Fields<'n> {
+    known: Vec<&'n Entry>,
+    strangers: bool,
+}
 
 impl<'n> Fields<'n> {
     pub fn get(&self, key: &str) -> Option<&'n Node> {
@@ -14,7 +17,12 @@ impl<'n> Fields<'n> {
     }
 
     pub fn entry(&self, key: &str) -> Option<&'n Entry> {
-        self.0.iter().copied().find(|e| e.key == key)
+        self.known.iter().copied().find(|e| e.key == key)
+    }
+
+    /// A key was told as unknown: it may be the misspelt one that is missing, so that saying both would be noise.
+    pub fn has_strangers(&self) -> bool {
+        self.strangers
     }
 }
 
@@ -59,13 +67,16 @@ impl Parser<'_> {
                 );
             }
         }
-        Some(Fields(known))
+        Some(Fields {
+            strangers: known.len() < entries.len(),
+            known,
+        })
     }
 
     /// A member that must be there.
     pub(super) fn required<'n>(&mut self, node: &Node, fields: &Fields<'n>, key: &str, what: &str) -> Option<&'n Node> {
         let found = fields.get(key);
-        if found.is_none() {
+        if found.is_none() && !fields.has_strangers() {
             self.problem(&node.place, format!("{what} needs '{key}'"));
         }
         found
