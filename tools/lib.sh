@@ -4,8 +4,9 @@
 
 cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 1
 
-MOSDAT_CACHE=${MOSDAT_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/mosdat}
-export MOSDAT_CACHE
+# As in the binary (src/lab/mod.rs, src/vision/models.rs): XDG_CACHE_HOME moves it all.
+MOSDAT_CACHE=${XDG_CACHE_HOME:-$HOME/.cache}/mosdat
+readonly MOSDAT_CACHE
 
 # Build output. CI works in a fresh clone each time, so there it is kept beside the other caches;
 # a person's clone has the usual ./target. CARGO_TARGET_DIR, when set, wins.

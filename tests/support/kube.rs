@@ -476,10 +476,8 @@ fn cache() -> PathBuf {
             .filter(|value| !value.is_empty())
             .map(PathBuf::from)
     };
-    variable("MOSDAT_CACHE").unwrap_or_else(|| {
-        let caches = variable("XDG_CACHE_HOME").or_else(|| Some(variable("HOME")?.join(".cache")));
-        caches.expect("HOME is set").join("mosdat")
-    })
+    let caches = variable("XDG_CACHE_HOME").or_else(|| Some(variable("HOME")?.join(".cache")));
+    caches.expect("HOME is set").join("mosdat")
 }
 
 /// The script that builds the binaries is the one place that names their versions.
