@@ -1,6 +1,7 @@
 //! The QEMU guest agent through the API.
 
-use super::client::{Client, esc};
+use super::client::Client;
+use super::wire::esc;
 use super::qemu::vm_path;
 use super::{Error, ErrorKind, lenient};
 use base64::Engine;

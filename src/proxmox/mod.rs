@@ -5,22 +5,27 @@
 //! A write whose answer was lost is [`ErrorKind::Transport`]: look at the world before doing it again.
 
 mod agent;
+mod auth;
 mod client;
 mod cluster;
 mod console;
 mod error;
 mod lenient;
+mod observer;
 mod patterns;
 mod qemu;
 mod task;
 mod tls;
 mod upid;
+mod wire;
 
 pub use agent::{AgentExecStatus, Interface};
-pub use client::{Auth, Client, Config};
+pub use auth::Auth;
+pub use client::{Client, Config};
 pub use cluster::{Node, Version, VmResource};
 pub use console::{VncConnection, VncStream};
 pub use error::{Error, ErrorKind};
+pub use observer::{Observer, Seen};
 pub use patterns::classify;
 pub use qemu::{CloneParams, VmConfig, VmStatus};
 pub use task::TaskStatus;

@@ -1,6 +1,7 @@
 //! Virtual machines: configuration, cloning, power, deletion.
 
-use super::client::{Client, esc};
+use super::client::Client;
+use super::wire::esc;
 use super::{Error, Upid, lenient};
 use reqwest::Method;
 use serde::Deserialize;

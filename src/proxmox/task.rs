@@ -1,6 +1,7 @@
 //! Tasks: a UPID says nothing about success, the task's exit status does.
 
-use super::client::{Client, esc};
+use super::client::Client;
+use super::wire::esc;
 use super::{Error, ErrorKind, Upid, classify};
 use serde::Deserialize;
 use serde_json::Value;
