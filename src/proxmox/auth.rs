@@ -117,7 +117,9 @@ impl Credentials {
             }
             Auth::Password { username, password } => {
                 if !username.contains('@') {
-                    return Err(format!("the user {username} has no realm; write {username}@pam or the like"));
+                    return Err(format!(
+                        "the user {username} has no realm; write {username}@pam or the like"
+                    ));
                 }
                 Ok(Credentials::Password(Session {
                     username: username.clone(),
@@ -221,7 +223,13 @@ impl Client {
                     tracing::debug!(endpoint = %self.inner.endpoints[at], username, "logged in");
                     Ok(Arc::new(ticket))
                 }
-                Err(m) => Err(Failed::Refused(Box::new(self.error(at, "POST", PATH, ErrorKind::Auth, m)))),
+                Err(m) => Err(Failed::Refused(Box::new(self.error(
+                    at,
+                    "POST",
+                    PATH,
+                    ErrorKind::Auth,
+                    m,
+                )))),
             },
             Err(Failed::Lost(e)) => Err(Failed::Unreached(e)),
             Err(Failed::Refused(e)) if e.kind == ErrorKind::Transport => Err(Failed::Unreached(e)),

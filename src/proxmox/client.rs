@@ -112,14 +112,14 @@ impl Client {
     pub(super) async fn task(&self, method: Method, path: &str, params: Params<'_>) -> Result<Upid, Error> {
         let name = method_name(&method);
         let (v, at) = self.call(method, path, params).await?;
+        self.upid(&v, at, name, path)
+    }
+
+    /// The UPID that an answer is.
+    pub(super) fn upid(&self, v: &Value, at: usize, name: &'static str, path: &str) -> Result<Upid, Error> {
         v.as_str().and_then(Upid::parse).ok_or_else(|| {
-            self.error(
-                at,
-                name,
-                path,
-                ErrorKind::Other,
-                format!("expected a task's UPID, got {v}"),
-            )
+            let text = format!("expected a task's UPID, got {v}");
+            self.error(at, name, path, ErrorKind::Other, text)
         })
     }
 
@@ -147,26 +147,14 @@ impl Client {
         })
     }
 
-    /// Sends a request; the answer's `data` and the index of the endpoint that gave it. A GET that died is sent once
-    /// more, a write never is.
-    pub(super) async fn call(&self, method: Method, path: &str, params: Params<'_>) -> Result<(Value, usize), Error> {
-        let repeatable = method == Method::GET;
-        self.call_with(method, path, params, repeatable).await
-    }
-
-    /// [`Client::call`], for a request that may be sent once more when its answer was lost.
+    /// Sends a request; the answer's `data` and the index of the endpoint that gave it.
     ///
-    /// Another endpoint is tried when connecting fails (nothing was sent then).
-    pub(super) async fn call_with(
-        &self,
-        method: Method,
-        path: &str,
-        params: Params<'_>,
-        repeatable: bool,
-    ) -> Result<(Value, usize), Error> {
+    /// Another endpoint is tried when connecting fails (nothing was sent then). A GET that died is sent once more, a
+    /// write never is.
+    pub(super) async fn call(&self, method: Method, path: &str, params: Params<'_>) -> Result<(Value, usize), Error> {
         let n = self.inner.endpoints.len();
         let mut unreached = 0;
-        let mut again = repeatable;
+        let mut again = method == Method::GET;
         loop {
             let at = self.endpoint();
             match self.send(at, &method, path, &params).await {

@@ -34,7 +34,12 @@ pub async fn observe(ctx: &Context, vm: &ProxmoxVM) -> Result<Observed, Error> {
     seen.placement = placement(&cluster);
     match look(ctx, &cluster, vm, &mut seen).await {
         Ok(()) => Ok(seen),
-        Err(Error::Proxmox(e)) if matches!(e.kind, ErrorKind::Transport | ErrorKind::Auth | ErrorKind::Permission) => {
+        Err(Error::Proxmox(e))
+            if matches!(
+                e.kind,
+                ErrorKind::Transport | ErrorKind::NodeOffline | ErrorKind::Auth | ErrorKind::Permission
+            ) =>
+        {
             seen.cluster_error = Some(e.to_string());
             Ok(seen)
         }
