@@ -240,16 +240,29 @@ impl Client {
     ) -> Result<Value, Failed> {
         let begun = Instant::now();
         let (status, result) = self.transfer(at, method_name(method), path, request).await;
+        let error = result.as_ref().err().map(|e| e.error().kind);
+        self.tell(method_name(method), path, status, error, begun);
+        result
+    }
+
+    /// Tells the observer of a request that has ended.
+    pub(super) fn tell(
+        &self,
+        method: &'static str,
+        path: &str,
+        status: Option<u16>,
+        error: Option<ErrorKind>,
+        begun: Instant,
+    ) {
         if let Some(observer) = &self.observer {
             observer.seen(&Seen {
-                method: method_name(method),
+                method,
                 path: &template(path),
                 status,
-                error: result.as_ref().err().map(|e| e.error().kind),
+                error,
                 duration: begun.elapsed(),
             });
         }
-        result
     }
 
     async fn transfer(
