@@ -72,6 +72,7 @@ pub(super) struct Session {
 struct State {
     ticket: Option<Arc<Ticket>>,
     refused: Option<(Instant, Error)>,
+    unreached: Option<(Instant, usize, Error)>,
 }
 
 /// A login, good for about two hours.
@@ -192,7 +193,15 @@ impl Client {
 
     /// The current ticket, renewed when it is due. Callers that need one at the same time wait for one login.
     async fn ticket(&self, at: usize, session: &Session) -> Result<Arc<Ticket>, Failed> {
+        let asked = Instant::now();
         let mut state = session.state.lock().await;
+        // Whoever waited while another one's login ended in nothing would wait as long again.
+        if let Some((when, endpoint, e)) = &state.unreached
+            && *when >= asked
+            && *endpoint == at
+        {
+            return Err(Failed::Unreached(Box::new(e.clone())));
+        }
         if let Some(old) = state.ticket.clone() {
             match due(old.since.elapsed(), session.renew_after) {
                 Due::No => return Ok(old),
@@ -223,7 +232,10 @@ impl Client {
                 }
                 Err(Failed::Refused(e))
             }
-            Err(e) => Err(e),
+            Err(e) => {
+                state.unreached = Some((Instant::now(), at, e.error().clone()));
+                Err(e)
+            }
         }
     }
 

@@ -162,7 +162,7 @@ impl Client {
                 Err(Failed::Refused(e)) => return Err(*e),
                 Err(Failed::Unreached(e)) => {
                     unreached += 1;
-                    self.inner.current.store(at + 1, Ordering::Relaxed);
+                    self.leave(at);
                     if unreached >= n {
                         return Err(*e);
                     }
@@ -174,6 +174,11 @@ impl Client {
                 }
             }
         }
+    }
+
+    /// Uses another endpoint from here on: this one was not reached.
+    pub(super) fn leave(&self, at: usize) {
+        self.inner.current.store(at + 1, Ordering::Relaxed);
     }
 
     /// Index of the endpoint in use.
@@ -363,7 +368,7 @@ pub(super) enum Failed {
 }
 
 impl Failed {
-    fn error(&self) -> &Error {
+    pub(super) fn error(&self) -> &Error {
         match self {
             Failed::Unreached(e) | Failed::Lost(e) | Failed::Refused(e) => e,
         }

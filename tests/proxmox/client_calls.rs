@@ -1,7 +1,7 @@
 //! Every typed call against fakepve.
 
 use crate::fake::Fake;
-use mosdat::proxmox::{ConfigChange, ErrorKind, Upload};
+use mosdat::proxmox::{Client, ConfigChange, ErrorKind, Upload};
 use serde_json::json;
 use sha2::{Digest, Sha256};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -264,6 +264,19 @@ async fn storages_and_uploads() {
     assert_eq!((iso.size, iso.content.as_str()), (Some(content.len() as u64), "iso"));
     assert!(iso.vmid.is_none() && iso.parent.is_none() && !iso.format.is_empty());
     assert!(pve.storage_content(NODE, "local", None).await.expect("all").len() >= isos.len());
+
+    let dead = std::net::TcpListener::bind("127.0.0.1:0").expect("bind");
+    let port = dead.local_addr().expect("address").port();
+    drop(dead);
+    let mut c = fake.config();
+    c.endpoints
+        .insert(0, format!("https://127.0.0.1:{port}").parse().expect("url"));
+    let upid = Client::new(c)
+        .expect("client")
+        .upload(NODE, "local", &upload)
+        .await
+        .expect("through the second endpoint");
+    pve.wait_task(&upid, soon()).await.expect("imgcopy");
 
     let bad = |filename| Upload {
         filename,

@@ -132,6 +132,26 @@ async fn silence_ends_with_the_time_limit() {
 }
 
 #[tokio::test]
+async fn who_waits_for_a_login_waits_for_it_once() {
+    let liar = Liar::start((0..8).map(|_| Act::Silence).collect()).await;
+    let config = Config {
+        endpoints: vec![liar.url.parse().expect("url")],
+        auth: Auth::password("root@pam", "x".into()),
+        tls: Tls::InsecureSkipVerify,
+        timeout: Duration::from_secs(2),
+    };
+    let pve = Client::new(config).expect("client");
+    let begun = Instant::now();
+    let all = futures::future::join_all((0..8).map(|_| pve.version())).await;
+    assert!(
+        all.iter()
+            .all(|r| r.as_ref().is_err_and(|e| e.kind == ErrorKind::Transport))
+    );
+    assert!(begun.elapsed() < Duration::from_secs(8), "{:?}", begun.elapsed());
+    assert_eq!(liar.requests(), ["POST /api2/json/access/ticket HTTP/1.1"]);
+}
+
+#[tokio::test]
 async fn answers_of_forwarded_calls_have_two_connection_headers() {
     let both = "Connection: close\r\nConnection: Keep-Alive\r\n";
     let upid = format!("{{\"data\":{UPID}}}");
