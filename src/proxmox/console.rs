@@ -1,14 +1,16 @@
 //! The VM's console: VNC through a websocket.
 
-use super::client::{Client, base, encode};
+use super::client::{Client, Failed};
 use super::qemu::vm_path;
+use super::wire::{base, encode};
 use super::{Error, ErrorKind, lenient};
 use futures::{SinkExt, StreamExt};
-use http::header::{AUTHORIZATION, SEC_WEBSOCKET_PROTOCOL};
+use http::header::SEC_WEBSOCKET_PROTOCOL;
 use reqwest::Method;
 use rustls::pki_types::ServerName;
 use secrecy::SecretString;
 use serde_json::Value;
+use std::time::Instant;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::Message;
@@ -48,18 +50,19 @@ impl Client {
             return Err(self.error(at, "POST", &path, ErrorKind::Other, m));
         };
         let password = text("password").unwrap_or_else(|| ticket.clone());
-        let stream = tokio::time::timeout(self.inner.timeout, self.websocket(at, node, vmid, &port, &ticket))
-            .await
-            .map_err(|_| {
-                let path = vm_path(node, vmid, "/vncwebsocket");
-                self.error(
-                    at,
-                    "GET",
-                    &path,
-                    ErrorKind::Transport,
-                    "the websocket did not open in time",
-                )
-            })??;
+        let begun = Instant::now();
+        let path = vm_path(node, vmid, "/vncwebsocket");
+        let opening = self.websocket(at, node, vmid, &port, &ticket);
+        let opened = match tokio::time::timeout(self.inner.timeout, opening).await {
+            Ok(opened) => opened,
+            Err(_) => {
+                let m = "the websocket did not open in time";
+                Err(self.error(at, "GET", &path, ErrorKind::Transport, m))
+            }
+        };
+        let status = opened.as_ref().map_or_else(|e| e.status, |_| Some(101));
+        self.tell("GET", &path, status, opened.as_ref().err().map(|e| e.kind), begun);
+        let stream = opened?;
         Ok(VncConnection {
             stream,
             password: SecretString::from(password),
@@ -87,9 +90,8 @@ impl Client {
         let mut request = url
             .into_client_request()
             .map_err(|e| fail(format!("the websocket request cannot be made: {e}")))?;
-        request
-            .headers_mut()
-            .insert(AUTHORIZATION, self.inner.authorization.clone());
+        let signature = self.sign(at, &Method::GET).await.map_err(Failed::into_error)?;
+        request.headers_mut().extend(signature.headers);
         request
             .headers_mut()
             .insert(SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static("binary"));

@@ -219,7 +219,10 @@ async fn failed(ctx: &Context, vm: ProxmoxVM, kind: ErrorKind, message: &str) ->
         let before = s.failures.unwrap_or(0);
         let failures = if hopeless {
             (before + 1).max(decide::MANY_FAILURES)
-        } else if matches!(kind, ErrorKind::Busy | ErrorKind::Locked | ErrorKind::NoGpu) {
+        } else if matches!(
+            kind,
+            ErrorKind::Busy | ErrorKind::Locked | ErrorKind::NoGpu | ErrorKind::NodeOffline
+        ) {
             // Somebody else's doing: wait, but never give up.
             (before + 1).min(decide::MANY_FAILURES - 1)
         } else {

@@ -639,6 +639,7 @@ pub fn refusal(kind: ErrorKind) -> (&'static str, bool) {
         ErrorKind::Busy => ("Busy", false),
         ErrorKind::Locked => ("Locked", false),
         ErrorKind::Transport => ("Unreachable", false),
+        ErrorKind::NodeOffline => ("NodeOffline", false),
         _ => ("ActionFailed", false),
     }
 }

@@ -34,7 +34,12 @@ pub async fn observe(ctx: &Context, vm: &ProxmoxVM) -> Result<Observed, Error> {
     seen.placement = placement(&cluster);
     match look(ctx, &cluster, vm, &mut seen).await {
         Ok(()) => Ok(seen),
-        Err(Error::Proxmox(e)) if matches!(e.kind, ErrorKind::Transport | ErrorKind::Auth | ErrorKind::Permission) => {
+        Err(Error::Proxmox(e))
+            if matches!(
+                e.kind,
+                ErrorKind::Transport | ErrorKind::NodeOffline | ErrorKind::Auth | ErrorKind::Permission
+            ) =>
+        {
             seen.cluster_error = Some(e.to_string());
             Ok(seen)
         }
@@ -277,7 +282,7 @@ async fn guest(ctx: &Context, pve: &Client, node: &str, vmid: u32, config: &VmCo
     let mut guest = Guest::default();
     match pve.agent_ping(node, vmid).await {
         Ok(()) => guest.agent = Some(Ok(())),
-        Err(e) if e.kind == ErrorKind::Transport => return Err(e.into()),
+        Err(e) if matches!(e.kind, ErrorKind::Transport | ErrorKind::NodeOffline) => return Err(e.into()),
         Err(e) => {
             guest.agent = Some(Err(e.message));
             return Ok(guest);
