@@ -30,6 +30,15 @@ use std::collections::BTreeMap;
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
 )]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+// A rule on a field that may be absent would not see it come or go.
+#[x_kube(
+    validation = Rule::new("has(self.variables) == has(oldSelf.variables) && (!has(self.variables) || self.variables == oldSelf.variables)")
+        .message("variables are immutable; make a new run"),
+    validation = Rule::new("has(self.visionRef) == has(oldSelf.visionRef) && (!has(self.visionRef) || self.visionRef == oldSelf.visionRef)")
+        .message("visionRef is immutable; make a new run"),
+    validation = Rule::new("has(self.secretVariables) == has(oldSelf.secretVariables) && (!has(self.secretVariables) || self.secretVariables == oldSelf.secretVariables)")
+        .message("secretVariables are immutable; make a new run")
+)]
 pub struct FunctionalTestRunSpec {
     /// The machine to test on.
     #[x_kube(validation = Rule::new("self == oldSelf").message("vm is immutable; make a new run"))]
@@ -39,7 +48,6 @@ pub struct FunctionalTestRunSpec {
     pub scenario: RunScenario,
     /// Values for the scenario's inputs.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    #[x_kube(validation = Rule::new("self == oldSelf").message("variables are immutable; make a new run"))]
     #[schemars(extend("maxProperties" = 100))]
     pub variables: BTreeMap<String, String>,
     /// Values for the scenario's secret inputs.
@@ -59,7 +67,7 @@ pub struct FunctionalTestRunSpec {
     /// Set to true to end the run; cleanup still runs.
     #[serde(default)]
     pub cancel: bool,
-    /// Seconds after which a finished run is deleted.
+    /// Seconds after which a finished run is deleted, and its evidence with it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0))]
     pub ttl_seconds_after_finished: Option<u32>,

@@ -101,7 +101,16 @@ fn split(text: &str) -> Vec<(usize, String)> {
     for (i, line) in text.lines().enumerate() {
         if line == "---" || line.starts_with("--- ") {
             flush(start, &mut body);
-            start = i + 1;
+            // A document may begin on the line of its separator.
+            let rest = line[3..].trim_start();
+            if rest.is_empty() || rest.starts_with('#') {
+                start = i + 1;
+            } else {
+                start = i;
+                body.push_str("    ");
+                body.push_str(&line[4..]);
+                body.push('\n');
+            }
         } else {
             body.push_str(line);
             body.push('\n');
@@ -239,7 +248,7 @@ pub async fn apply(client: &Client, namespace: &str, object: &DynamicObject) -> 
             api.patch(&trial.name_any(), &params.clone().dry_run(), &Patch::Apply(&trial))
                 .await
                 .map_err(ApplyError::of)?;
-            replace_done(&api, &name).await.map_err(ApplyError::of)?;
+            replace_done(&api, &name).await?;
         }
     }
     api.patch(&name, &params, &Patch::Apply(object))
@@ -247,10 +256,19 @@ pub async fn apply(client: &Client, namespace: &str, object: &DynamicObject) -> 
         .map_err(ApplyError::of)
 }
 
-async fn replace_done(api: &Api<DynamicObject>, name: &str) -> Result<(), kube::Error> {
-    api.delete(name, &DeleteParams::default()).await?;
+async fn replace_done(api: &Api<DynamicObject>, name: &str) -> Result<(), ApplyError> {
+    api.delete(name, &DeleteParams::default())
+        .await
+        .map_err(ApplyError::of)?;
     let deadline = tokio::time::Instant::now() + Duration::from_secs(60);
-    while api.get_opt(name).await?.is_some() && tokio::time::Instant::now() < deadline {
+    while let Some(old) = api.get_opt(name).await.map_err(ApplyError::of)? {
+        // Going on would follow the old run, and tell its verdict as the new one's.
+        if tokio::time::Instant::now() > deadline {
+            return Err(ApplyError::Other(anyhow::anyhow!(
+                "the earlier run of this name is still there 60 s after it was deleted; its finalizers: {}; does a mosdat controller run?",
+                old.finalizers().join(", ")
+            )));
+        }
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
     Ok(())
@@ -290,6 +308,10 @@ mod tests {
 
     #[test]
     fn documents_keep_the_line_numbers_of_their_file() {
+        let parts = split("a: 1\n--- {b: 2}\n--- # nothing\nc: 3\n");
+        assert_eq!(parts.len(), 3);
+        assert_eq!(parts[1], (2, "\n    {b: 2}\n".to_string()));
+        assert_eq!(parts[2], (4, "\n\n\nc: 3\n".to_string()));
         let parts = split("# head\na: 1\n---\n# only a comment\n---\nb: 2\n");
         assert_eq!(parts.len(), 2);
         assert_eq!(parts[0].0, 1);

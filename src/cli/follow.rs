@@ -11,6 +11,11 @@ use std::time::{Duration, Instant};
 /// A control plane that has not answered for so long is given up.
 const PATIENCE: Duration = Duration::from_secs(120);
 
+/// A wait that takes so long is explained.
+const SLOW: Duration = Duration::from_secs(10);
+/// A run without a phase for so long is acted on by nobody.
+const NOBODY: Duration = Duration::from_secs(30);
+
 /// A run to follow, by namespace and name.
 pub type RunKey = (String, String);
 
@@ -32,8 +37,25 @@ pub async fn follow(client: &Client, runs: &[RunKey]) -> anyhow::Result<Vec<Func
     let mut done: BTreeMap<RunKey, FunctionalTestRun> = BTreeMap::new();
     let mut listed: BTreeSet<RunKey> = BTreeSet::new();
     let mut silent: Option<Instant> = None;
+    let mut told: BTreeMap<RunKey, String> = BTreeMap::new();
+    let mut tick = tokio::time::interval(SLOW);
+    tick.reset();
     while done.len() < runs.len() {
-        let (about, event) = match streams.next().await {
+        let next = tokio::select! {
+            next = streams.next() => next,
+            _ = tick.tick() => {
+                for key in runs.iter().filter(|k| !done.contains_key(*k)) {
+                    let status = seen.get(key).cloned().unwrap_or_default();
+                    let why = waiting(&status, start.elapsed()).filter(|why| told.get(key) != Some(why));
+                    if let Some(why) = why {
+                        println!("{:width$}  {:6.1}s  {why}", key.1, start.elapsed().as_secs_f64());
+                        told.insert(key.clone(), why);
+                    }
+                }
+                continue;
+            }
+        };
+        let (about, event) = match next {
             Some((key, Ok(event))) => (key, event),
             None => anyhow::bail!("the watch ended"),
             // The watcher goes on by itself with back-off.
@@ -75,6 +97,20 @@ pub async fn follow(client: &Client, runs: &[RunKey]) -> anyhow::Result<Vec<Func
         }
     }
     Ok(runs.iter().filter_map(|k| done.remove(k)).collect())
+}
+
+/// What a run that has not begun waits for, once it takes long.
+fn waiting(status: &FunctionalTestRunStatus, since: Duration) -> Option<String> {
+    match status.phase {
+        None if since >= NOBODY => {
+            Some("nobody acts on this run; does a mosdat controller run for this control plane?".into())
+        }
+        Some(RunPhase::Pending | RunPhase::Preparing) => {
+            let condition = status.conditions.iter().find(|c| c.type_ == "Succeeded")?;
+            Some(condition.message.clone()).filter(|m| !m.is_empty())
+        }
+        _ => None,
+    }
 }
 
 /// The lines that tell a person what changed between two states.
@@ -218,6 +254,25 @@ mod tests {
         let told = changes(&state(0..200), &state(2..202));
         assert_eq!(told.len(), 2);
         assert!(told[0].contains("s200") && told[1].contains("s201"), "{told:?}");
+    }
+
+    #[test]
+    fn a_long_wait_is_explained() {
+        let mut status = FunctionalTestRunStatus::default();
+        assert_eq!(waiting(&status, Duration::from_secs(20)), None);
+        assert!(waiting(&status, Duration::from_secs(40)).is_some_and(|w| w.contains("controller")));
+        status.phase = Some(RunPhase::Preparing);
+        assert_eq!(waiting(&status, Duration::from_secs(40)), None);
+        status.conditions = vec![k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition {
+            type_: "Succeeded".into(),
+            status: "Unknown".into(),
+            reason: "Preparing".into(),
+            message: "waiting for VM x: every device is lent".into(),
+            last_transition_time: k8s_openapi::apimachinery::pkg::apis::meta::v1::Time(Default::default()),
+            observed_generation: None,
+        }];
+        let why = waiting(&status, Duration::from_secs(12));
+        assert_eq!(why.as_deref(), Some("waiting for VM x: every device is lent"));
     }
 
     #[test]

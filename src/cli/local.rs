@@ -117,12 +117,23 @@ impl Local {
         })
     }
 
+    /// Ends only if the controller does, which by itself it never should.
+    pub async fn broken(&mut self) -> anyhow::Error {
+        match (&mut self.controller).await {
+            Ok(Ok(())) => anyhow::anyhow!("the controller ended by itself"),
+            Ok(Err(e)) => anyhow::Error::new(e).context("the controller ended"),
+            Err(e) => anyhow::Error::new(e).context("the controller broke off; this is a defect of mosdat"),
+        }
+    }
+
     /// Stops the controller, then the lab with its machines, then the servers.
     pub async fn stop(self) {
         self.stop.cancel();
-        if tokio::time::timeout(std::time::Duration::from_secs(10), self.controller)
-            .await
-            .is_err()
+        // One that ended was awaited already.
+        if !self.controller.is_finished()
+            && tokio::time::timeout(std::time::Duration::from_secs(10), self.controller)
+                .await
+                .is_err()
         {
             tracing::warn!("the controller did not end within 10 s; going on");
         }

@@ -59,13 +59,16 @@ pub async fn run(args: Args) -> anyhow::Result<u8> {
     // What runs refer to comes before the runs, whatever the order in the files.
     objects.sort_by_key(|(_, o)| is_run(o));
 
-    let session = Session::open(&args.cluster, &args.state).await?;
+    let mut session = Session::open(&args.cluster, &args.state).await?;
+    let (client, afterwards) = (session.client.clone(), session.afterwards());
+    let namespace = args.namespace.unwrap_or_else(|| session.namespace.clone());
     let answer = tokio::select! {
-        r = apply_and_follow(&session, args.namespace.as_deref(), &objects) => r,
-        _ = shutdown_signal() => {
-            eprintln!("mosdat: interrupted; {}", session.afterwards());
+        r = apply_and_follow(&client, &namespace, &objects) => r,
+        () = shutdown_signal() => {
+            eprintln!("mosdat: interrupted; {afterwards}");
             Ok(exit::INFRASTRUCTURE)
         }
+        error = session.broken() => Err(error),
     };
     session.close().await;
     answer
@@ -76,14 +79,13 @@ fn is_run(o: &DynamicObject) -> bool {
 }
 
 async fn apply_and_follow(
-    session: &Session,
-    namespace: Option<&str>,
+    client: &kube::Client,
+    namespace: &str,
     objects: &[(String, DynamicObject)],
 ) -> anyhow::Result<u8> {
-    let namespace = namespace.unwrap_or(&session.namespace);
     let mut runs = Vec::new();
     for (place, object) in objects {
-        match apply::apply(&session.client, namespace, object).await {
+        match apply::apply(client, namespace, object).await {
             Ok(stored) => {
                 let kind = apply::kind_of(object).to_lowercase();
                 println!("{kind}/{} applied", stored.name_any());
@@ -98,7 +100,7 @@ async fn apply_and_follow(
             Err(ApplyError::Other(e)) => return Err(e.context(format!("{place}: {}", object.name_any()))),
         }
     }
-    let done = follow::follow(&session.client, &runs).await?;
+    let done = follow::follow(client, &runs).await?;
     if !done.is_empty() {
         print!("\n{}", follow::table(&done));
     }

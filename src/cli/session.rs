@@ -115,6 +115,14 @@ impl Session {
         }
     }
 
+    /// Ends only if what was started for this call breaks.
+    pub async fn broken(&mut self) -> anyhow::Error {
+        match &mut self.local {
+            Some(local) => local.broken().await,
+            None => std::future::pending().await,
+        }
+    }
+
     /// Ends what was started for this call.
     pub async fn close(self) {
         if let Some(local) = self.local {

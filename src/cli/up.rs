@@ -20,7 +20,7 @@ pub struct Args {
 }
 
 pub async fn run(args: Args) -> anyhow::Result<u8> {
-    let local = local::Local::start(local::Options {
+    let mut local = local::Local::start(local::Options {
         state: args.state.clone(),
         lab: !args.no_lab,
         api_port: args.api_port,
@@ -40,8 +40,11 @@ pub async fn run(args: Args) -> anyhow::Result<u8> {
     println!("  export KUBECONFIG={}", local.kubeconfig.display());
     println!("  mosdat run examples/quickstart/passing.yaml     # or: kubectl apply -f ..., kubectl get ftr -w");
     println!("Ctrl-C ends it.");
-    shutdown_signal().await;
+    let broken = tokio::select! {
+        () = shutdown_signal() => None,
+        error = local.broken() => Some(error),
+    };
     eprintln!("mosdat: stopping");
     local.stop().await;
-    Ok(exit::PASSED)
+    broken.map_or(Ok(exit::PASSED), Err)
 }

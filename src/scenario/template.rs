@@ -31,6 +31,19 @@ pub(super) fn references(text: &str) -> Result<BTreeSet<String>, String> {
     if text.contains("{%") || text.contains("{#") {
         return Err("templates are {{ name }}; blocks and comments of templates are not part of the language".into());
     }
+    // Nothing is computed: an expression could grow without bound, and a secret made into another text would be hidden
+    // nowhere.
+    for part in text.split("{{").skip(1) {
+        let inner = part.split("}}").next().unwrap_or_default();
+        let name = inner.trim_matches(|c: char| c.is_whitespace() || c == '-');
+        let letters = name.chars().all(|c| c.is_alphanumeric() || c == '_');
+        if !letters || name.is_empty() || name.starts_with(|c: char| c.is_ascii_digit()) {
+            return Err(format!(
+                "a template is {{{{ name }}}}, the name of an input; '{}' is no name",
+                inner.trim().chars().take(60).collect::<String>()
+            ));
+        }
+    }
     let env = environment();
     let template = env
         .template_from_str(text)

@@ -16,6 +16,8 @@ on_both!(
     cancelling_and_deleting_give_the_vm_back,
     a_referenced_vm_has_one_run_at_a_time,
     killed_at_random_points,
+    what_a_run_refers_to_cannot_be_changed,
+    an_expired_run_takes_its_evidence_along,
 );
 
 async fn start(world: &World, name: &str, scenario: &str, more: serde_json::Value) {
@@ -61,6 +63,54 @@ async fn nothing_left(world: &World) {
     let vms = world.api::<ProxmoxVM>().list(&Default::default()).await.expect("list");
     assert!(vms.items.is_empty(), "{:?}", vms.items);
     assert!(world.fake.clones().is_empty());
+}
+
+async fn what_a_run_refers_to_cannot_be_changed(world: World) {
+    start(&world, "fixed", "good", json!({"visionRef": {"name": "a"}})).await;
+    let api = world.api::<FunctionalTestRun>();
+    let key = json!([{"name": "pw", "secretKeyRef": {"name": "s", "key": "k"}}]);
+    for (change, field) in [
+        (json!({"visionRef": {"name": "b"}}), "visionRef"),
+        (json!({"visionRef": null}), "visionRef"),
+        (json!({"secretVariables": key}), "secretVariables"),
+        (json!({"variables": {"a": "b"}}), "variables"),
+        (json!({"scenario": {"inline": {"name": "other"}}}), "scenario"),
+    ] {
+        let patch = Patch::Merge(json!({"spec": change}));
+        let refused = api
+            .patch("fixed", &PatchParams::default(), &patch)
+            .await
+            .map(|_| ())
+            .unwrap_err();
+        assert!(refused.to_string().contains(&format!("{field} ")), "{refused}");
+        assert!(refused.to_string().contains("immutable"), "{refused}");
+    }
+    let patch = Patch::Merge(json!({"spec": {"cancel": true}}));
+    api.patch("fixed", &PatchParams::default(), &patch)
+        .await
+        .expect("cancel stays open");
+}
+
+async fn an_expired_run_takes_its_evidence_along(world: World) {
+    let _running = world.controllers("a");
+    start(&world, "brief", "good", json!({"ttlSecondsAfterFinished": 2})).await;
+    let s = done(&world, "brief").await;
+    let folder = std::path::PathBuf::from(s.artifacts.expect("artifacts").location);
+    let runs = folder.parent().expect("the run's folder").to_path_buf();
+    std::fs::create_dir_all(&folder).expect("mkdir");
+    std::fs::write(folder.join("report.html"), "x").expect("write");
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while world
+        .api::<FunctionalTestRun>()
+        .get_opt("brief")
+        .await
+        .expect("get")
+        .is_some()
+    {
+        assert!(Instant::now() < deadline, "the run did not expire");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    assert!(!runs.exists());
 }
 
 async fn passes_and_leaves_nothing(world: World) {

@@ -275,6 +275,14 @@ fn templates_and_secrets() {
             "login.yaml:4:12: undefined variable 'usr'; did you mean 'user'? Inputs: password, user",
         ),
         (
+            "type: '{{ password|upper }}'",
+            "login.yaml:4:11: a template is {{ name }}, the name of an input; 'password|upper' is no name",
+        ),
+        (
+            "note: \"{{ 'a' * 100000000 }}\"",
+            "login.yaml:4:11: a template is {{ name }}, the name of an input; ''a' * 100000000' is no name",
+        ),
+        (
             "shell: 'echo {{ user }}'",
             "login.yaml:4:12: templates do not work in a shell's text: variables arrive as environment variables; write \
              \"$user\" for {{ user }}",

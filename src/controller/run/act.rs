@@ -81,8 +81,8 @@ pub async fn act(ctx: &Context, run: FunctionalTestRun, step: Step) -> Result<Ne
             Ok(Next::Again)
         }
         Step::MakeVm => make_vm(ctx, run).await,
-        Step::ClaimVm => hold(ctx, &run, true).await.map(|()| Next::Again),
-        Step::UnclaimVm => hold(ctx, &run, false).await.map(|()| Next::Again),
+        Step::ClaimVm { version } => hold(ctx, &run, Some(version)).await.map(|()| Next::Again),
+        Step::UnclaimVm => hold(ctx, &run, None).await.map(|()| Next::Again),
         Step::Start => {
             let identity = ctx.settings.identity.clone();
             let folder = folder(ctx, &run);
@@ -115,6 +115,18 @@ pub async fn act(ctx: &Context, run: FunctionalTestRun, step: Step) -> Result<Ne
         Step::DropVm => drop_vm(ctx, &run).await,
         Step::Done(verdict) => done(ctx, run, *verdict).await,
         Step::Expire => {
+            // Its evidence goes with it, first: the other way round nothing would know of what is left.
+            if let Some(folder) = folder(ctx, &run).parent() {
+                match tokio::fs::remove_dir_all(folder).await {
+                    Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
+                        tracing::warn!(
+                            "{}: the evidence of an expired run cannot be removed: {e}",
+                            folder.display()
+                        );
+                    }
+                    _ => {}
+                }
+            }
             let api = ctx.api::<FunctionalTestRun>(&run.namespace().unwrap_or_default());
             gone_is_fine(api.delete(&run.name_any(), &only(&uid)).await.map(|_| ()), || {
                 format!("deleting FunctionalTestRun {}", run.name_any())
@@ -237,7 +249,8 @@ async fn make_vm(ctx: &Context, run: FunctionalTestRun) -> Result<Next, Error> {
         Ok(_) => Ok(Next::After(Duration::from_secs(2))),
         // Made by an earlier try, or somebody else's: the next look tells.
         Err(e) if code(&e) == Some(409) => Ok(Next::Again),
-        Err(e) if matches!(code(&e), Some(400 | 403 | 422)) => {
+        Err(e) if code(&e) == Some(403) => finish(ctx, run, &decide::vm_refused(&e.to_string())).await,
+        Err(e) if matches!(code(&e), Some(400 | 422)) => {
             let why = crate::api::RunFailure {
                 class: None,
                 reason: "Invalid".to_string(),
@@ -262,8 +275,9 @@ fn label(name: &str) -> String {
     cut.trim_end_matches(['-', '.']).to_string()
 }
 
-/// Writes (or removes) this run as the holder of the referenced VM; the resourceVersion lets only one succeed.
-async fn hold(ctx: &Context, run: &FunctionalTestRun, claim: bool) -> Result<(), Error> {
+/// Writes this run as the holder of the referenced VM that was seen free at the version `claim`, or removes it. Of two
+/// runs that saw the same version one gets a conflict.
+async fn hold(ctx: &Context, run: &FunctionalTestRun, claim: Option<String>) -> Result<(), Error> {
     let name = run.status.as_ref().and_then(|s| s.vm_name.clone()).unwrap_or_default();
     let api = ctx.api::<ProxmoxVM>(&run.namespace().unwrap_or_default());
     let what = format!("holder of ProxmoxVM {name}");
@@ -273,15 +287,16 @@ async fn hold(ctx: &Context, run: &FunctionalTestRun, claim: bool) -> Result<(),
     let uid = run.uid().unwrap_or_default();
     let status = vm.status.get_or_insert_default();
     match claim {
-        true => {
+        Some(version) => {
+            vm.metadata.resource_version = Some(version);
             status.holder = Some(Holder {
                 kind: "FunctionalTestRun".to_string(),
                 name: run.name_any(),
                 uid,
             });
         }
-        false if status.holder.as_ref().is_some_and(|h| h.uid == uid) => status.holder = None,
-        false => return Ok(()),
+        None if status.holder.as_ref().is_some_and(|h| h.uid == uid) => status.holder = None,
+        None => return Ok(()),
     }
     api.replace_status(&name, &PostParams::default(), &vm)
         .await

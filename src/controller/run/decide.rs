@@ -14,6 +14,8 @@ use std::time::Duration;
 
 /// Pause between looks while a VM is made or removed; changes of the VM object come earlier by themselves.
 const VM_PAUSE: Duration = Duration::from_secs(2);
+/// A referenced VM may be applied a little after the run; one that does not come is a misspelt name.
+const REFERENCE_GRACE: Duration = Duration::from_secs(120);
 
 /// What was seen.
 #[derive(Clone, Debug, Default)]
@@ -38,6 +40,8 @@ pub enum Vm {
     Absent,
     /// Exists, but belongs to somebody else.
     Foreign(String),
+    /// The referenced one, which nobody uses, as of this resourceVersion.
+    Free { version: String },
     /// Ours (or the referenced one, held by us).
     Ours { state: VmState, deleting: bool },
 }
@@ -62,8 +66,8 @@ pub enum Step {
     Begin { attempt: u32, digest: String },
     /// Make the attempt's VM.
     MakeVm,
-    /// Claim the referenced VM.
-    ClaimVm,
+    /// Claim the referenced VM, if it is still what was seen.
+    ClaimVm { version: String },
     /// Note that this process carries the run out, then start the task.
     Start,
     /// Start the task: it is noted that this process carries the run out.
@@ -127,6 +131,18 @@ fn cancelled() -> Box<Verdict> {
     )
 }
 
+/// The verdict when the run's VM could not be made for want of a right or of quota: nobody's test is wrong.
+pub fn vm_refused(why: &str) -> Verdict {
+    *verdict(
+        RunResult::Error,
+        failure(
+            Some(FailureClass::Controller),
+            "VmRefused",
+            format!("the API server does not let the controller make the run's VM: {why}"),
+        ),
+    )
+}
+
 /// The verdict when the attempt's VM is not there to be used.
 pub fn vm_lost(name: &str) -> Verdict {
     *verdict(
@@ -160,7 +176,7 @@ pub fn decide(run: &FunctionalTestRun, seen: &Observed, now: Timestamp) -> Step 
     }
     match status.phase {
         None | Some(RunPhase::Pending) => pending(run, seen),
-        Some(RunPhase::Preparing) => preparing(run, seen),
+        Some(RunPhase::Preparing) => preparing(run, seen, now),
         Some(RunPhase::Running) => running(run, &status, seen),
         Some(RunPhase::Finishing) => finishing(run, &status, seen, now),
         Some(RunPhase::Done) => done(run, &status, now),
@@ -181,19 +197,43 @@ fn pending(run: &FunctionalTestRun, seen: &Observed) -> Step {
     }
 }
 
-fn preparing(run: &FunctionalTestRun, seen: &Observed) -> Step {
+fn since_start(run: &FunctionalTestRun, now: Timestamp) -> Duration {
+    let start = run.status.as_ref().and_then(|s| s.start_time.as_ref());
+    start.map_or(Duration::ZERO, |t| {
+        Duration::try_from(now.duration_since(t.0)).unwrap_or_default()
+    })
+}
+
+fn status_vm(run: &FunctionalTestRun) -> &str {
+    run.status
+        .as_ref()
+        .and_then(|s| s.vm_name.as_deref())
+        .unwrap_or_default()
+}
+
+fn preparing(run: &FunctionalTestRun, seen: &Observed, now: Timestamp) -> Step {
     if run.spec.cancel {
         return Step::Finish(cancelled());
     }
     let referenced = run.spec.vm.reference.is_some();
     match &seen.vm {
         Vm::Unknown => wait("the VM is being looked at", Duration::from_millis(200)),
-        Vm::Absent if referenced => wait("the referenced ProxmoxVM does not exist (yet)", VM_PAUSE),
-        Vm::Absent => Step::MakeVm,
-        Vm::Foreign(why) if referenced => match why.is_empty() {
-            true => Step::ClaimVm,
-            false => wait(why.clone(), VM_PAUSE),
+        Vm::Absent if referenced => match since_start(run, now) {
+            early if early < REFERENCE_GRACE => wait("the referenced ProxmoxVM does not exist (yet)", VM_PAUSE),
+            _ => Step::Finish(verdict(
+                RunResult::Invalid,
+                failure(
+                    None,
+                    "ReferenceNotFound",
+                    format!("spec.vm.ref: ProxmoxVM {} does not exist", status_vm(run)),
+                ),
+            )),
         },
+        Vm::Absent => Step::MakeVm,
+        Vm::Free { version } => Step::ClaimVm {
+            version: version.clone(),
+        },
+        Vm::Foreign(why) if referenced => wait(why.clone(), VM_PAUSE),
         Vm::Foreign(why) => error(FailureClass::Controller, "NameTaken", why.clone()),
         Vm::Ours { deleting: true, .. } => error(
             FailureClass::Proxmox,
@@ -280,7 +320,7 @@ fn give_back(run: &FunctionalTestRun, seen: &Observed) -> Option<Step> {
         } => None,
         Vm::Ours { .. } => Some(wait("the VM is being removed", VM_PAUSE)),
         Vm::Unknown => Some(wait("the VM is being looked at", Duration::from_millis(200))),
-        Vm::Absent | Vm::Foreign(_) => None,
+        Vm::Absent | Vm::Foreign(_) | Vm::Free { .. } => None,
     }
 }
 

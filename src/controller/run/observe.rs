@@ -61,7 +61,7 @@ async fn vm(ctx: &Context, run: &FunctionalTestRun) -> Result<Vm, Error> {
     if run.spec.vm.reference.is_some() {
         match found.status.as_ref().and_then(|s| s.holder.as_ref()) {
             Some(h) if h.uid == uid => {}
-            None => return Ok(Vm::Foreign(String::new())),
+            None => return Ok(free(&found)),
             Some(h) => {
                 let holder = match ctx.api::<FunctionalTestRun>(&ns).get(&h.name).await {
                     Ok(r) => Some(r),
@@ -71,12 +71,10 @@ async fn vm(ctx: &Context, run: &FunctionalTestRun) -> Result<Vm, Error> {
                 let alive = holder.is_some_and(|r| {
                     r.uid().as_deref() == Some(&h.uid) && r.status.is_none_or(|s| s.phase != Some(RunPhase::Done))
                 });
-                let why = if alive {
-                    format!("ProxmoxVM {name} is used by {} {}", h.kind, h.name)
-                } else {
-                    String::new()
-                };
-                return Ok(Vm::Foreign(why));
+                return Ok(match alive {
+                    true => Vm::Foreign(format!("ProxmoxVM {name} is used by {} {}", h.kind, h.name)),
+                    false => free(&found),
+                });
             }
         }
     } else if found.owner_references().iter().all(|o| o.uid != uid) {
@@ -88,6 +86,12 @@ async fn vm(ctx: &Context, run: &FunctionalTestRun) -> Result<Vm, Error> {
         deleting: found.meta().deletion_timestamp.is_some(),
         state: state(&found),
     })
+}
+
+fn free(vm: &ProxmoxVM) -> Vm {
+    Vm::Free {
+        version: vm.resource_version().unwrap_or_default(),
+    }
 }
 
 fn state(vm: &ProxmoxVM) -> VmState {

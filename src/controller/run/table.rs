@@ -234,10 +234,19 @@ fn a_referenced_vm_is_claimed_and_given_back() {
         })
     };
     check(&refers(Preparing), &seen(Vm::Absent, Task::None), "wait");
+    let late = with(refers(Preparing), |r| {
+        let begun = now() - SignedDuration::from_secs(121);
+        r.status.get_or_insert_default().start_time = Some(Time(begun));
+    });
+    check(&late, &seen(Vm::Absent, Task::None), "finish invalid ReferenceNotFound");
+    let free = || Vm::Free {
+        version: "7".to_string(),
+    };
+    // With the version that was seen: another run may have claimed it since.
     check(
         &refers(Preparing),
-        &seen(Vm::Foreign(String::new()), Task::None),
-        "claimvm",
+        &seen(free(), Task::None),
+        "claimvm { version: \"7\" }",
     );
     check(
         &refers(Preparing),
@@ -250,7 +259,7 @@ fn a_referenced_vm_is_claimed_and_given_back() {
         "unclaimvm",
     );
     let passed = verdict(refers(Finishing), RunResult::Passed);
-    check(&passed, &seen(Vm::Foreign(String::new()), Task::None), "done passed");
+    check(&passed, &seen(free(), Task::None), "done passed");
 }
 
 #[test]
