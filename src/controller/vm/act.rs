@@ -269,7 +269,7 @@ async fn power(
         VmAction::Stop => pve.stop(&node, vmid).await,
         VmAction::Shutdown => pve.shutdown(&node, vmid, SHUTDOWN_SECONDS).await,
         VmAction::Destroy => pve.delete(&node, vmid).await,
-        VmAction::Rollback => pve.rollback_to(&node, vmid, snapshot).await,
+        VmAction::Rollback => pve.rollback(&node, vmid, snapshot, false).await,
         _ => pve.start(&node, vmid).await,
     };
     match answer {
@@ -322,7 +322,10 @@ async fn failed(ctx: &Context, vm: ProxmoxVM, kind: ErrorKind, message: &str) ->
         let before = s.failures.unwrap_or(0);
         let failures = if hopeless {
             (before + 1).max(decide::MANY_FAILURES)
-        } else if matches!(kind, ErrorKind::Busy | ErrorKind::Locked | ErrorKind::NoGpu) {
+        } else if matches!(
+            kind,
+            ErrorKind::Busy | ErrorKind::Locked | ErrorKind::NoGpu | ErrorKind::NodeOffline
+        ) {
             // Somebody else's doing: wait, but never give up.
             (before + 1).min(decide::MANY_FAILURES - 1)
         } else {

@@ -2,7 +2,7 @@
 
 use super::names;
 use crate::api::{ProxmoxVM, ProxmoxVMStatus};
-use crate::proxmox::VmConfig;
+use crate::proxmox::{PendingKey, VmConfig};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Keys that mosdat may write and that need a restart when the VM runs.
@@ -258,6 +258,13 @@ pub fn give_back(vm: &ProxmoxVM, config: &VmConfig) -> Change {
         }
     }
     change
+}
+
+/// The configuration as the next start will use it.
+pub fn next(keys: &[PendingKey]) -> VmConfig {
+    let kept = keys.iter().filter(|k| !k.delete);
+    let text = |k: &PendingKey| k.pending.clone().or_else(|| k.value.clone());
+    VmConfig(kept.filter_map(|k| Some((k.key.clone(), text(k)?))).collect())
 }
 
 /// Keys of ours that wait for the VM's next start.

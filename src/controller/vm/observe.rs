@@ -35,7 +35,12 @@ pub async fn observe(ctx: &Context, vm: &ProxmoxVM, known: Option<VmConfig>) -> 
     seen.placement = placement(&cluster);
     match look(ctx, &cluster, vm, known, &mut seen).await {
         Ok(()) => Ok(seen),
-        Err(Error::Proxmox(e)) if matches!(e.kind, ErrorKind::Transport | ErrorKind::Auth | ErrorKind::Permission) => {
+        Err(Error::Proxmox(e))
+            if matches!(
+                e.kind,
+                ErrorKind::Transport | ErrorKind::NodeOffline | ErrorKind::Auth | ErrorKind::Permission
+            ) =>
+        {
             seen.cluster_error = Some(e.to_string());
             Ok(seen)
         }
@@ -132,7 +137,8 @@ async fn look(
         && adopt.snapshot.is_some()
         && adopt.snapshot != status.rolled_back_to
     {
-        seen.snapshots = Some(pve.snapshot_names(&node, vmid).await?);
+        let all = pve.snapshots(&node, vmid).await?;
+        seen.snapshots = Some(all.into_iter().map(|s| s.name).collect());
     }
     let mut running = None;
     let device = match &seen.device {
@@ -145,10 +151,12 @@ async fn look(
         let power = pve.vm_status(&node, vmid).await?.running();
         running = Some(power);
         if power && !deleting && (differs || status.ready_at.is_some()) {
-            match pve.config_pending(&node, vmid).await {
-                Ok(pending) => {
-                    config = pending.next;
-                    seen.pending = Some(pending.waiting);
+            match pve.vm_pending(&node, vmid).await {
+                Ok(keys) => {
+                    let digest = config.0.remove("digest");
+                    config = config::next(&keys);
+                    config.0.extend(digest.map(|d| ("digest".to_string(), d)));
+                    seen.pending = Some(keys.into_iter().filter(|k| k.waits()).map(|k| k.key).collect());
                 }
                 Err(e) if e.kind == ErrorKind::Transport => return Err(e.into()),
                 // It only tells more than the configuration does.

@@ -12,6 +12,7 @@ pub fn refusal(kind: ErrorKind, message: &str) -> (&'static str, bool) {
         ErrorKind::Busy => ("Busy", false),
         ErrorKind::Locked => ("Locked", false),
         ErrorKind::Transport => ("Unreachable", false),
+        ErrorKind::NodeOffline => ("NodeOffline", false),
         _ => ADVICE
             .iter()
             .find(|(text, ..)| message.contains(text))
