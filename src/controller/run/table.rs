@@ -3,9 +3,8 @@
 use super::decide::*;
 use super::tasks::Task;
 use crate::api::{
-    CloneSource, DeletionPolicy, FINALIZER, FunctionalTestRun, FunctionalTestRunSpec,
-    FunctionalTestRunStatus, LocalRef, ProxmoxVMSpec, RunPhase, RunResult, RunRetries, RunScenario, RunVm, StepCounts,
-    VmSource,
+    CloneSource, DeletionPolicy, FINALIZER, FunctionalTestRun, FunctionalTestRunSpec, FunctionalTestRunStatus,
+    LocalRef, ProxmoxVMSpec, RunPhase, RunResult, RunRetries, RunScenario, RunVm, StepCounts, VmSource,
 };
 use crate::executor::{Outcome, Progress};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;

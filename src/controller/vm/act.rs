@@ -146,7 +146,7 @@ async fn clone(
     let params = CloneParams {
         newid: vmid,
         name: Some(names::vm_name(&vm)),
-        description: Some(names::description(&vm, &uid, &seen.placement.installation)),
+        description: Some(names::description(&vm, &uid, &seen.placement.installation, vmid)),
         full,
         storage: vm
             .spec
@@ -203,7 +203,11 @@ async fn configure(ctx: &Context, vm: ProxmoxVM, seen: &Observed, change: Change
             note_device(s, &lease);
         }
         if !ready || deleting {
-            s.phase = Some(if deleting { VmPhase::Deleting } else { VmPhase::Configuring });
+            s.phase = Some(if deleting {
+                VmPhase::Deleting
+            } else {
+                VmPhase::Configuring
+            });
             let reason = if deleting { "GivingBack" } else { "Configuring" };
             Verdict::progressing(reason, text.clone()).apply(&mut s.conditions, Timestamp::now(), generation);
         }
@@ -219,22 +223,16 @@ async fn configure(ctx: &Context, vm: ProxmoxVM, seen: &Observed, change: Change
     match pve.set_config(&node, vmid, &pairs).await {
         Ok(()) => match &seen.vm {
             // Only a fresh clone is known to be off and to be nobody else's to write to.
-            super::seen::Vm::Present { config, running: None, .. } if !deleting && vm.spec.source.adopt.is_none() => {
-                Ok(Next::Configured(change.applied(config)))
-            }
+            super::seen::Vm::Present {
+                config, running: None, ..
+            } if !deleting && vm.spec.source.adopt.is_none() => Ok(Next::Configured(change.applied(config))),
             _ => Ok(Next::Again),
         },
         Err(e) => refused(ctx, vm, e).await,
     }
 }
 
-async fn power(
-    ctx: &Context,
-    vm: ProxmoxVM,
-    seen: &Observed,
-    action: VmAction,
-    snapshot: &str,
-) -> Result<Next, Error> {
+async fn power(ctx: &Context, vm: ProxmoxVM, seen: &Observed, action: VmAction, snapshot: &str) -> Result<Next, Error> {
     let pve = client(ctx, &vm).await?;
     let (node, vmid) = place(&vm)?;
     let deleting = vm.metadata.deletion_timestamp.is_some();
@@ -431,7 +429,13 @@ fn settle(s: &mut ProxmoxVMStatus) {
 /// Says which settings wait for a restart, where that was looked at.
 fn note_restart(s: &mut ProxmoxVMStatus, seen: &Observed, generation: Option<i64>) {
     let Some(pending) = &seen.pending else {
-        if matches!(seen.vm, super::seen::Vm::Present { running: Some(false), .. }) {
+        if matches!(
+            seen.vm,
+            super::seen::Vm::Present {
+                running: Some(false),
+                ..
+            }
+        ) {
             conditions::clear(&mut s.conditions, RESTART);
         }
         return;
@@ -446,7 +450,15 @@ fn note_restart(s: &mut ProxmoxVMStatus, seen: &Observed, generation: Option<i64
         keys.join(", ")
     );
     let now = Timestamp::now();
-    conditions::set(&mut s.conditions, now, generation, RESTART, "True", "PendingChanges", &text);
+    conditions::set(
+        &mut s.conditions,
+        now,
+        generation,
+        RESTART,
+        "True",
+        "PendingChanges",
+        &text,
+    );
 }
 
 fn restart_required(vm: &ProxmoxVM) -> bool {

@@ -42,7 +42,10 @@ impl View<'_> {
             if self.seen.owner_alive {
                 return wait(
                     VmPhase::Pending,
-                    Verdict::progressing("WaitingForVm", format!("VM {vmid} is used by another ProxmoxVM (uid {other})")),
+                    Verdict::progressing(
+                        "WaitingForVm",
+                        format!("VM {vmid} is used by another ProxmoxVM (uid {other})"),
+                    ),
                     Duration::from_secs(2),
                 );
             }
@@ -70,7 +73,7 @@ impl View<'_> {
             return self.paused(left, VmPhase::Pending);
         }
         Step::Configure {
-            change: config::mark(self.vm, config, &self.seen.placement.installation),
+            change: config::mark(self.vm, config),
         }
     }
 

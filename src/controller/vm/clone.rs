@@ -44,7 +44,10 @@ impl View<'_> {
         if unseen == Some(true) {
             return wait(
                 self.status.phase.unwrap_or(VmPhase::Pending),
-                Verdict::progressing("VmMissing", format!("VM {} is not on node {}", self.vmid(), self.node())),
+                Verdict::progressing(
+                    "VmMissing",
+                    format!("VM {} is not on node {}", self.vmid(), self.node()),
+                ),
                 Duration::from_secs(2),
             );
         }

@@ -6,7 +6,9 @@ use crate::proxmox::{PendingKey, VmConfig};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Keys that mosdat may write and that need a restart when the VM runs.
-const HARDWARE: &[&str] = &["cores", "sockets", "memory", "cpu", "machine", "net0", "vga", "hostpci0"];
+const HARDWARE: &[&str] = &[
+    "cores", "sockets", "memory", "cpu", "machine", "net0", "vga", "hostpci0",
+];
 /// Stands for the bridge within `net0` in `status.original`.
 const BRIDGE: &str = "net0.bridge";
 /// Tags that mosdat added, in `status.original`.
@@ -152,7 +154,10 @@ fn same(key: &str, have: &str, want: &str) -> bool {
 
 fn bridge(card: &str) -> &str {
     let options = card.split(',');
-    options.filter_map(|p| p.strip_prefix("bridge=")).next().unwrap_or_default()
+    options
+        .filter_map(|p| p.strip_prefix("bridge="))
+        .next()
+        .unwrap_or_default()
 }
 
 /// A network card's text with another bridge; model and MAC address stay.
@@ -207,7 +212,7 @@ fn added(status: &ProxmoxVMStatus) -> BTreeSet<String> {
 }
 
 /// Marks a VM that was not made by us as ours; refused by Proxmox if anybody changed it since it was read.
-pub fn mark(vm: &ProxmoxVM, config: &VmConfig, installation: &str) -> Change {
+pub fn mark(vm: &ProxmoxVM, config: &VmConfig) -> Change {
     let mut change = Change::default();
     let uid = vm.metadata.uid.as_deref().unwrap_or_default();
     tags(vm, &vm.status.clone().unwrap_or_default(), config, &mut change);
@@ -215,7 +220,7 @@ pub fn mark(vm: &ProxmoxVM, config: &VmConfig, installation: &str) -> Change {
     // A rollback brings old tags back and keeps the description.
     change.set(
         "description",
-        format!("{own}\n{}", names::description(vm, uid, installation)).trim_start().to_string(),
+        format!("{own}\n{}", names::adopted(vm, uid)).trim_start().to_string(),
     );
     if let Some(digest) = config.get("digest") {
         change.set("digest", digest.to_string());
@@ -281,7 +286,9 @@ pub fn template_problem(config: &VmConfig, vmid: u32, node: &str) -> Option<Stri
             config.get(key).unwrap_or("nothing"),
         ))
     };
-    let raw = config.hostpci().find(|(_, v)| !v.split(',').any(|p| p.starts_with("mapping=")));
+    let raw = config
+        .hostpci()
+        .find(|(_, v)| !v.split(',').any(|p| p.starts_with("mapping=")));
     if let Some((key, _)) = raw {
         let why = "a device by address, which no API token may clone (use a GpuProfile)";
         return fix(key, why, format!("qm set {vmid} --delete {key}"));
@@ -294,7 +301,10 @@ pub fn template_problem(config: &VmConfig, vmid: u32, node: &str) -> Option<Stri
     }
     let agent = config.get("agent").unwrap_or_default();
     let first = agent.split(',').next().unwrap_or_default();
-    if !matches!(first.strip_prefix("enabled=").unwrap_or(first), "1" | "yes" | "on" | "true") {
+    if !matches!(
+        first.strip_prefix("enabled=").unwrap_or(first),
+        "1" | "yes" | "on" | "true"
+    ) {
         let why = "and without the guest agent nothing is known of the guest";
         return fix("agent", why, format!("qm set {vmid} --agent 1"));
     }

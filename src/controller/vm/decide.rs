@@ -196,7 +196,10 @@ impl View<'_> {
         if config.lock() == Some("clone") {
             return self.clone_lock(VmPhase::Cloning);
         }
-        if let (true, Some(snapshot)) = (self.asked(VmAction::Rollback) && self.seen.task == Task::Ok, self.snapshot()) {
+        if let (true, Some(snapshot)) = (
+            self.asked(VmAction::Rollback) && self.seen.task == Task::Ok,
+            self.snapshot(),
+        ) {
             return Step::RolledBack {
                 snapshot: snapshot.to_string(),
             };
@@ -305,7 +308,10 @@ impl View<'_> {
         }
         let allowed = self.seen.placement.parallel_starts.max(1);
         if self.seen.starts_in_flight >= allowed {
-            let text = format!("{} starts are in flight, limits.parallelStarts allows no more", self.seen.starts_in_flight);
+            let text = format!(
+                "{} starts are in flight, limits.parallelStarts allows no more",
+                self.seen.starts_in_flight
+            );
             return wait(
                 VmPhase::Starting,
                 Verdict::progressing("WaitingForStarts", text),
@@ -357,7 +363,6 @@ impl View<'_> {
             },
         }
     }
-
 }
 
 /// What a ready VM says.

@@ -17,6 +17,8 @@ mod seen;
 mod step;
 #[cfg(test)]
 mod table;
+#[cfg(test)]
+mod table_more;
 
 use super::{Context, Error, backoff};
 use crate::api::{FINALIZER, ProxmoxVM};

@@ -7,7 +7,8 @@ use kube::ResourceExt;
 /// Tag of every VM that mosdat looks after.
 pub const TAG: &str = "mosdat";
 const UID_TAG: &str = "mosdat-uid-";
-const INTRO: &str = "Looked after by mosdat for ProxmoxVM ";
+const MADE: &str = "Made by mosdat for ProxmoxVM ";
+const ADOPTED: &str = "Adopted by mosdat for ProxmoxVM ";
 const MARK: &str = "mosdat-uid: ";
 const INSTALLATION: &str = "mosdat-cluster: ";
 
@@ -16,20 +17,29 @@ pub fn uid_tag(uid: &str) -> String {
     format!("{UID_TAG}{}", uid.to_ascii_lowercase())
 }
 
-/// Description of a clone. `installation` is the UID of the ProxmoxCluster.
-pub fn description(vm: &ProxmoxVM, uid: &str, installation: &str) -> String {
+/// Description of a clone. `installation` is the UID of the ProxmoxCluster; with the VMID it tells the VM from those of
+/// other installations and from copies that people make of it.
+pub fn description(vm: &ProxmoxVM, uid: &str, installation: &str, vmid: u32) -> String {
     format!(
-        "{INTRO}{}/{}.\n{MARK}{uid}\n{INSTALLATION}{installation}\n",
-        vm.namespace().unwrap_or_default(),
-        vm.name_any()
+        "{MADE}{}.\n{MARK}{uid}\n{INSTALLATION}{installation}/{vmid}\n",
+        owner(vm)
     )
+}
+
+/// Description of a VM that was not made by us.
+pub fn adopted(vm: &ProxmoxVM, uid: &str) -> String {
+    format!("{ADOPTED}{}.\n{MARK}{uid}\n", owner(vm))
+}
+
+fn owner(vm: &ProxmoxVM) -> String {
+    format!("{}/{}", vm.namespace().unwrap_or_default(), vm.name_any())
 }
 
 /// A description without our lines.
 pub fn without_marks(description: &str) -> String {
     let foreign = |l: &&str| {
         let l = l.trim();
-        !(l.starts_with(INTRO) || l.starts_with(MARK) || l.starts_with(INSTALLATION))
+        !(l.starts_with(MADE) || l.starts_with(ADOPTED) || l.starts_with(MARK) || l.starts_with(INSTALLATION))
     };
     let kept: Vec<&str> = description.lines().filter(foreign).collect();
     kept.join("\n").trim().to_string()
@@ -59,11 +69,11 @@ pub fn other_owner(config: &VmConfig, uid: &str) -> Option<String> {
     owners(config).into_iter().find(|o| !o.eq_ignore_ascii_case(uid))
 }
 
-/// Owner and installation of a VM that mosdat made, by its description.
-pub fn made_by(config: &VmConfig) -> Option<(String, String)> {
+/// Owner of a VM that this installation made under this VMID, by its description.
+pub fn made_by(config: &VmConfig, vmid: u32, installation: &str) -> Option<String> {
+    let made_as = line(config, INSTALLATION.trim_end())?.trim();
     let owner = line(config, MARK.trim_end())?.trim();
-    let installation = line(config, INSTALLATION.trim_end())?.trim();
-    Some((owner.to_string(), installation.to_string()))
+    (made_as == format!("{installation}/{vmid}")).then(|| owner.to_string())
 }
 
 /// Whether a tag is one of ours.
@@ -100,13 +110,21 @@ mod tests {
 
     #[test]
     fn marks_come_and_go() {
-        let vm = ProxmoxVM::new("a", serde_json::from_value(serde_json::json!({
-            "clusterRef": {"name": "c"}, "source": {"adopt": {"vmid": 101}}
-        })).expect("spec"));
-        let text = format!("my own words\n{}", description(&vm, "U", "I"));
-        let c = config("description", &text);
-        assert_eq!(made_by(&c), Some(("U".to_string(), "I".to_string())));
-        assert_eq!(without_marks(&text), "my own words");
-        assert_eq!(made_by(&config("description", "mosdat-uid: U")), None);
+        let vm = ProxmoxVM::new(
+            "a",
+            serde_json::from_value(serde_json::json!({
+                "clusterRef": {"name": "c"}, "source": {"adopt": {"vmid": 101}}
+            }))
+            .expect("spec"),
+        );
+        for marks in [description(&vm, "U", "I", 7), adopted(&vm, "U")] {
+            let text = format!("my own words\n{marks}");
+            assert!(is_ours(&config("description", &text), "U"));
+            assert_eq!(without_marks(&text), "my own words");
+        }
+        let made = config("description", &description(&vm, "U", "I", 7));
+        assert_eq!(made_by(&made, 7, "I").as_deref(), Some("U"));
+        assert_eq!(made_by(&made, 8, "I"), None);
+        assert_eq!(made_by(&config("description", &adopted(&vm, "U")), 7, "I"), None);
     }
 }

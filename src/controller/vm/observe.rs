@@ -128,7 +128,10 @@ async fn look(
     let adopt = vm.spec.source.adopt.as_ref();
     if adopt.is_some() && !ours {
         let other = names::other_owner(&config, uid);
-        let alive = |o: &Arc<ProxmoxVM>| o.uid().is_some_and(|u| other.as_deref().is_some_and(|x| x.eq_ignore_ascii_case(&u)));
+        let alive = |o: &Arc<ProxmoxVM>| {
+            o.uid()
+                .is_some_and(|u| other.as_deref().is_some_and(|x| x.eq_ignore_ascii_case(&u)))
+        };
         seen.owner_alive = ctx.known_vms().iter().any(alive);
     }
     if let Some(adopt) = adopt
@@ -178,9 +181,7 @@ async fn look(
 fn others(ctx: &Context, vm: &ProxmoxVM) -> Vec<Arc<ProxmoxVM>> {
     let ns = vm.namespace();
     let same = |o: &Arc<ProxmoxVM>| {
-        o.metadata.uid != vm.metadata.uid
-            && o.namespace() == ns
-            && o.spec.cluster_ref.name == vm.spec.cluster_ref.name
+        o.metadata.uid != vm.metadata.uid && o.namespace() == ns && o.spec.cluster_ref.name == vm.spec.cluster_ref.name
     };
     ctx.known_vms().into_iter().filter(same).collect()
 }
@@ -380,7 +381,12 @@ async fn guest(ctx: &Context, pve: &Client, node: &str, vmid: u32, config: &VmCo
     match pve.agent_network(node, vmid).await {
         Ok(cards) => guest.ip = address(&cards, config.net0_mac().as_deref()),
         Err(e) if e.kind == ErrorKind::Transport => return Err(e.into()),
-        Err(e) if matches!(e.kind, ErrorKind::AgentNotRunning | ErrorKind::NotRunning | ErrorKind::Permission) => {
+        Err(e)
+            if matches!(
+                e.kind,
+                ErrorKind::AgentNotRunning | ErrorKind::NotRunning | ErrorKind::Permission
+            ) =>
+        {
             guest.agent = Some(Err(e.message));
             return Ok(guest);
         }

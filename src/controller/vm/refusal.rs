@@ -59,7 +59,9 @@ const ADVICE: &[(&str, &str, &str)] = &[
 pub fn with_advice(message: &str, vmid: u32, node: &str) -> String {
     match ADVICE.iter().find(|(text, ..)| message.contains(text)) {
         Some((_, _, advice)) => {
-            let advice = advice.replace("VMID", &vmid.to_string()).replace("NODE", &format!("node {node}"));
+            let advice = advice
+                .replace("VMID", &vmid.to_string())
+                .replace("NODE", &format!("node {node}"));
             format!("{message}; {advice}")
         }
         None => message.to_string(),
@@ -89,8 +91,16 @@ mod tests {
                 ("StorageFull", true),
             ),
             (ErrorKind::Locked, "VM is locked (backup)", ("Locked", false)),
-            (ErrorKind::NoGpu, "could not find a free device for 'hostpci0'", ("GpuInUse", false)),
-            (ErrorKind::Other, "bridge 'vmbr9' does not exist", ("ActionFailed", false)),
+            (
+                ErrorKind::NoGpu,
+                "could not find a free device for 'hostpci0'",
+                ("GpuInUse", false),
+            ),
+            (
+                ErrorKind::Other,
+                "bridge 'vmbr9' does not exist",
+                ("ActionFailed", false),
+            ),
         ];
         for (kind, text, want) in rows {
             assert_eq!(refusal(kind, text), want, "{text}");
