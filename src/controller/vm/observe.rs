@@ -287,6 +287,17 @@ async fn lost_answer(
         VmAction::Destroy => "qmdestroy",
         VmAction::Configure => return Ok(Task::None),
     };
+    // Whether a VM was rolled back cannot be seen on it, so a task that has ended counts too, unless it is a failed one
+    // that was heard of. A second is for clocks that differ; at worst the VM, which nobody uses yet, is rolled back again.
+    let status = vm.status.clone().unwrap_or_default();
+    if action == VmAction::Rollback
+        && status.failures.is_none()
+        && let Some(intent) = &status.intent
+    {
+        let since = u64::try_from(intent.at.0.as_second() - 1).unwrap_or_default();
+        let found = pve.find_task(node, kind, vmid, since).await?;
+        return Ok(found.map_or(Task::None, |u| Task::Found(u.to_string())));
+    }
     let found = pve
         .running_tasks(node, kind)
         .await?
