@@ -63,11 +63,6 @@ impl View<'_> {
 
     /// Clones to the planned VMID, or to the next free one.
     pub(super) fn clone_anew(&self) -> Step {
-        let source = match &self.seen.template {
-            Some(Ok(t)) => t.clone(),
-            Some(Err(why)) => return stalled(VmPhase::Pending, "TemplateNotUsable", why),
-            None => return self.task_wait(VmPhase::Pending, "Observing", "the template is being looked up"),
-        };
         let p = &self.seen.placement;
         if self.seen.clones_in_flight >= p.parallel_clones.max(1) {
             return wait(
@@ -82,6 +77,11 @@ impl View<'_> {
                 Duration::from_millis(500),
             );
         }
+        let source = match &self.seen.template {
+            Some(Ok(t)) => t.clone(),
+            Some(Err(why)) => return stalled(VmPhase::Pending, "TemplateNotUsable", why),
+            None => return self.task_wait(VmPhase::Pending, "Observing", "the template is being looked up"),
+        };
         let planned = self.status.vmid.filter(|id| !self.seen.taken.contains(id));
         let next = || (p.range.0..=p.range.1).find(|id| !self.seen.taken.contains(id));
         let Some(vmid) = planned.or_else(next) else {
