@@ -215,6 +215,9 @@ async fn refused(ctx: &Context, vm: ProxmoxVM, e: crate::proxmox::Error) -> Resu
 
 async fn failed(ctx: &Context, vm: ProxmoxVM, kind: ErrorKind, message: &str) -> Result<Next, Error> {
     let (reason, hopeless) = refusal(kind);
+    if kind == ErrorKind::NoGpu {
+        gpu::refused(ctx, &vm, message).await?;
+    }
     let vm = write(ctx, vm, |s, generation| {
         let before = s.failures.unwrap_or(0);
         let failures = if hopeless {

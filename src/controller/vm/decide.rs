@@ -356,7 +356,14 @@ impl View<'_> {
             );
         };
         let clone = &self.vm.spec.source.clone;
-        let wanted = clone.node.clone().or_else(|| p.node.clone());
+        let mut wanted = clone.node.clone().or_else(|| p.node.clone());
+        // The VM has to be where its device is.
+        if let Lease::Held(d) = &self.seen.device
+            && !d.nodes.is_empty()
+            && !d.nodes.contains(wanted.as_ref().unwrap_or(&source.node))
+        {
+            wanted = d.nodes.first().cloned();
+        }
         Step::Clone {
             target: wanted.filter(|n| *n != source.node),
             source,

@@ -55,14 +55,9 @@ async fn look(ctx: &Context, cluster: &Cluster, vm: &ProxmoxVM, seen: &mut Obser
     if let Some(profile) = &vm.spec.gpu_profile_ref
         && !deleting
     {
-        seen.device = match gpu::acquire(ctx, &ns, &profile.name, vm).await {
-            Ok(Some(d)) => Lease::Held(d),
-            Ok(None) => Lease::Waiting(format!("every device of GpuProfile {} is lent", profile.name)),
-            Err(e @ Error::Cluster(_)) => Lease::Waiting(e.to_string()),
-            Err(Error::Kube { source, .. }) if super::super::error::code(&source) == Some(404) => {
-                Lease::Waiting(format!("GpuProfile {ns}/{} does not exist", profile.name))
-            }
-            Err(e) => return Err(e),
+        seen.device = match gpu::acquire(ctx, &ns, &profile.name, vm).await? {
+            gpu::Grant::Held(d) => Lease::Held(d),
+            gpu::Grant::Waiting(why) => Lease::Waiting(why),
         };
         if matches!(seen.device, Lease::Waiting(_)) {
             return Ok(());

@@ -289,6 +289,7 @@ fn hardware_is_written_only_where_it_differs() {
     s.device = Lease::Held(Device {
         name: "one".to_string(),
         hostpci: "mapping=gpu0,pcie=1".to_string(),
+        nodes: vec![],
     });
     check(&vm, &s, "configure hostpci0");
     s.vm = present(
