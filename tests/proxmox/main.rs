@@ -17,8 +17,13 @@ macro_rules! on_both {
 }
 
 mod client;
+mod client_auth;
+mod client_calls;
+mod client_faults;
+mod client_wire;
 mod fake;
 mod kube;
+mod liar;
 mod run;
 mod vm;
 mod world;

@@ -277,7 +277,7 @@ async fn guest(ctx: &Context, pve: &Client, node: &str, vmid: u32, config: &VmCo
     let mut guest = Guest::default();
     match pve.agent_ping(node, vmid).await {
         Ok(()) => guest.agent = Some(Ok(())),
-        Err(e) if e.kind == ErrorKind::Transport => return Err(e.into()),
+        Err(e) if matches!(e.kind, ErrorKind::Transport | ErrorKind::NodeOffline) => return Err(e.into()),
         Err(e) => {
             guest.agent = Some(Err(e.message));
             return Ok(guest);
