@@ -77,7 +77,10 @@ pub struct GpuDevice {
     /// PCI address on `node`, such as `0000:01:00.0`; without the function it means all of them. Proxmox takes it
     /// only from `root@pam` logged in with its password.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(max = 12), regex(pattern = r"^[0-9a-f]{4}:[0-9a-f]{2}:[0-9a-f]{2}(\.[0-7])?$"))]
+    #[schemars(
+        length(max = 12),
+        regex(pattern = r"^[0-9a-f]{4}:[0-9a-f]{2}:[0-9a-f]{2}(\.[0-7])?$")
+    )]
     pub address: Option<String>,
     /// Node that has the address.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -189,6 +192,9 @@ pub struct GpuWaiter {
     pub holder: Holder,
     /// Its turn: when it was created.
     pub since: Time,
+    /// The node that it is bound to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub node: Option<String>,
 }
 
 /// A device in use.

@@ -37,7 +37,10 @@ pub async fn run(args: Args) -> anyhow::Result<u8> {
         namespace: args.namespace.clone(),
         artifacts: artifacts.clone(),
         addr: args.listen,
-        metrics: apart.is_none().then(|| metrics.clone()).filter(|_| args.listen.ip().is_loopback()),
+        metrics: apart
+            .is_none()
+            .then(|| metrics.clone())
+            .filter(|_| args.listen.ip().is_loopback()),
     })
     .await?;
     eprintln!("mosdat: controller started; page http://{}", page.local_addr);

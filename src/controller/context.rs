@@ -1,8 +1,8 @@
 //! What all reconcilers share: clients, settings, the tasks of running runs.
 
 use super::error::code;
-use super::{Error, Metrics};
 use super::run::Tasks;
+use super::{Error, Metrics};
 use crate::api::{FunctionalTestRun, ProxmoxCluster, ProxmoxVM};
 use crate::executor::Executor;
 use crate::proxmox::{self, Auth, Tls, VncStream};
@@ -300,10 +300,7 @@ fn auth(secret: &Secret) -> Result<Auth, String> {
             .filter(|t| !t.is_empty())
             .ok_or_else(|| format!("Secret {name} has no text under key {key}"))
     };
-    match (
-        has("tokenId") || has("tokenSecret"),
-        has("username") || has("password"),
-    ) {
+    match (has("tokenId") || has("tokenSecret"), has("username") || has("password")) {
         (true, true) => Err(format!(
             "Secret {name} has a token and a user's password; keep tokenId and tokenSecret, or username and password"
         )),
@@ -317,10 +314,7 @@ fn auth(secret: &Secret) -> Result<Auth, String> {
                 secret: value("tokenSecret")?.into(),
             })
         }
-        (false, true) => Ok(Auth::Password {
-            username: value("username")?,
-            password: value("password")?.into(),
-        }),
+        (false, true) => Ok(Auth::password(value("username")?, value("password")?.into())),
         (false, false) => Err(format!(
             "Secret {name} has neither tokenId and tokenSecret nor username and password"
         )),
@@ -348,8 +342,14 @@ mod tests {
     #[test]
     fn one_way_to_log_in() {
         let (id, user) = (("tokenId", "a@pve!b"), ("username", "root@pam"));
-        assert!(matches!(auth(&secret(&[id, ("tokenSecret", "x")])), Ok(Auth::Token { .. })));
-        assert!(matches!(auth(&secret(&[user, ("password", "x")])), Ok(Auth::Password { .. })));
+        assert!(matches!(
+            auth(&secret(&[id, ("tokenSecret", "x")])),
+            Ok(Auth::Token { .. })
+        ));
+        assert!(matches!(
+            auth(&secret(&[user, ("password", "x")])),
+            Ok(Auth::Password { .. })
+        ));
         for (keys, want) in [
             (vec![id, ("tokenSecret", "x"), user, ("password", "x")], "keep tokenId"),
             (vec![id, ("password", "x")], "keep tokenId"),

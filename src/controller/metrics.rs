@@ -94,10 +94,18 @@ impl Default for Metrics {
             "Requests to Proxmox by method, path with its names replaced, HTTP status and class of the result",
             calls.clone(),
         );
-        r.register("proxmox_request_seconds", "Time that a request to Proxmox took", call_times.clone());
+        r.register(
+            "proxmox_request_seconds",
+            "Time that a request to Proxmox took",
+            call_times.clone(),
+        );
         r.register("gpu_devices", "Devices of a GpuProfile by state", devices.clone());
         r.register("gpu_leases", "Devices of a GpuProfile that are lent", leases.clone());
-        r.register("gpu_queue_depth", "VMs that wait for a device of a GpuProfile", waiting.clone());
+        r.register(
+            "gpu_queue_depth",
+            "VMs that wait for a device of a GpuProfile",
+            waiting.clone(),
+        );
         Metrics {
             registry,
             reconciles,
@@ -224,7 +232,9 @@ mod tests {
     async fn what_is_counted_is_shown() {
         let m = Metrics::default();
         let failed: Result<(), _> = m
-            .reconcile("ProxmoxVM", async { Err(super::super::Error::Malformed("x".to_string())) })
+            .reconcile("ProxmoxVM", async {
+                Err(super::super::Error::Malformed("x".to_string()))
+            })
             .await;
         assert!(failed.is_err());
         m.seen(&Seen {
@@ -234,7 +244,14 @@ mod tests {
             error: None,
             duration: Duration::from_millis(7),
         });
-        m.gpus("ns", "pool", &GpuProfileStatus { waiting: 3, ..Default::default() });
+        m.gpus(
+            "ns",
+            "pool",
+            &GpuProfileStatus {
+                waiting: 3,
+                ..Default::default()
+            },
+        );
         let text = m.text();
         for want in [
             r#"mosdat_reconcile_seconds_count{kind="ProxmoxVM"} 1"#,

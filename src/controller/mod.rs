@@ -40,7 +40,11 @@ pub async fn run(context: Context, shutdown: impl Future<Output = ()> + Send + '
 
     let clusters = Controller::new(ctx.scope(), config())
         .graceful_shutdown_on(stop.clone().cancelled_owned())
-        .run(counted("ProxmoxCluster", cluster::reconcile), cluster::on_error, ctx.clone())
+        .run(
+            counted("ProxmoxCluster", cluster::reconcile),
+            cluster::on_error,
+            ctx.clone(),
+        )
         .for_each(|r| log("ProxmoxCluster", r));
     let gpus = Controller::new(ctx.scope(), config())
         .watches(ctx.scope::<crate::api::ProxmoxVM>(), config(), gpu::of_vm)
@@ -51,11 +55,19 @@ pub async fn run(context: Context, shutdown: impl Future<Output = ()> + Send + '
         .for_each(|r| log("GpuProfile", r));
     let scenarios = Controller::new(ctx.scope(), config())
         .graceful_shutdown_on(stop.clone().cancelled_owned())
-        .run(counted("Scenario", scenario::reconcile), scenario::on_error, ctx.clone())
+        .run(
+            counted("Scenario", scenario::reconcile),
+            scenario::on_error,
+            ctx.clone(),
+        )
         .for_each(|r| log("Scenario", r));
     let visions = Controller::new(ctx.scope(), config())
         .graceful_shutdown_on(stop.clone().cancelled_owned())
-        .run(counted("VisionProvider", vision::reconcile), vision::on_error, ctx.clone())
+        .run(
+            counted("VisionProvider", vision::reconcile),
+            vision::on_error,
+            ctx.clone(),
+        )
         .for_each(|r| log("VisionProvider", r));
     let vms = Controller::new(ctx.scope(), config());
     ctx.set_vms(vms.store());

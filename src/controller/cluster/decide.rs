@@ -50,13 +50,24 @@ fn reached(seen: &Observed) -> Verdict {
     if seen.nodes.is_empty() {
         return Verdict::progressing("NoNodes", format!("Proxmox VE {version} answers but shows no node"));
     }
-    let offline: Vec<&str> = seen.nodes.iter().filter(|n| !n.online).map(|n| n.name.as_str()).collect();
+    let offline: Vec<&str> = seen
+        .nodes
+        .iter()
+        .filter(|n| !n.online)
+        .map(|n| n.name.as_str())
+        .collect();
     let some = format!("node(s) offline: {}", offline.join(", "));
     if seen.quorate == Some(false) {
-        let why = if offline.is_empty() { String::new() } else { format!("; {some}") };
+        let why = if offline.is_empty() {
+            String::new()
+        } else {
+            format!("; {some}")
+        };
         return Verdict::progressing(
             "NoQuorum",
-            format!("the cluster has lost its quorum: VMs cannot be made, changed or started until enough nodes are back{why}"),
+            format!(
+                "the cluster has lost its quorum: VMs cannot be made, changed or started until enough nodes are back{why}"
+            ),
         );
     }
     if let Some(node) = &seen.default_node {

@@ -50,7 +50,8 @@ pub async fn reconcile(object: Arc<ProxmoxCluster>, ctx: Arc<Context>) -> Result
         let was = conditions::get(&before.conditions, "Ready");
         if was.is_none_or(|c| (c.status == "True") != verdict.ready || c.reason != verdict.reason) {
             let about = fresh.object_ref(&());
-            ctx.event(&about, !verdict.ready, &verdict.reason, &verdict.message).await;
+            ctx.event(&about, !verdict.ready, &verdict.reason, &verdict.message)
+                .await;
         }
     }
     ctx.succeeded(&object.metadata.uid);

@@ -28,12 +28,8 @@ pub async fn observe(ctx: &Context, ns: &str, name: &str) -> Result<Observed, Er
     let pve = &cluster.client;
     // By itself and first: when it fails, the others would too, and each refused login takes Proxmox 3 s.
     let version = pve.version().await?.version;
-    let (nodes, quorate, permissions, storages) = tokio::join!(
-        pve.nodes(),
-        pve.quorate(),
-        pve.permissions(),
-        pve.cluster_storages()
-    );
+    let (nodes, quorate, permissions, storages) =
+        tokio::join!(pve.nodes(), pve.quorate(), pve.permissions(), pve.cluster_storages());
     Ok(Observed {
         version,
         nodes: self::nodes(nodes?),

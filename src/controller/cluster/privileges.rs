@@ -112,7 +112,10 @@ pub fn told(missing: &Missing, login: &str, declared: &Declared, version: &str) 
         .map(|(path, list)| format!("{} on {path}", list.join(", ")))
         .collect();
     // The role has everything: a role on a path takes the place of what is passed down from above.
-    let all: BTreeSet<&str> = needs(declared, version).into_iter().flat_map(|n| n.privileges).collect();
+    let all: BTreeSet<&str> = needs(declared, version)
+        .into_iter()
+        .flat_map(|n| n.privileges)
+        .collect();
     let all: Vec<&str> = all.into_iter().collect();
     let who = match login.split_once('!') {
         // With privilege separation a token never has more than its user.

@@ -17,9 +17,21 @@ fn node(name: &str, online: bool) -> ClusterNode {
 }
 
 const ALL: &[&str] = &[
-    "VM.Allocate", "VM.Audit", "VM.Clone", "VM.Config.CPU", "VM.Config.HWType", "VM.Config.Memory",
-    "VM.Config.Options", "VM.Console", "VM.PowerMgmt", "VM.GuestAgent.Unrestricted", "Datastore.AllocateSpace",
-    "Datastore.Audit", "Mapping.Use", "Sys.Audit", "SDN.Use",
+    "VM.Allocate",
+    "VM.Audit",
+    "VM.Clone",
+    "VM.Config.CPU",
+    "VM.Config.HWType",
+    "VM.Config.Memory",
+    "VM.Config.Options",
+    "VM.Console",
+    "VM.PowerMgmt",
+    "VM.GuestAgent.Unrestricted",
+    "Datastore.AllocateSpace",
+    "Datastore.Audit",
+    "Mapping.Use",
+    "Sys.Audit",
+    "SDN.Use",
 ];
 
 fn grants(list: &[(&str, &[&str])]) -> Permissions {
@@ -61,7 +73,10 @@ fn verdicts() {
         ("true Reachable", Box::new(|o| o.permissions = None)),
         ("false NoNodes", Box::new(|o| o.nodes.clear())),
         ("true NodesOffline", Box::new(|o| o.nodes[1].online = false)),
-        ("false NodeOffline", Box::new(|o| o.nodes.iter_mut().for_each(|n| n.online = false))),
+        (
+            "false NodeOffline",
+            Box::new(|o| o.nodes.iter_mut().for_each(|n| n.online = false)),
+        ),
         (
             "false NodeOffline",
             Box::new(|o| {
@@ -69,9 +84,15 @@ fn verdicts() {
                 o.default_node = Some("pve2".to_string());
             }),
         ),
-        ("false UnknownNode", Box::new(|o| o.default_node = Some("pve9".to_string()))),
+        (
+            "false UnknownNode",
+            Box::new(|o| o.default_node = Some("pve9".to_string())),
+        ),
         ("false NoQuorum", Box::new(|o| o.quorate = Some(false))),
-        ("false MissingPrivileges", Box::new(|o| o.permissions = Some(Permissions::default()))),
+        (
+            "false MissingPrivileges",
+            Box::new(|o| o.permissions = Some(Permissions::default())),
+        ),
     ];
     for (want, change) in rows {
         assert_eq!(with(&*change), want);
@@ -82,7 +103,11 @@ fn verdicts() {
 
 #[test]
 fn missing_privileges_are_named_with_the_command() {
-    let vm: Vec<&str> = ALL.iter().copied().filter(|p| p.starts_with("VM.") && *p != "VM.Clone").collect();
+    let vm: Vec<&str> = ALL
+        .iter()
+        .copied()
+        .filter(|p| p.starts_with("VM.") && *p != "VM.Clone")
+        .collect();
     let mut o = seen();
     o.permissions = Some(grants(&[
         ("/vms", &vm),
@@ -107,8 +132,14 @@ fn missing_privileges_are_named_with_the_command() {
     o.declared.pool = Some("tests".to_string());
     o.login = "tester@pam".to_string();
     let text = decide(&Ok(o)).0.message;
-    assert!(text.contains("Datastore.AllocateSpace, Datastore.Audit on /storage/fast"), "{text}");
-    assert!(text.contains("on /pool/tests") && text.contains("VM.Clone on /vms"), "{text}");
+    assert!(
+        text.contains("Datastore.AllocateSpace, Datastore.Audit on /storage/fast"),
+        "{text}"
+    );
+    assert!(
+        text.contains("on /pool/tests") && text.contains("VM.Clone on /vms"),
+        "{text}"
+    );
     assert!(text.contains("--users 'tester@pam' --roles"), "{text}");
 }
 

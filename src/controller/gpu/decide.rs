@@ -222,8 +222,7 @@ fn held_by(status: &GpuProfileStatus) -> String {
 
 /// Whether a device may go to a VM that is bound to a node.
 fn fits(d: &GpuDeviceStatus, node: Option<&str>) -> bool {
-    d.state == GpuDeviceState::Free
-        && node.is_none_or(|n| d.nodes.is_empty() || d.nodes.iter().any(|have| have == n))
+    d.state == GpuDeviceState::Free && node.is_none_or(|n| d.nodes.is_empty() || d.nodes.iter().any(|have| have == n))
 }
 
 /// Answers a VM that asks: the lease that it has, a new one if it is its turn, or its place in the queue.
@@ -258,7 +257,9 @@ pub fn lend(profile: &mut GpuProfile, asker: &Asker, others: &[Asker], facts: &F
     let mut got = None;
     for w in &waiters {
         let node = w.node.as_deref();
-        let again = free.iter().position(|d| Some(&d.name) == w.last.as_ref() && fits(d, node));
+        let again = free
+            .iter()
+            .position(|d| Some(&d.name) == w.last.as_ref() && fits(d, node));
         let Some(at) = again.or_else(|| free.iter().position(|d| fits(d, node))) else {
             continue;
         };
@@ -301,7 +302,7 @@ fn queue(profile: &GpuProfile, asker: &Asker, others: &[Asker]) -> Vec<Asker> {
         holder: w.holder.clone(),
         since: w.since.clone(),
         cluster: cluster.clone(),
-        node: None,
+        node: w.node.clone(),
         last: None,
     });
     for w in known.chain(noted) {
@@ -318,6 +319,7 @@ fn note_queue(status: &mut GpuProfileStatus, waiting: &[&Asker]) {
     let entry = |w: &&Asker| GpuWaiter {
         holder: w.holder.clone(),
         since: w.since.clone(),
+        node: w.node.clone(),
     };
     status.queue = waiting.iter().take(MAX_QUEUE).map(entry).collect();
 }
@@ -412,7 +414,7 @@ pub fn checked(profile: &mut GpuProfile, uid: &str, result: &Result<(), String>,
             d.reason = Some(short(&format!("failed its health check in {holder}: {why}")));
             d.until = None;
         });
-        }
+    }
     settle(profile, facts, now);
 }
 

@@ -59,7 +59,10 @@ async fn one(
         Err(why) => {
             let note = format!("{} in ProxmoxVM {}: {why}", lease.device, lease.holder.name);
             act::event(ctx, &object, true, "Quarantined", &note).await;
-            let note = format!("device {} of GpuProfile {name} failed its health check: {why}", lease.device);
+            let note = format!(
+                "device {} of GpuProfile {name} failed its health check: {why}",
+                lease.device
+            );
             ctx.event(&vm.object_ref(&()), true, "GpuUnhealthy", &note).await;
         }
     }

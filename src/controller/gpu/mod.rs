@@ -54,8 +54,14 @@ pub async fn reconcile(object: Arc<GpuProfile>, ctx: Arc<Context>) -> Result<Act
     })
     .await?;
     for lease in &gone {
-        act::event(&ctx, &fresh, false, "Released", &format!("{} of {}, which is gone", lease.device, lease.holder.name))
-            .await;
+        act::event(
+            &ctx,
+            &fresh,
+            false,
+            "Released",
+            &format!("{} of {}, which is gone", lease.device, lease.holder.name),
+        )
+        .await;
     }
     let status = fresh.status.clone().unwrap_or_default();
     ctx.metrics.gpus(&ns, &name, &status);
