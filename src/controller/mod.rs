@@ -26,7 +26,7 @@ pub use probe::DesktopProbe;
 use futures::StreamExt;
 use kube::runtime::Controller;
 use kube::runtime::controller::Action;
-use kube::runtime::watcher;
+use kube::runtime::{WatchStreamExt, predicates, reflector, watcher};
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
@@ -38,7 +38,14 @@ pub async fn run(context: Context, shutdown: impl Future<Output = ()> + Send + '
     let stop = CancellationToken::new();
     let config = || watcher::Config::default();
 
-    let clusters = Controller::new(ctx.scope(), config())
+    // By generation: what a look writes into status is no reason for another.
+    let (reader, writer) = reflector::store();
+    let changes = watcher(ctx.scope::<crate::api::ProxmoxCluster>(), config())
+        .default_backoff()
+        .reflect(writer)
+        .applied_objects()
+        .predicate_filter(predicates::generation, Default::default());
+    let clusters = Controller::for_stream(changes, reader)
         .graceful_shutdown_on(stop.clone().cancelled_owned())
         .run(
             counted("ProxmoxCluster", cluster::reconcile),

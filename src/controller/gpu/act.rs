@@ -12,19 +12,20 @@ use serde_json::json;
 /// Tries of one change; each conflict means that somebody else got through.
 const TRIES: usize = 8;
 
-/// Changes a profile's status. What `f` returns is that of the try that was written.
+/// Changes a profile's status, beginning with what was just read. What `f` returns is that of the try that was
+/// written.
 pub async fn change<T>(
     ctx: &Context,
-    ns: &str,
-    name: &str,
+    read: GpuProfile,
     what: &str,
     f: impl Fn(&mut GpuProfile) -> T,
 ) -> Result<(GpuProfile, T), Error> {
-    let api = ctx.api::<GpuProfile>(ns);
+    let (ns, name) = (read.namespace().unwrap_or_default(), read.name_any());
+    let api = ctx.api::<GpuProfile>(&ns);
     let context = || format!("{what} GpuProfile {ns}/{name}");
+    let mut object = read;
     let mut tries = 0;
     loop {
-        let mut object = api.get(name).await.map_err(Error::kube(context()))?;
         let before = object.status.clone();
         let out = f(&mut object);
         if object.status == before {
@@ -32,12 +33,14 @@ pub async fn change<T>(
         }
         tries += 1;
         match api
-            .replace_status(name, &PostParams::default(), &object)
+            .replace_status(&name, &PostParams::default(), &object)
             .await
             .map_err(Error::kube(context()))
         {
             Ok(written) => return Ok((written, out)),
-            Err(e) if e.is_conflict() && tries < TRIES => {}
+            Err(e) if e.is_conflict() && tries < TRIES => {
+                object = api.get(&name).await.map_err(Error::kube(context()))?;
+            }
             Err(e) => return Err(e),
         }
     }
@@ -53,7 +56,7 @@ pub async fn acquire(ctx: &Context, ns: &str, profile: &str, vm: &ProxmoxVM) -> 
         .filter(|o| observe::wants(o, profile))
         .map(|o| observe::asker(o))
         .collect();
-    let Some(object) = ctx
+    let Some(mut object) = ctx
         .api::<GpuProfile>(ns)
         .get_opt(profile)
         .await
@@ -65,9 +68,9 @@ pub async fn acquire(ctx: &Context, ns: &str, profile: &str, vm: &ProxmoxVM) -> 
     let facts = observe::facts(ctx, &object).await;
     // A profile that went away with a lease in it would be made anew without: it stays until all are returned.
     if object.metadata.deletion_timestamp.is_none() && !object.finalizers().iter().any(|f| f == FINALIZER) {
-        set_finalizer(ctx, object, true).await?;
+        object = set_finalizer(ctx, object, true).await?;
     }
-    let (object, grant) = change(ctx, ns, profile, "taking a lease of", |p| {
+    let (object, grant) = change(ctx, object, "taking a lease of", |p| {
         decide::lend(p, &asker, &others, &facts, Timestamp::now())
     })
     .await?;
@@ -130,7 +133,7 @@ async fn give_up(
         return Ok(None);
     }
     let facts = observe::facts(ctx, &object).await;
-    let (object, device) = change(ctx, ns, profile, what, |p| f(p, &facts)).await?;
+    let (object, device) = change(ctx, object, what, |p| f(p, &facts)).await?;
     Ok(device.map(|d| (object, d)))
 }
 
@@ -141,7 +144,7 @@ fn holder_in(text: &str) -> Option<u32> {
 }
 
 /// Adds or drops our finalizer.
-pub async fn set_finalizer(ctx: &Context, profile: GpuProfile, on: bool) -> Result<(), Error> {
+pub async fn set_finalizer(ctx: &Context, profile: GpuProfile, on: bool) -> Result<GpuProfile, Error> {
     let mut list = profile.finalizers().to_vec();
     list.retain(|f| f != FINALIZER);
     if on {
@@ -154,16 +157,15 @@ pub async fn set_finalizer(ctx: &Context, profile: GpuProfile, on: bool) -> Resu
 /// Drops the annotation that ended a quarantine: it is a command, not a state.
 pub async fn end_release(ctx: &Context, profile: &GpuProfile) -> Result<(), Error> {
     let patch = json!({"metadata": {"annotations": {super::RELEASE_QUARANTINE: null}}});
-    metadata(ctx, profile, patch).await
+    metadata(ctx, profile, patch).await.map(drop)
 }
 
-async fn metadata(ctx: &Context, profile: &GpuProfile, patch: serde_json::Value) -> Result<(), Error> {
+async fn metadata(ctx: &Context, profile: &GpuProfile, patch: serde_json::Value) -> Result<GpuProfile, Error> {
     let (ns, name) = (profile.namespace().unwrap_or_default(), profile.name_any());
     ctx.api::<GpuProfile>(&ns)
         .patch(&name, &PatchParams::default(), &Patch::Merge(&patch))
         .await
-        .map_err(Error::kube(format!("metadata of GpuProfile {ns}/{name}")))?;
-    Ok(())
+        .map_err(Error::kube(format!("metadata of GpuProfile {ns}/{name}")))
 }
 
 pub async fn event(ctx: &Context, profile: &GpuProfile, warning: bool, reason: &str, note: &str) {

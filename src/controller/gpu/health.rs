@@ -50,7 +50,7 @@ async fn one(
         tracing::info!(profile = %name, vm = %lease.holder.name, "the device could not be checked; trying again later");
         return Ok(());
     };
-    let (object, ()) = act::change(ctx, &ns, &name, "noting a health check of", |p| {
+    let (object, ()) = act::change(ctx, profile.clone(), "noting a health check of", |p| {
         decide::checked(p, &lease.holder.uid, &result, facts, Timestamp::now())
     })
     .await?;

@@ -16,7 +16,7 @@ pub use decide::{Device, Grant};
 pub use observe::Mappings;
 
 use super::{Context, Error, backoff};
-use crate::api::{FINALIZER, GpuProfile, ProxmoxVM};
+use crate::api::{FINALIZER, GpuProfile, ProxmoxVM, VmPhase};
 use k8s_openapi::jiff::Timestamp;
 use kube::ResourceExt;
 use kube::runtime::controller::Action;
@@ -30,9 +30,13 @@ pub const RELEASE_QUARANTINE: &str = "mosdat.dev/release-quarantine";
 /// How often a profile is looked at when nothing happens.
 const PAUSE: Duration = Duration::from_secs(30);
 
-/// The profile that a VM takes its device from.
+/// The profile that a VM takes its device from, when the VM is such that the profile has something to do: a check
+/// in a guest that is ready. All else comes from the VM's own reconciler.
 pub fn of_vm(vm: ProxmoxVM) -> Option<ObjectRef<GpuProfile>> {
     let profile = vm.spec.gpu_profile_ref.as_ref()?;
+    if vm.status.as_ref().and_then(|s| s.phase) != Some(VmPhase::Ready) {
+        return None;
+    }
     Some(ObjectRef::new(&profile.name).within(&vm.namespace()?))
 }
 
@@ -49,7 +53,7 @@ pub async fn reconcile(object: Arc<GpuProfile>, ctx: Arc<Context>) -> Result<Act
     };
     let facts = observe::facts(&ctx, &fresh).await;
     let world = observe::world(&ctx, &fresh).await?;
-    let (fresh, gone) = act::change(&ctx, &ns, &name, "looking after", |p| {
+    let (fresh, gone) = act::change(&ctx, fresh, "looking after", |p| {
         decide::tidy(p, &world, &facts, Timestamp::now())
     })
     .await?;
