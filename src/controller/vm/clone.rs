@@ -2,7 +2,7 @@
 
 use super::super::conditions::{self, Verdict};
 use super::decide::View;
-use super::seen::Task;
+use super::seen::{Lease, Task};
 use super::step::{Step, stalled, wait};
 use crate::api::{CloneMode, VmAction, VmPhase};
 use std::time::Duration;
@@ -95,7 +95,14 @@ impl View<'_> {
             );
         };
         let clone = self.vm.spec.source.clone.clone().unwrap_or_default();
-        let wanted = clone.node.clone().or_else(|| p.node.clone());
+        let mut wanted = clone.node.clone().or_else(|| p.node.clone());
+        // The VM has to be where its device is.
+        if let Lease::Held(d) = &self.seen.device
+            && !d.nodes.is_empty()
+            && !d.nodes.contains(wanted.as_ref().unwrap_or(&source.node))
+        {
+            wanted = d.nodes.first().cloned();
+        }
         Step::Clone {
             target: wanted.filter(|n| *n != source.node),
             source,

@@ -67,14 +67,9 @@ async fn look(
     if let Some(profile) = &vm.spec.gpu_profile_ref
         && !deleting
     {
-        seen.device = match gpu::acquire(ctx, &ns, &profile.name, vm).await {
-            Ok(Some(d)) => Lease::Held(d),
-            Ok(None) => Lease::Waiting(format!("every device of GpuProfile {} is lent", profile.name)),
-            Err(e @ Error::Cluster(_)) => Lease::Waiting(e.to_string()),
-            Err(Error::Kube { source, .. }) if super::super::error::code(&source) == Some(404) => {
-                Lease::Waiting(format!("GpuProfile {ns}/{} does not exist", profile.name))
-            }
-            Err(e) => return Err(e),
+        seen.device = match gpu::acquire(ctx, &ns, &profile.name, vm).await? {
+            gpu::Grant::Held(d) => Lease::Held(d),
+            gpu::Grant::Waiting(why) => Lease::Waiting(why),
         };
         if matches!(seen.device, Lease::Waiting(_)) {
             return Ok(());
@@ -285,7 +280,7 @@ async fn guest(ctx: &Context, pve: &Client, node: &str, vmid: u32, config: &VmCo
     // The question for the network is as good as a ping, and one call less.
     match pve.agent_network(node, vmid).await {
         Ok(cards) => guest.ip = address(&cards, config.net0_mac().as_deref()),
-        Err(e) if e.kind == ErrorKind::Transport => return Err(e.into()),
+        Err(e) if matches!(e.kind, ErrorKind::Transport | ErrorKind::NodeOffline) => return Err(e.into()),
         Err(e)
             if matches!(
                 e.kind,
@@ -298,7 +293,7 @@ async fn guest(ctx: &Context, pve: &Client, node: &str, vmid: u32, config: &VmCo
         // An agent that does not tell addresses may answer all the same.
         Err(_) => match pve.agent_ping(node, vmid).await {
             Ok(()) => {}
-            Err(e) if e.kind == ErrorKind::Transport => return Err(e.into()),
+            Err(e) if matches!(e.kind, ErrorKind::Transport | ErrorKind::NodeOffline) => return Err(e.into()),
             Err(e) => {
                 guest.agent = Some(Err(e.message));
                 return Ok(guest);
