@@ -62,7 +62,7 @@ pub struct ProxmoxVMSpec {
     pub deletion_policy: DeletionPolicy,
     /// Seconds after its creation at which this object is deleted, whatever it is used for; without it, never.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 60, max = 31536000))]
+    #[schemars(range(min = 10, max = 31536000))]
     pub ttl_seconds: Option<u32>,
 }
 

@@ -17,6 +17,7 @@ macro_rules! on_both {
 }
 
 mod client;
+mod examples;
 mod client_auth;
 mod client_calls;
 mod client_faults;

@@ -205,8 +205,9 @@ impl View<'_> {
             };
         }
         if !ours {
-            // Lost the race for the VMID: whoever has it, it is not us.
-            if self.asked(VmAction::Clone) && self.seen.task != Task::Ok {
+            // Lost the race for the VMID: whoever has it, it is not us. A task that was found for it was theirs, too: ours
+            // would have written our UID into the description.
+            if self.asked(VmAction::Clone) {
                 return match self.pause() {
                     Some(left) => self.paused(left, VmPhase::Cloning),
                     None => self.clone_anew(),

@@ -76,6 +76,7 @@ pub(super) async fn clone_needs(
     }
     let all = cluster.client.cluster_vms().await?;
     seen.taken = all.iter().map(|v| v.vmid).collect();
+    seen.taken.extend(ctx.slots.planned(&cluster.uid, &uid));
     let others = others(ctx, vm);
     seen.taken.extend(others.iter().filter_map(|o| o.status.as_ref()?.vmid));
     let mut found = template(vm, &all);

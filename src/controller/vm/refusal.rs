@@ -5,6 +5,7 @@ use crate::proxmox::ErrorKind;
 /// The reason word of a refusal, and whether trying again without a change is hopeless.
 pub fn refusal(kind: ErrorKind, message: &str) -> (&'static str, bool) {
     match kind {
+        ErrorKind::Locked if message.contains("(destroyed)") => ("DestroyLeft", true),
         ErrorKind::Permission => ("PermissionDenied", true),
         ErrorKind::Parameter => ("Refused", true),
         ErrorKind::Auth => ("AuthenticationFailed", true),
@@ -91,6 +92,7 @@ mod tests {
                 ("StorageFull", true),
             ),
             (ErrorKind::Locked, "VM is locked (backup)", ("Locked", false)),
+            (ErrorKind::Locked, "VM is locked (destroyed)", ("DestroyLeft", true)),
             (
                 ErrorKind::NoGpu,
                 "could not find a free device for 'hostpci0'",

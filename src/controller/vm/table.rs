@@ -182,7 +182,7 @@ fn making() {
             "wait Failed VmLost!",
         ),
         (
-            object(doing(Clone, true, 1)),
+            object(doing(Configure, true, 1)),
             seen(foreign(), Task::Ok),
             "wait Failed NotOurs!",
         ),
@@ -263,6 +263,12 @@ fn choosing_a_vmid() {
     let mut s = seen(foreign(), Task::None);
     s.taken = [20000].into();
     check(&object(doing(VmAction::Clone, false, 0)), &s, "clone 20001");
+    // The task that was found was theirs.
+    s.vm = foreign();
+    s.task = Task::Ok;
+    check(&object(doing(VmAction::Clone, true, 1)), &s, "clone 20001");
+    s.vm = Vm::Unknown;
+    s.task = Task::None;
     s.template = Some(Err("no template".to_string()));
     check(&vm, &s, "wait Pending TemplateNotUsable!");
 }
