@@ -21,6 +21,8 @@ mod step;
 #[cfg(test)]
 mod table;
 #[cfg(test)]
+mod table_delete;
+#[cfg(test)]
 mod table_more;
 
 pub(super) use slots::Slots;
