@@ -45,6 +45,8 @@ pub trait DisplayProbe: Send + Sync {
 pub struct Cluster {
     /// The API.
     pub client: proxmox::Client,
+    /// UID of the object: tells the VMs of this installation from those of another one.
+    pub uid: String,
     /// The object's spec.
     pub spec: crate::api::ProxmoxClusterSpec,
     /// Who logs in: a user (`USER@REALM`) or a token (`USER@REALM!ID`).
@@ -73,6 +75,7 @@ pub struct Context {
     pub(super) probe: Arc<dyn DisplayProbe>,
     pub(super) executor: Arc<dyn Executor>,
     pub(super) tasks: Tasks,
+    pub(super) slots: super::vm::Slots,
     pub(super) failures: Mutex<HashMap<String, u32>>,
     pub(super) metrics: Arc<Metrics>,
     pub(super) mappings: super::gpu::Mappings,
@@ -108,6 +111,7 @@ impl Context {
             probe,
             executor,
             tasks: Tasks::default(),
+            slots: super::vm::Slots::default(),
             failures: Mutex::default(),
             metrics: Arc::new(Metrics::default()),
             mappings: Mutex::default(),
@@ -232,6 +236,7 @@ impl Context {
         };
         let cluster = Cluster {
             client: proxmox::Client::new(config)?.observed(self.metrics.clone()),
+            uid: object.metadata.uid.unwrap_or_default(),
             spec: object.spec,
             login,
         };

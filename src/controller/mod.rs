@@ -11,6 +11,7 @@ mod context;
 mod error;
 mod gpu;
 mod metrics;
+mod orphans;
 mod probe;
 pub mod rbac;
 mod run;
@@ -91,11 +92,12 @@ pub async fn run(context: Context, shutdown: impl Future<Output = ()> + Send + '
         .run(counted("FunctionalTestRun", run::reconcile), run::on_error, ctx.clone())
         .for_each(|r| log("FunctionalTestRun", r));
 
+    let orphans = orphans::run(ctx.clone(), stop.clone());
     let stopping = async {
         shutdown.await;
         stop.cancel();
     };
-    tokio::join!(clusters, gpus, scenarios, visions, vms, runs, stopping);
+    tokio::join!(clusters, gpus, scenarios, visions, vms, runs, orphans, stopping);
     ctx.cancel_runs();
     Ok(())
 }

@@ -28,4 +28,6 @@ mod kube;
 mod liar;
 mod run;
 mod vm;
+mod vm_adopt;
+mod vm_drift;
 mod world;

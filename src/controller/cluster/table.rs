@@ -116,6 +116,10 @@ fn missing_privileges_are_named_with_the_command() {
         assert!(text.contains(&command), "{text}");
     }
     assert!(text.contains("pveum role add Mosdat --privs 'Datastore.AllocateSpace") && text.contains("VM.PowerMgmt"));
+    // Some VMs need more.
+    o.declared.extra = ["VM.Snapshot.Rollback"].into();
+    let text = decide(&Ok(o.clone())).0.message;
+    assert!(text.contains("VM.Clone, VM.Snapshot.Rollback on /vms."), "{text}");
     // A named storage has to be that one; a pool takes the place of all VMs.
     o.declared.mappings.clear();
     o.declared.storages = ["fast".to_string()].into();

@@ -80,7 +80,7 @@ pub fn asker(vm: &ProxmoxVM) -> Asker {
             .clone()
             .unwrap_or_else(|| Time(Timestamp::now())),
         cluster: vm.spec.cluster_ref.name.clone(),
-        node: made.or_else(|| vm.spec.source.clone.node.clone()),
+        node: made.or_else(|| vm.spec.source.clone.as_ref().and_then(|c| c.node.clone())),
         last: status.and_then(|s| s.gpu.clone()),
     }
 }
