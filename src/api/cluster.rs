@@ -181,15 +181,15 @@ pub struct ProxmoxClusterStatus {
     /// Nodes of the cluster.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub nodes: Vec<ClusterNode>,
+    /// VMs that this object made and whose ProxmoxVM no longer exists; at most 32 are named.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub orphans: Vec<OrphanVm>,
     /// Whether the cluster can be written to; missing when the API does not tell us.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub quorate: Option<bool>,
     /// Storages that we may see.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub storages: Vec<ClusterStorage>,
-    /// VMs that this object made and whose ProxmoxVM no longer exists; at most 32 are named.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub orphans: Vec<OrphanVm>,
 }
 
 /// A VM without an owner.

@@ -310,9 +310,6 @@ async fn refused(ctx: &Context, vm: ProxmoxVM, e: crate::proxmox::Error) -> Resu
 
 async fn failed(ctx: &Context, vm: ProxmoxVM, kind: ErrorKind, message: &str) -> Result<Next, Error> {
     let (reason, hopeless) = refusal(kind, message);
-    if kind == ErrorKind::NoGpu {
-        gpu::refused(ctx, &vm, message).await?;
-    }
     let known = vm.status.clone().unwrap_or_default();
     let message = with_advice(
         message,
@@ -320,6 +317,9 @@ async fn failed(ctx: &Context, vm: ProxmoxVM, kind: ErrorKind, message: &str) ->
         known.node.as_deref().unwrap_or_default(),
     );
     let mut pause = Duration::ZERO;
+    if kind == ErrorKind::NoGpu {
+        gpu::refused(ctx, &vm, &message).await?;
+    }
     let vm = write(ctx, vm, |s, generation| {
         let before = s.failures.unwrap_or(0);
         let failures = if hopeless {

@@ -282,7 +282,7 @@ async fn guest(ctx: &Context, pve: &Client, node: &str, vmid: u32, config: &VmCo
     // The question for the network is as good as a ping, and one call less.
     match pve.agent_network(node, vmid).await {
         Ok(cards) => guest.ip = address(&cards, config.net0_mac().as_deref()),
-        Err(e) if e.kind == ErrorKind::Transport => return Err(e.into()),
+        Err(e) if matches!(e.kind, ErrorKind::Transport | ErrorKind::NodeOffline) => return Err(e.into()),
         Err(e)
             if matches!(
                 e.kind,
@@ -295,7 +295,7 @@ async fn guest(ctx: &Context, pve: &Client, node: &str, vmid: u32, config: &VmCo
         // An agent that does not tell addresses may answer all the same.
         Err(_) => match pve.agent_ping(node, vmid).await {
             Ok(()) => {}
-            Err(e) if e.kind == ErrorKind::Transport => return Err(e.into()),
+            Err(e) if matches!(e.kind, ErrorKind::Transport | ErrorKind::NodeOffline) => return Err(e.into()),
             Err(e) => {
                 guest.agent = Some(Err(e.message));
                 return Ok(guest);

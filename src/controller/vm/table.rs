@@ -312,7 +312,9 @@ fn hardware_is_written_only_where_it_differs() {
 fn a_vm_is_cloned_to_the_node_of_its_device() {
     let target = |clone_node: Option<&str>, nodes: &[&str]| {
         let mut vm = object(ProxmoxVMStatus::default());
-        vm.spec.source.clone.get_or_insert_default().node = clone_node.map(str::to_string);
+        if let Some(clone) = vm.spec.source.clone.as_mut() {
+            clone.node = clone_node.map(str::to_string);
+        }
         let mut s = seen(Vm::Unknown, Task::None);
         s.device = Lease::Held(Device {
             nodes: nodes.iter().map(|n| n.to_string()).collect(),
