@@ -20,6 +20,7 @@ mod client;
 mod client_auth;
 mod client_calls;
 mod client_faults;
+mod client_tasks;
 mod client_wire;
 mod cluster;
 mod fake;
