@@ -57,7 +57,7 @@ impl Auth {
 /// What requests are signed with.
 pub(super) enum Credentials {
     Token(HeaderValue),
-    Password(Session),
+    Password(Box<Session>),
 }
 
 /// A user's tickets.
@@ -141,12 +141,12 @@ impl Credentials {
                         "the user {username} has no realm; write {username}@pam or the like"
                     ));
                 }
-                Ok(Credentials::Password(Session {
+                Ok(Credentials::Password(Box::new(Session {
                     username: username.clone(),
                     password: password.clone(),
                     renew_after: *renew_after,
                     state: Mutex::default(),
-                }))
+                })))
             }
         }
     }

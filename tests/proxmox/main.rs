@@ -21,6 +21,7 @@ mod examples;
 mod client_auth;
 mod client_calls;
 mod client_faults;
+mod client_tasks;
 mod client_wire;
 mod cluster;
 mod fake;

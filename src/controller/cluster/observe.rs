@@ -69,15 +69,24 @@ async fn declared(ctx: &Context, ns: &str, name: &str, spec: &ProxmoxClusterSpec
     };
     let defaults = spec.defaults.clone().unwrap_or_default();
     let mut storages: BTreeSet<String> = defaults.storage.into_iter().collect();
-    for clone in vms.iter().filter(ours).filter_map(|vm| vm.spec.source.clone.as_ref()) {
-        if clone.mode == CloneMode::Full {
+    let mut extra = BTreeSet::new();
+    for vm in vms.iter().filter(ours) {
+        let source = &vm.spec.source;
+        if let Some(clone) = source.clone.as_ref().filter(|c| c.mode == CloneMode::Full) {
             storages.extend(clone.storage.clone());
+        }
+        if source.adopt.as_ref().is_some_and(|a| a.snapshot.is_some()) {
+            extra.insert("VM.Snapshot.Rollback");
+        }
+        if vm.spec.hardware.as_ref().is_some_and(|h| h.bridge.is_some()) {
+            extra.insert("VM.Config.Network");
         }
     }
     Ok(Declared {
         pool: defaults.pool,
         storages,
         mappings,
+        extra,
     })
 }
 

@@ -37,6 +37,8 @@ pub struct Declared {
     pub storages: BTreeSet<String>,
     /// PCI resource mappings of the GpuProfiles.
     pub mappings: BTreeSet<String>,
+    /// Privileges on VMs that only some of them need.
+    pub extra: BTreeSet<&'static str>,
 }
 
 /// Privileges at a path. With `somewhere`, having them at any path below will do: which one it is is decided by the
@@ -55,6 +57,7 @@ fn needs(declared: &Declared, version: &str) -> Vec<Need> {
     };
     let mut vm = VM.to_vec();
     vm.push(agent(version));
+    vm.extend(&declared.extra);
     let mut out = Vec::new();
     match &declared.pool {
         // The template may be outside the pool.

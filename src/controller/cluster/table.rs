@@ -61,41 +61,31 @@ fn reason(o: Observed) -> (bool, String) {
 
 #[test]
 fn verdicts() {
-    let with = |change: &dyn Fn(&mut Observed)| {
+    type Change = fn(&mut Observed);
+    let rows: &[(&str, Change)] = &[
+        ("true Reachable", |_| {}),
+        ("true Reachable", |o| o.quorate = None),
+        ("true Reachable", |o| o.permissions = None),
+        ("false NoNodes", |o| o.nodes.clear()),
+        ("true NodesOffline", |o| o.nodes[1].online = false),
+        ("false NodeOffline", |o| {
+            o.nodes.iter_mut().for_each(|n| n.online = false)
+        }),
+        ("false NodeOffline", |o| {
+            o.nodes[1].online = false;
+            o.default_node = Some("pve2".to_string());
+        }),
+        ("false UnknownNode", |o| o.default_node = Some("pve9".to_string())),
+        ("false NoQuorum", |o| o.quorate = Some(false)),
+        ("false MissingPrivileges", |o| {
+            o.permissions = Some(Permissions::default())
+        }),
+    ];
+    for (want, change) in rows {
         let mut o = seen();
         change(&mut o);
         let (ready, word) = reason(o);
-        format!("{ready} {word}")
-    };
-    let rows: Vec<(&str, Box<dyn Fn(&mut Observed)>)> = vec![
-        ("true Reachable", Box::new(|_| {})),
-        ("true Reachable", Box::new(|o| o.quorate = None)),
-        ("true Reachable", Box::new(|o| o.permissions = None)),
-        ("false NoNodes", Box::new(|o| o.nodes.clear())),
-        ("true NodesOffline", Box::new(|o| o.nodes[1].online = false)),
-        (
-            "false NodeOffline",
-            Box::new(|o| o.nodes.iter_mut().for_each(|n| n.online = false)),
-        ),
-        (
-            "false NodeOffline",
-            Box::new(|o| {
-                o.nodes[1].online = false;
-                o.default_node = Some("pve2".to_string());
-            }),
-        ),
-        (
-            "false UnknownNode",
-            Box::new(|o| o.default_node = Some("pve9".to_string())),
-        ),
-        ("false NoQuorum", Box::new(|o| o.quorate = Some(false))),
-        (
-            "false MissingPrivileges",
-            Box::new(|o| o.permissions = Some(Permissions::default())),
-        ),
-    ];
-    for (want, change) in rows {
-        assert_eq!(with(&*change), want);
+        assert_eq!(format!("{ready} {word}"), *want);
     }
     let e = Err(Error::Cluster("no Secret".to_string()));
     assert_eq!(decide(&e).0.reason, "InvalidSettings");
@@ -126,6 +116,10 @@ fn missing_privileges_are_named_with_the_command() {
         assert!(text.contains(&command), "{text}");
     }
     assert!(text.contains("pveum role add Mosdat --privs 'Datastore.AllocateSpace") && text.contains("VM.PowerMgmt"));
+    // Some VMs need more.
+    o.declared.extra = ["VM.Snapshot.Rollback"].into();
+    let text = decide(&Ok(o.clone())).0.message;
+    assert!(text.contains("VM.Clone, VM.Snapshot.Rollback on /vms."), "{text}");
     // A named storage has to be that one; a pool takes the place of all VMs.
     o.declared.mappings.clear();
     o.declared.storages = ["fast".to_string()].into();

@@ -66,6 +66,8 @@ async fn look(
     }
     if let Some(profile) = &vm.spec.gpu_profile_ref
         && !deleting
+        // One that is adopted gets a device of the node that it turns out to be on.
+        && (vm.spec.source.adopt.is_none() || status.vmid.is_some())
     {
         seen.device = match gpu::acquire(ctx, &ns, &profile.name, vm).await? {
             gpu::Grant::Held(d) => Lease::Held(d),
