@@ -2,7 +2,7 @@
 
 use super::seen::*;
 use super::table::*;
-use crate::api::{DeletionPolicy, LocalRef, ProxmoxVMStatus, VmAction};
+use crate::api::{DeletionPolicy, LocalRef, ProxmoxVM, ProxmoxVMStatus, VmAction};
 use crate::proxmox::ErrorKind;
 
 #[test]
