@@ -1,7 +1,7 @@
 //! `ProxmoxCluster`: a Proxmox VE API and how to use it.
 
 use super::LocalRef;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -24,6 +24,11 @@ use serde::{Deserialize, Serialize};
         type_ = "string",
         json_path = ".status.conditions[?(@.type==\"Ready\")].status"
     ),
+    printcolumn(
+        name = "Reason",
+        type_ = "string",
+        json_path = ".status.conditions[?(@.type==\"Ready\")].reason"
+    ),
     printcolumn(name = "Version", type_ = "string", json_path = ".status.version"),
     printcolumn(name = "Endpoint", type_ = "string", json_path = ".spec.endpoints[0]"),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
@@ -33,7 +38,8 @@ pub struct ProxmoxClusterSpec {
     /// Base URLs of the API, for example `https://pve1.example:8006`, tried in order.
     #[schemars(length(min = 1, max = 16))]
     pub endpoints: Vec<String>,
-    /// Secret with `tokenId` (USER@REALM!ID) and `tokenSecret` of an API token.
+    /// Secret with `tokenId` (USER@REALM!ID) and `tokenSecret` of an API token, or with `username` (USER@REALM) and
+    /// `password`.
     pub credentials_secret_ref: LocalRef,
     /// How the server's certificate is trusted; without it the system's roots are.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -47,6 +53,19 @@ pub struct ProxmoxClusterSpec {
     /// Bounds on what is asked of the cluster.
     #[serde(default)]
     pub limits: ClusterLimits,
+    /// What becomes of VMs that this object made and whose ProxmoxVM no longer exists.
+    #[serde(default)]
+    pub orphan_policy: OrphanPolicy,
+}
+
+/// What becomes of VMs without an owner.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum OrphanPolicy {
+    /// Name them in status and in an Event.
+    #[default]
+    Report,
+    /// Stop and destroy them as well, two minutes after they were first seen.
+    Delete,
 }
 
 /// Trust in the API's certificate. Exactly one way.
@@ -115,6 +134,10 @@ pub struct ClusterLimits {
     #[serde(default = "default_parallel_clones")]
     #[schemars(range(min = 1, max = 64))]
     pub parallel_clones: u32,
+    /// Starts in flight at once.
+    #[serde(default = "default_parallel_starts")]
+    #[schemars(range(min = 1, max = 64))]
+    pub parallel_starts: u32,
     /// Seconds that one API request may take.
     #[serde(default = "default_request_timeout")]
     #[schemars(range(min = 1, max = 600))]
@@ -124,6 +147,9 @@ pub struct ClusterLimits {
 fn default_parallel_clones() -> u32 {
     4
 }
+fn default_parallel_starts() -> u32 {
+    8
+}
 fn default_request_timeout() -> u32 {
     60
 }
@@ -132,6 +158,7 @@ impl Default for ClusterLimits {
     fn default() -> Self {
         ClusterLimits {
             parallel_clones: default_parallel_clones(),
+            parallel_starts: default_parallel_starts(),
             request_timeout_seconds: default_request_timeout(),
         }
     }
@@ -154,13 +181,63 @@ pub struct ProxmoxClusterStatus {
     /// Nodes of the cluster.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub nodes: Vec<ClusterNode>,
+    /// VMs that this object made and whose ProxmoxVM no longer exists; at most 32 are named.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub orphans: Vec<OrphanVm>,
+    /// Whether the cluster can be written to; missing when the API does not tell us.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quorate: Option<bool>,
+    /// Storages that we may see.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub storages: Vec<ClusterStorage>,
 }
 
-/// One node.
+/// A VM without an owner.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct OrphanVm {
+    /// VMID.
+    pub vmid: u32,
+    /// Node that has it.
+    pub node: String,
+    /// UID of the ProxmoxVM that it was made for.
+    pub owner_uid: String,
+    /// When it was first seen without an owner.
+    pub since: Time,
+}
+
+/// One node. Sizes are whole GiB, so that status does not change all the time.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
 pub struct ClusterNode {
     /// Name of the node.
     pub name: String,
     /// Whether the cluster says it is online.
     pub online: bool,
+    /// Processors.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cpus: Option<u64>,
+    /// Memory.
+    #[serde(default, skip_serializing_if = "Option::is_none", rename = "memoryGiB")]
+    pub memory_gib: Option<u64>,
+    /// Memory that is not in use.
+    #[serde(default, skip_serializing_if = "Option::is_none", rename = "memoryFreeGiB")]
+    pub memory_free_gib: Option<u64>,
+}
+
+/// One storage; a shared one is listed once, without a node.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ClusterStorage {
+    /// Name of the storage.
+    pub name: String,
+    /// The node that has it; missing when all share it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub node: Option<String>,
+    /// Size in GiB.
+    #[serde(default, skip_serializing_if = "Option::is_none", rename = "sizeGiB")]
+    pub size_gib: Option<u64>,
+    /// What is left, in GiB.
+    #[serde(default, skip_serializing_if = "Option::is_none", rename = "freeGiB")]
+    pub free_gib: Option<u64>,
 }

@@ -17,14 +17,19 @@ macro_rules! on_both {
 }
 
 mod client;
+mod examples;
 mod client_auth;
 mod client_calls;
 mod client_faults;
 mod client_tasks;
 mod client_wire;
+mod cluster;
 mod fake;
+mod gpu;
 mod kube;
 mod liar;
 mod run;
 mod vm;
+mod vm_adopt;
+mod vm_drift;
 mod world;

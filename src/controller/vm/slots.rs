@@ -1,0 +1,112 @@
+//! How many clones and starts a cluster is asked for at once, and which VMIDs are about to be used.
+//!
+//! The watch tells of other VMs' actions, but late: VMs that are looked at in the same moment would all go ahead. So
+//! whoever may go ahead is noted in memory as well, until its status says so or it has got on. After a restart of the
+//! controller only the watch counts.
+
+use super::super::context::lock;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+/// By then the watch has seen the intent of whoever went ahead.
+const HOLD: Duration = Duration::from_secs(5);
+
+/// What is limited.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Kind {
+    Clone,
+    Start,
+}
+
+/// UIDs that may go ahead, and planned VMIDs with their UIDs, by cluster.
+#[derive(Default)]
+pub struct Slots(
+    Mutex<BTreeMap<(String, Kind), BTreeMap<String, Instant>>>,
+    Mutex<Planned>,
+);
+
+type Planned = BTreeMap<(String, u32), (String, Instant)>;
+
+impl Slots {
+    /// The others in flight, besides those of which the watch knows. If they are fewer than `limit`, `uid` is noted too.
+    pub fn take(&self, cluster: &str, kind: Kind, uid: &str, limit: u32, watched: BTreeSet<String>) -> u32 {
+        self.take_at(cluster, kind, uid, limit, watched, Instant::now())
+    }
+
+    fn take_at(
+        &self,
+        cluster: &str,
+        kind: Kind,
+        uid: &str,
+        limit: u32,
+        mut others: BTreeSet<String>,
+        now: Instant,
+    ) -> u32 {
+        let mut all = lock(&self.0);
+        let held = all.entry((cluster.to_string(), kind)).or_default();
+        held.retain(|_, since| now.duration_since(*since) < HOLD);
+        others.extend(held.keys().cloned());
+        others.remove(uid);
+        let count = others.len() as u32;
+        if count < limit.max(1) {
+            held.insert(uid.to_string(), now);
+        }
+        count
+    }
+
+    /// VMIDs that others are about to use.
+    pub fn planned(&self, cluster: &str, uid: &str) -> Vec<u32> {
+        let mut all = lock(&self.1);
+        all.retain(|_, (_, since)| since.elapsed() < HOLD);
+        let others = all.iter().filter(|((c, _), (u, _))| c == cluster && u != uid);
+        others.map(|((_, vmid), _)| *vmid).collect()
+    }
+
+    /// Plans a VMID; false when somebody else was faster.
+    pub fn plan(&self, cluster: &str, vmid: u32, uid: &str) -> bool {
+        let mut all = lock(&self.1);
+        let (holder, since) = all
+            .entry((cluster.to_string(), vmid))
+            .or_insert_with(|| (uid.to_string(), Instant::now()));
+        if holder != uid && since.elapsed() < HOLD {
+            return false;
+        }
+        (*holder, *since) = (uid.to_string(), Instant::now());
+        true
+    }
+
+    /// `uid` has got on, or gave up.
+    pub fn give(&self, cluster: &str, kind: Kind, uid: &str) {
+        if let Some(held) = lock(&self.0).get_mut(&(cluster.to_string(), kind)) {
+            held.remove(uid);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_more_than_allowed() {
+        let (slots, now) = (Slots::default(), Instant::now());
+        let take = |uid: &str, watched: &[&str], at| {
+            let watched = watched.iter().map(|s| s.to_string()).collect();
+            slots.take_at("c", Kind::Clone, uid, 2, watched, at)
+        };
+        assert_eq!(take("a", &[], now), 0);
+        assert_eq!(take("a", &[], now), 0, "its own slot does not count");
+        assert_eq!(take("b", &["a"], now), 1, "known by both, counted once");
+        assert_eq!(take("c", &[], now), 2);
+        slots.give("c", Kind::Clone, "a");
+        assert_eq!(take("c", &["x"], now), 2);
+        assert_eq!(take("c", &[], now), 1);
+        assert_eq!(take("d", &[], now + HOLD), 0, "forgotten after a while");
+        assert_eq!(slots.take("other", Kind::Clone, "d", 1, BTreeSet::new()), 0);
+        assert_eq!(slots.take("c", Kind::Start, "d", 1, BTreeSet::new()), 0);
+        assert!(slots.plan("c", 7, "a") && slots.plan("c", 7, "a") && slots.plan("x", 7, "b"));
+        assert!(!slots.plan("c", 7, "b"));
+        assert_eq!((slots.planned("c", "a"), slots.planned("c", "b")), (vec![], vec![7]));
+    }
+}
