@@ -5,12 +5,13 @@ use bytes::Bytes;
 use futures::StreamExt;
 use futures::future::BoxFuture;
 use http::{Method, Request, Response};
-use http_body_util::{BodyExt, BodyStream, StreamBody};
+use http_body_util::combinators::UnsyncBoxBody;
+use http_body_util::{BodyExt, BodyStream, Full, StreamBody};
 use kube::client::Body;
 use serde_json::Value;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use tower::{BoxError, Service, ServiceExt};
+use tower::{BoxError, Service};
 
 #[derive(Clone)]
 pub struct Gated {
@@ -23,10 +24,11 @@ pub fn client(inner: kube::Client, gate: Arc<Gate>) -> kube::Client {
     kube::Client::new(Gated { inner, gate }, "default")
 }
 
-type Answer = Result<Response<Body>, BoxError>;
+type AnswerBody = UnsyncBoxBody<Bytes, BoxError>;
+type Answer = Result<Response<AnswerBody>, BoxError>;
 
 impl Service<Request<Body>> for Gated {
-    type Response = Response<Body>;
+    type Response = Response<AnswerBody>;
     type Error = BoxError;
     type Future = BoxFuture<'static, Answer>;
 
@@ -41,7 +43,8 @@ impl Service<Request<Body>> for Gated {
 }
 
 async fn forward(inner: kube::Client, request: Request<Body>) -> Answer {
-    Ok(inner.oneshot(request).await?)
+    let answer = inner.send(request).await?;
+    Ok(answer.map(|body| body.map_err(Into::into).boxed_unsync()))
 }
 
 async fn pass(inner: kube::Client, gate: Arc<Gate>, request: Request<Body>) -> Answer {
@@ -52,7 +55,7 @@ async fn pass(inner: kube::Client, gate: Arc<Gate>, request: Request<Body>) -> A
         let stale = gate.stale_lists.lock().expect("lock").get(&plural).cloned();
         if let Some(list) = stale.filter(|_| !watching) {
             let answer = Response::builder().header("content-type", "application/json");
-            return Ok(answer.body(Body::from(list))?);
+            return Ok(answer.body(Full::from(list).map_err(|e| match e {}).boxed_unsync())?);
         }
         let kind = if watching { "kube watches" } else { "kube reads" };
         let answer = gate.other(kind, forward(inner, request)).await?;
@@ -98,7 +101,7 @@ fn label(method: &Method, path: &str, body: &[u8]) -> String {
 }
 
 /// Delivers nothing while watches are held, and nothing at all once the gate is dead.
-fn held(answer: Response<Body>, gate: Arc<Gate>) -> Response<Body> {
+fn held(answer: Response<AnswerBody>, gate: Arc<Gate>) -> Response<AnswerBody> {
     answer.map(|body| {
         let frames = BodyStream::new(body).then(move |frame| {
             let gate = gate.clone();
@@ -108,7 +111,6 @@ fn held(answer: Response<Body>, gate: Arc<Gate>) -> Response<Body> {
                 frame
             }
         });
-        let body = StreamBody::new(frames);
-        Body::wrap_body(body.map_frame(|f| f.map_data(|d: Bytes| d)))
+        StreamBody::new(frames).boxed_unsync()
     })
 }
