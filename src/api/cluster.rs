@@ -1,7 +1,7 @@
 //! `ProxmoxCluster`: a Proxmox VE API and how to use it.
 
 use super::LocalRef;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -47,6 +47,19 @@ pub struct ProxmoxClusterSpec {
     /// Bounds on what is asked of the cluster.
     #[serde(default)]
     pub limits: ClusterLimits,
+    /// What becomes of VMs that this object made and whose ProxmoxVM no longer exists.
+    #[serde(default)]
+    pub orphan_policy: OrphanPolicy,
+}
+
+/// What becomes of VMs without an owner.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum OrphanPolicy {
+    /// Name them in status and in an Event.
+    #[default]
+    Report,
+    /// Stop and destroy them as well, two minutes after they were first seen.
+    Delete,
 }
 
 /// Trust in the API's certificate. Exactly one way.
@@ -115,6 +128,10 @@ pub struct ClusterLimits {
     #[serde(default = "default_parallel_clones")]
     #[schemars(range(min = 1, max = 64))]
     pub parallel_clones: u32,
+    /// Starts in flight at once.
+    #[serde(default = "default_parallel_starts")]
+    #[schemars(range(min = 1, max = 64))]
+    pub parallel_starts: u32,
     /// Seconds that one API request may take.
     #[serde(default = "default_request_timeout")]
     #[schemars(range(min = 1, max = 600))]
@@ -124,6 +141,9 @@ pub struct ClusterLimits {
 fn default_parallel_clones() -> u32 {
     4
 }
+fn default_parallel_starts() -> u32 {
+    8
+}
 fn default_request_timeout() -> u32 {
     60
 }
@@ -132,6 +152,7 @@ impl Default for ClusterLimits {
     fn default() -> Self {
         ClusterLimits {
             parallel_clones: default_parallel_clones(),
+            parallel_starts: default_parallel_starts(),
             request_timeout_seconds: default_request_timeout(),
         }
     }
@@ -154,6 +175,23 @@ pub struct ProxmoxClusterStatus {
     /// Nodes of the cluster.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub nodes: Vec<ClusterNode>,
+    /// VMs that this object made and whose ProxmoxVM no longer exists; at most 32 are named.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub orphans: Vec<OrphanVm>,
+}
+
+/// A VM without an owner.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct OrphanVm {
+    /// VMID.
+    pub vmid: u32,
+    /// Node that has it.
+    pub node: String,
+    /// UID of the ProxmoxVM that it was made for.
+    pub owner_uid: String,
+    /// When it was first seen without an owner.
+    pub since: Time,
 }
 
 /// One node.

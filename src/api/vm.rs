@@ -1,12 +1,13 @@
-//! `ProxmoxVM`: a virtual machine, cloned from a template.
+//! `ProxmoxVM`: a virtual machine, cloned from a template or adopted.
 
 use super::{Holder, LocalRef};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
-/// A virtual machine on a Proxmox VE cluster, cloned from a template, with a GPU where asked.
+/// A virtual machine on a Proxmox VE cluster, cloned from a template or adopted, with a GPU where asked.
 #[derive(CustomResource, Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[kube(
     group = "mosdat.dev",
@@ -19,7 +20,7 @@ use serde::{Deserialize, Serialize};
     namespaced,
     status = "ProxmoxVMStatus",
     derive = "PartialEq",
-    doc = "A virtual machine on a Proxmox VE cluster, cloned from a template, with a GPU where asked.",
+    doc = "A virtual machine on a Proxmox VE cluster, cloned from a template or adopted, with a GPU where asked.",
     printcolumn(name = "Phase", type_ = "string", json_path = ".status.phase"),
     printcolumn(name = "VMID", type_ = "integer", json_path = ".status.vmid"),
     printcolumn(name = "Node", type_ = "string", json_path = ".status.node"),
@@ -30,7 +31,9 @@ use serde::{Deserialize, Serialize};
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[x_kube(
     validation = Rule::new("!has(self.gpuProfileRef) || self.deletionPolicy != 'Retain'")
-        .message("a VM with gpuProfileRef cannot have deletionPolicy Retain: its lease ends with this object while the device would stay in use; take Delete or Stop")
+        .message("a VM with gpuProfileRef cannot have deletionPolicy Retain: its lease ends with this object while the device would stay in use; take Delete or Stop"),
+    validation = Rule::new("!has(self.source.adopt) || self.deletionPolicy != 'Delete'")
+        .message("an adopted VM is never destroyed: set deletionPolicy to Stop or Retain")
 )]
 pub struct ProxmoxVMSpec {
     /// The cluster that runs it.
@@ -39,9 +42,17 @@ pub struct ProxmoxVMSpec {
     /// Where the VM comes from.
     #[x_kube(validation = Rule::new("self == oldSelf").message("source is immutable"))]
     pub source: VmSource,
-    /// What differs from the template's hardware.
+    /// Whether the VM should run. A VM that is found in the other state is brought back.
+    #[serde(default)]
+    pub power: VmPower,
+    /// What differs from the template's hardware. A field that is taken away again gets back the value from before.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hardware: Option<VmHardware>,
+    /// Tags in Proxmox, besides those that the VM has and mosdat's own.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16), inner(length(min = 1, max = 60), regex(pattern = r"^[a-z0-9_][a-z0-9_+.-]*$")), extend("x-kubernetes-list-type" = "set"))]
+    #[x_kube(validation = Rule::new("self.all(t, t != 'mosdat' && !t.startsWith('mosdat-'))").message("tags that begin with mosdat are mosdat's own"))]
+    pub tags: Vec<String>,
     /// Pool from which the VM gets a device.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[x_kube(validation = Rule::new("self == oldSelf").message("gpuProfileRef is immutable"))]
@@ -49,18 +60,50 @@ pub struct ProxmoxVMSpec {
     /// What becomes of the VM when this object is deleted.
     #[serde(default)]
     pub deletion_policy: DeletionPolicy,
+    /// Seconds after its creation at which this object is deleted, whatever it is used for; without it, never.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 60, max = 31536000))]
+    pub ttl_seconds: Option<u32>,
 }
 
-/// Where a VM comes from.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+/// Where a VM comes from. Exactly one way.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(deny_unknown_fields)]
+#[x_kube(validation = Rule::new("has(self.clone) != has(self.adopt)").message("set exactly one of clone, adopt"))]
 pub struct VmSource {
     /// Clone a template.
-    pub clone: CloneSource,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub clone: Option<CloneSource>,
+    /// Take over a VM that exists. It is never destroyed, and given back as it was found.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub adopt: Option<AdoptSource>,
+}
+
+/// A VM to take over.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AdoptSource {
+    /// VMID of the VM; no template.
+    #[schemars(range(min = 100, max = 999999999))]
+    pub vmid: u32,
+    /// Snapshot to roll back to, once, before the VM is used. What is on its disks now is lost.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 2, max = 40), regex(pattern = r"^[a-zA-Z][a-zA-Z0-9_-]*$"))]
+    pub snapshot: Option<String>,
+}
+
+/// Whether a VM runs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum VmPower {
+    /// On, with guest and console reachable.
+    #[default]
+    Running,
+    /// Off; the guest is asked to shut down, after a minute the plug is pulled.
+    Stopped,
 }
 
 /// A template to clone.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[x_kube(validation = Rule::new("has(self.template) != has(self.vmid)").message("set exactly one of template, vmid"))]
 pub struct CloneSource {
@@ -97,10 +140,26 @@ pub enum CloneMode {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct VmHardware {
-    /// CPU cores.
+    /// CPU cores per socket.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 512))]
     pub cores: Option<u32>,
+    /// CPU sockets.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 16))]
+    pub sockets: Option<u32>,
+    /// CPU type as Proxmox names it, such as `host` or `x86-64-v2-AES`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 64), regex(pattern = r"^[A-Za-z0-9_.-]+$"))]
+    pub cpu: Option<String>,
+    /// Machine type, such as `q35`, which devices with `pcie` need.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 40), regex(pattern = r"^[a-z0-9.+-]+$"))]
+    pub machine: Option<String>,
+    /// Bridge of the first network card; the card keeps its MAC address.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 15), regex(pattern = r"^[A-Za-z][A-Za-z0-9_.-]*$"))]
+    pub bridge: Option<String>,
     /// Memory in MiB.
     #[serde(default, skip_serializing_if = "Option::is_none", rename = "memoryMiB")]
     #[schemars(range(min = 128, max = 4194304))]
@@ -113,9 +172,9 @@ pub enum DeletionPolicy {
     /// Stop and destroy it.
     #[default]
     Delete,
-    /// Stop it and leave it.
+    /// Stop it, take mosdat's marks and devices out of it, and leave it.
     Stop,
-    /// Leave it as it is.
+    /// Take mosdat's marks out of it and leave it as it is.
     Retain,
 }
 
@@ -160,6 +219,15 @@ pub struct ProxmoxVMStatus {
     /// Consecutive failures of the present action; drives the back-off.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failures: Option<u32>,
+    /// When a failed action is tried again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_attempt_at: Option<Time>,
+    /// Snapshot that an adopted VM was rolled back to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rolled_back_to: Option<String>,
+    /// Settings that mosdat changed, with what they were before; an empty text stands for a setting that was not there.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub original: BTreeMap<String, String>,
 }
 
 /// Where a VM stands.
@@ -177,7 +245,7 @@ pub enum VmPhase {
     Booting,
     /// The guest and the console answer.
     Ready,
-    /// Not running although it should be.
+    /// Not running, as declared or although it should be.
     Stopped,
     /// Being stopped or destroyed.
     Deleting,
@@ -205,8 +273,12 @@ pub enum VmAction {
     Clone,
     /// Write name, tags, hardware and devices.
     Configure,
+    /// Roll an adopted VM back to its snapshot.
+    Rollback,
     /// Start the VM.
     Start,
+    /// Shut the guest down.
+    Shutdown,
     /// Stop the VM.
     Stop,
     /// Destroy the VM.

@@ -176,17 +176,18 @@ pub fn run_of(scenario: ScenarioSpec, cluster: &str, template: &str) -> anyhow::
                 template: Some(ProxmoxVMSpec {
                     cluster_ref: LocalRef { name: cluster.into() },
                     source: VmSource {
-                        clone: CloneSource {
+                        clone: Some(CloneSource {
                             template: Some(template.into()),
-                            vmid: None,
-                            mode: Default::default(),
-                            storage: None,
-                            node: None,
-                        },
+                            ..CloneSource::default()
+                        }),
+                        adopt: None,
                     },
+                    power: Default::default(),
                     hardware: None,
+                    tags: Vec::new(),
                     gpu_profile_ref: None,
                     deletion_policy: Default::default(),
+                    ttl_seconds: None,
                 }),
             },
             scenario: RunScenario {

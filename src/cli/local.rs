@@ -201,6 +201,7 @@ async fn declare_lab(client: &kube::Client, lab: &lab::Serving) -> anyhow::Resul
             vmid_range: VmidRange { start: 100, end: 999 },
             defaults: Some(ClusterDefaults::default()),
             limits: Default::default(),
+            orphan_policy: Default::default(),
         },
         status: None,
     };

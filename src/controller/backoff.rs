@@ -1,5 +1,6 @@
 //! How long to wait before the next try.
 
+use k8s_openapi::jiff::{SignedDuration, Timestamp};
 use std::time::Duration;
 
 /// Pause after `failures` consecutive failures: 1 s, 2 s, 4 s, ... at most a minute.
@@ -19,6 +20,12 @@ pub fn polling(elapsed: Duration) -> Duration {
 /// Spreads waits by up to a quarter, so that objects created together do not stay in step.
 pub fn jitter(d: Duration) -> Duration {
     d + d.mul_f64(rand::random::<f64>() / 4.0)
+}
+
+/// The time after a pause, to the second as objects keep it, never earlier.
+pub fn later(now: Timestamp, pause: Duration) -> Timestamp {
+    let seconds = i64::try_from(pause.as_millis().div_ceil(1000)).unwrap_or(60);
+    now.checked_add(SignedDuration::from_secs(seconds)).unwrap_or(now)
 }
 
 #[cfg(test)]

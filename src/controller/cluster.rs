@@ -48,7 +48,7 @@ fn decide(seen: &Seen) -> (Verdict, Duration) {
                 Error::Proxmox(p) => match p.kind {
                     ErrorKind::Auth => "AuthenticationFailed",
                     ErrorKind::Permission => "MissingPrivileges",
-                    ErrorKind::Transport => "Unreachable",
+                    ErrorKind::Transport | ErrorKind::NodeOffline => "Unreachable",
                     ErrorKind::Parameter => "InvalidSettings",
                     _ => "ApiError",
                 },

@@ -45,6 +45,8 @@ pub trait DisplayProbe: Send + Sync {
 pub struct Cluster {
     /// The API.
     pub client: proxmox::Client,
+    /// UID of the object: tells the VMs of this installation from those of another one.
+    pub uid: String,
     /// The object's spec.
     pub spec: crate::api::ProxmoxClusterSpec,
 }
@@ -208,6 +210,7 @@ impl Context {
         }
         let cluster = Cluster {
             client: proxmox::Client::new(client_config(&object, &secret).map_err(Error::Cluster)?)?,
+            uid: object.metadata.uid.unwrap_or_default(),
             spec: object.spec,
         };
         let cached = Cached {

@@ -10,6 +10,7 @@ mod conditions;
 mod context;
 mod error;
 mod gpu;
+mod orphans;
 mod probe;
 pub mod rbac;
 mod run;
@@ -65,11 +66,12 @@ pub async fn run(context: Context, shutdown: impl Future<Output = ()> + Send + '
         .run(run::reconcile, run::on_error, ctx.clone())
         .for_each(|r| log("FunctionalTestRun", r));
 
+    let orphans = orphans::run(ctx.clone(), stop.clone());
     let stopping = async {
         shutdown.await;
         stop.cancel();
     };
-    tokio::join!(clusters, gpus, scenarios, visions, vms, runs, stopping);
+    tokio::join!(clusters, gpus, scenarios, visions, vms, runs, orphans, stopping);
     ctx.cancel_runs();
     Ok(())
 }

@@ -1,6 +1,6 @@
 //! The QEMU guest agent through the API.
 
-use super::client::{Client, esc};
+use super::client::Client;
 use super::qemu::vm_path;
 use super::{Error, ErrorKind, lenient};
 use base64::Engine;
@@ -22,6 +22,24 @@ pub struct Interface {
     pub mac: Option<String>,
     /// Addresses, without prefix length.
     pub addresses: Vec<std::net::IpAddr>,
+}
+
+/// What runs in the guest, as `/etc/os-release` and `uname` have it. Windows gives all of them too.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default, rename_all = "kebab-case")]
+pub struct OsInfo {
+    /// Such as `debian` or `mswindows`.
+    pub id: String,
+    /// Such as `Debian GNU/Linux`.
+    pub name: String,
+    /// Name with version, for people.
+    pub pretty_name: String,
+    /// Such as `13`.
+    pub version_id: String,
+    /// Such as `6.12.0`.
+    pub kernel_release: String,
+    /// Such as `x86_64`.
+    pub machine: String,
 }
 
 /// Where a command in the guest stands.
@@ -63,6 +81,16 @@ impl Client {
             .get(&vm_path(node, vmid, "/agent/network-get-interfaces"), vec![])
             .await?;
         Ok(interfaces(&v))
+    }
+
+    /// The guest's operating system.
+    pub async fn agent_osinfo(&self, node: &str, vmid: u32) -> Result<OsInfo, Error> {
+        #[derive(Deserialize)]
+        struct Answer {
+            result: OsInfo,
+        }
+        let answer: Answer = self.get(&vm_path(node, vmid, "/agent/get-osinfo"), vec![]).await?;
+        Ok(answer.result)
     }
 
     /// Starts a command; its process id in the guest. `command[0]` is the file to run, no shell is involved.
@@ -131,11 +159,6 @@ impl Client {
             ("encode", "0".to_string()),
         ];
         self.post::<Value>(&path, form).await.map(|_| ())
-    }
-
-    /// Path of the agent's calls of a VM, for messages.
-    pub fn agent_path(node: &str, vmid: u32) -> String {
-        format!("/nodes/{}/qemu/{vmid}/agent", esc(node))
     }
 }
 

@@ -1,33 +1,18 @@
-//! Requests: encoding, authentication, time limits, retries and failing over.
+//! Requests: authentication, time limits, retries and failing over.
 
+use super::auth::{Auth, Credentials};
+use super::observer::{Observer, Seen};
+use super::wire::{Params, base, chain, encode, method_name, template};
 use super::{Error, ErrorKind, Tls, Upid, classify, tls};
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use reqwest::Method;
-use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue};
-use secrecy::{ExposeSecret, SecretString};
+use reqwest::header::CONTENT_TYPE;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use std::collections::BTreeMap;
-use std::fmt::Write;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use url::Url;
-
-/// Proxmox splits forms at `&` and `;` and at every `=`: everything but unreserved characters is encoded.
-const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
-
-/// How to log in.
-#[derive(Clone, Debug)]
-pub enum Auth {
-    /// An API token.
-    Token {
-        /// `USER@REALM!ID`.
-        id: String,
-        /// The token's UUID.
-        secret: SecretString,
-    },
-}
 
 /// Where the API is and how to use it.
 #[derive(Clone, Debug)]
@@ -46,14 +31,15 @@ pub struct Config {
 #[derive(Clone)]
 pub struct Client {
     pub(super) inner: Arc<Inner>,
+    observer: Option<Arc<dyn Observer>>,
 }
 
 pub(super) struct Inner {
-    http: reqwest::Client,
+    pub(super) http: reqwest::Client,
     pub(super) tls: Arc<rustls::ClientConfig>,
     pub(super) endpoints: Vec<Url>,
     current: AtomicUsize,
-    pub(super) authorization: HeaderValue,
+    pub(super) credentials: Credentials,
     pub(super) timeout: Duration,
 }
 
@@ -64,9 +50,6 @@ impl std::fmt::Debug for Client {
             .finish()
     }
 }
-
-/// Parameters of a call; a key that occurs several times is an array.
-pub(super) type Params<'a> = Vec<(&'a str, String)>;
 
 impl Client {
     /// Sets the client up. Nothing is sent.
@@ -93,20 +76,26 @@ impl Client {
             .pool_idle_timeout(Duration::from_secs(3))
             .build()
             .map_err(|e| fail(format!("the HTTP client cannot be set up: {e}")))?;
-        let Auth::Token { id, secret } = &config.auth;
-        let mut authorization = HeaderValue::from_str(&format!("PVEAPIToken={id}={}", secret.expose_secret()))
-            .map_err(|_| fail("the token has characters that a header cannot carry".to_string()))?;
-        authorization.set_sensitive(true);
+        let credentials = Credentials::new(&config.auth).map_err(fail)?;
         Ok(Client {
             inner: Arc::new(Inner {
                 http,
                 tls: Arc::new(tls),
                 endpoints: config.endpoints,
                 current: AtomicUsize::new(0),
-                authorization,
+                credentials,
                 timeout: config.timeout,
             }),
+            observer: None,
         })
+    }
+
+    /// The same client (sharing connections and login), whose every request `observer` is told of.
+    pub fn observed(&self, observer: Arc<dyn Observer>) -> Client {
+        Client {
+            inner: self.inner.clone(),
+            observer: Some(observer),
+        }
     }
 
     pub(super) async fn get<T: DeserializeOwned>(&self, path: &str, query: Params<'_>) -> Result<T, Error> {
@@ -123,14 +112,14 @@ impl Client {
     pub(super) async fn task(&self, method: Method, path: &str, params: Params<'_>) -> Result<Upid, Error> {
         let name = method_name(&method);
         let (v, at) = self.call(method, path, params).await?;
+        self.upid(&v, at, name, path)
+    }
+
+    /// The UPID that an answer is.
+    pub(super) fn upid(&self, v: &Value, at: usize, name: &'static str, path: &str) -> Result<Upid, Error> {
         v.as_str().and_then(Upid::parse).ok_or_else(|| {
-            self.error(
-                at,
-                name,
-                path,
-                ErrorKind::Other,
-                format!("expected a task's UPID, got {v}"),
-            )
+            let text = format!("expected a task's UPID, got {v}");
+            self.error(at, name, path, ErrorKind::Other, text)
         })
     }
 
@@ -160,15 +149,15 @@ impl Client {
 
     /// Sends a request; the answer's `data` and the index of the endpoint that gave it.
     ///
-    /// Another endpoint is tried when connecting fails (nothing was sent then). A GET that died is sent once more.
+    /// Another endpoint is tried when connecting fails (nothing was sent then). A GET that died is sent once more, a
+    /// write never is.
     pub(super) async fn call(&self, method: Method, path: &str, params: Params<'_>) -> Result<(Value, usize), Error> {
         let n = self.inner.endpoints.len();
-        let encoded = encode(&params);
         let mut unreached = 0;
         let mut again = method == Method::GET;
         loop {
-            let at = self.inner.current.load(Ordering::Relaxed) % n;
-            match self.send(at, &method, path, &encoded).await {
+            let at = self.endpoint();
+            match self.send(at, &method, path, &params).await {
                 Ok(v) => return Ok((v, at)),
                 Err(Failed::Refused(e)) => return Err(*e),
                 Err(Failed::Unreached(e)) => {
@@ -187,22 +176,89 @@ impl Client {
         }
     }
 
-    async fn send(&self, at: usize, method: &Method, path: &str, encoded: &str) -> Result<Value, Failed> {
-        let name = method_name(method);
+    /// Index of the endpoint in use.
+    pub(super) fn endpoint(&self) -> usize {
+        self.inner.current.load(Ordering::Relaxed) % self.inner.endpoints.len()
+    }
+
+    /// One signed request, and a second one when the ticket had outlived itself.
+    async fn send(&self, at: usize, method: &Method, path: &str, params: &[(&str, String)]) -> Result<Value, Failed> {
+        let signature = self.sign(at, method).await?;
+        let request = self.form(at, method, path, params).headers(signature.headers);
+        let answer = self.exchange(at, method, path, request).await;
+        let Some(ticket) = signature.ticket else { return answer };
+        match &answer {
+            Ok(_) => ticket.answered(200),
+            Err(Failed::Refused(e)) => {
+                if let Some(status) = e.status {
+                    ticket.answered(status);
+                    if status == 401 && self.outlived(&ticket).await {
+                        let headers = self.sign(at, method).await?.headers;
+                        let request = self.form(at, method, path, params).headers(headers);
+                        return self.exchange(at, method, path, request).await;
+                    }
+                }
+            }
+            Err(_) => {}
+        }
+        answer
+    }
+
+    /// A request with its parameters where Proxmox wants them: in the body of POST and PUT, in the query of the others.
+    pub(super) fn form(
+        &self,
+        at: usize,
+        method: &Method,
+        path: &str,
+        params: &[(&str, String)],
+    ) -> reqwest::RequestBuilder {
+        let encoded = encode(params);
         let mut url = self.url(at, path);
-        let mut request = if method == Method::POST || method == Method::PUT {
-            self.inner
+        if method == Method::POST || method == Method::PUT {
+            // A body of known length: it leaves together with the headers. One that comes later is dropped by some
+            // versions of Proxmox's server when the request is signed with a ticket.
+            return self
+                .inner
                 .http
                 .request(method.clone(), url)
                 .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
-                .body(encoded.to_string())
-        } else {
-            if !encoded.is_empty() {
-                url.set_query(Some(encoded));
-            }
-            self.inner.http.request(method.clone(), url)
-        };
-        request = request.header(AUTHORIZATION, self.inner.authorization.clone());
+                .body(encoded);
+        }
+        if !encoded.is_empty() {
+            url.set_query(Some(&encoded));
+        }
+        self.inner.http.request(method.clone(), url)
+    }
+
+    /// Sends one request and tells the observer.
+    pub(super) async fn exchange(
+        &self,
+        at: usize,
+        method: &Method,
+        path: &str,
+        request: reqwest::RequestBuilder,
+    ) -> Result<Value, Failed> {
+        let begun = Instant::now();
+        let (status, result) = self.transfer(at, method_name(method), path, request).await;
+        if let Some(observer) = &self.observer {
+            observer.seen(&Seen {
+                method: method_name(method),
+                path: &template(path),
+                status,
+                error: result.as_ref().err().map(|e| e.error().kind),
+                duration: begun.elapsed(),
+            });
+        }
+        result
+    }
+
+    async fn transfer(
+        &self,
+        at: usize,
+        name: &'static str,
+        path: &str,
+        request: reqwest::RequestBuilder,
+    ) -> (Option<u16>, Result<Value, Failed>) {
         let failed = |e: reqwest::Error| {
             let unreached = e.is_connect();
             let late = e.is_timeout();
@@ -213,15 +269,34 @@ impl Client {
                 (false, false) => Failed::Lost(e),
             }
         };
-        let response = request.send().await.map_err(failed)?;
-        let status = response.status().as_u16();
+        let response = match request.send().await {
+            Ok(r) => r,
+            Err(e) => return (None, Err(failed(e))),
+        };
+        let status = response.status();
         let reason = response
             .extensions()
             .get::<hyper::ext::ReasonPhrase>()
             .map(|r| String::from_utf8_lossy(r.as_bytes()).into_owned())
-            .or_else(|| response.status().canonical_reason().map(str::to_string));
-        let body = response.bytes().await.map_err(failed)?;
-        let parsed: Option<Value> = serde_json::from_slice(&body).ok();
+            .or_else(|| status.canonical_reason().map(str::to_string));
+        let status = status.as_u16();
+        match response.bytes().await {
+            Ok(body) => (Some(status), self.judge(at, name, path, status, reason, &body)),
+            Err(e) => (Some(status), Err(failed(e))),
+        }
+    }
+
+    /// What an answer says.
+    fn judge(
+        &self,
+        at: usize,
+        name: &'static str,
+        path: &str,
+        status: u16,
+        reason: Option<String>,
+        body: &[u8],
+    ) -> Result<Value, Failed> {
+        let parsed: Option<Value> = serde_json::from_slice(body).ok();
         if (200..300).contains(&status) {
             return match parsed {
                 Some(Value::Object(mut o)) => Ok(o.remove("data").unwrap_or(Value::Null)),
@@ -239,7 +314,7 @@ impl Client {
             (!v.is_empty()).then(|| v.to_string())
         };
         let message = text("message")
-            .or(reason)
+            .or(reason.filter(|r| !r.is_empty()))
             .unwrap_or_else(|| "no text was given".to_string());
         let mut fields = BTreeMap::new();
         if let Some(errors) = parsed.as_ref().and_then(|p| p.get("errors")).and_then(Value::as_object) {
@@ -265,7 +340,7 @@ impl Client {
 }
 
 /// Why there is no answer, by what may be done about it.
-enum Failed {
+pub(super) enum Failed {
     /// Nothing was sent.
     Unreached(Box<Error>),
     /// Sent, and the connection died.
@@ -274,54 +349,16 @@ enum Failed {
     Refused(Box<Error>),
 }
 
-fn method_name(m: &Method) -> &'static str {
-    match m.as_str() {
-        "GET" => "GET",
-        "POST" => "POST",
-        "PUT" => "PUT",
-        _ => "DELETE",
-    }
-}
-
-pub(super) fn base(url: &Url) -> String {
-    url.as_str().trim_end_matches('/').to_string()
-}
-
-/// The whole chain of causes: reqwest's own text rarely says why.
-fn chain(e: &dyn std::error::Error) -> String {
-    let mut out = e.to_string();
-    let mut source = e.source();
-    while let Some(s) = source {
-        let text = s.to_string();
-        if !out.contains(&text) {
-            let _ = write!(out, ": {text}");
+impl Failed {
+    fn error(&self) -> &Error {
+        match self {
+            Failed::Unreached(e) | Failed::Lost(e) | Failed::Refused(e) => e,
         }
-        source = s.source();
     }
-    out
-}
 
-/// Percent-encodes one path segment or value.
-pub(super) fn esc(s: &str) -> String {
-    utf8_percent_encode(s, RESERVED).to_string()
-}
-
-pub(super) fn encode(params: &[(&str, String)]) -> String {
-    let pairs: Vec<String> = params.iter().map(|(k, v)| format!("{}={}", esc(k), esc(v))).collect();
-    pairs.join("&")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn everything_but_unreserved_is_encoded() {
-        let p = [
-            ("tags", "a;b".to_string()),
-            ("size", "+1G".to_string()),
-            ("x", "ä=&".to_string()),
-        ];
-        assert_eq!(encode(&p), "tags=a%3Bb&size=%2B1G&x=%C3%A4%3D%26");
+    pub(super) fn into_error(self) -> Error {
+        match self {
+            Failed::Unreached(e) | Failed::Lost(e) | Failed::Refused(e) => *e,
+        }
     }
 }

@@ -2,6 +2,7 @@
 
 use super::client::Client;
 use super::{Error, ErrorKind, lenient};
+use reqwest::Method;
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -23,6 +24,42 @@ pub struct Node {
     /// `online`, `offline` or `unknown`.
     #[serde(default)]
     pub status: String,
+    /// Processors; missing while it is offline or the token may not see it, like the others below.
+    #[serde(default, deserialize_with = "lenient::de_optional")]
+    pub maxcpu: Option<u64>,
+    /// Memory in bytes.
+    #[serde(default, deserialize_with = "lenient::de_optional")]
+    pub maxmem: Option<u64>,
+    /// Memory in use, in bytes.
+    #[serde(default, deserialize_with = "lenient::de_optional")]
+    pub mem: Option<u64>,
+    /// SHA-256 of its certificate, good for [`super::Tls::Fingerprint`].
+    #[serde(default)]
+    pub ssl_fingerprint: Option<String>,
+}
+
+/// One row of `GET /cluster/resources?type=storage`. Sizes are in bytes.
+#[derive(Clone, Debug, Deserialize)]
+pub struct StorageResource {
+    /// Its name.
+    pub storage: String,
+    /// Node that sees it; a shared one has a row for each.
+    pub node: String,
+    /// `available`, or why not.
+    #[serde(default)]
+    pub status: String,
+    /// What it may hold.
+    #[serde(default, deserialize_with = "lenient::de_tags")]
+    pub content: Vec<String>,
+    /// Whether all nodes see the same.
+    #[serde(default, deserialize_with = "lenient::de_boolean")]
+    pub shared: bool,
+    /// In use.
+    #[serde(default, deserialize_with = "lenient::de_optional")]
+    pub disk: Option<u64>,
+    /// Size.
+    #[serde(default, deserialize_with = "lenient::de_optional")]
+    pub maxdisk: Option<u64>,
 }
 
 /// One row of `GET /cluster/resources?type=vm`. Name and status lag up to 10 s behind.
@@ -69,6 +106,22 @@ impl Client {
             .filter_map(|r| serde_json::from_value::<VmResource>(r).ok())
             .filter(|r| r.kind == "qemu" || r.kind.is_empty())
             .collect())
+    }
+
+    /// All storages that the token may see, on all nodes.
+    pub async fn cluster_storages(&self) -> Result<Vec<StorageResource>, Error> {
+        let query = vec![("type", "storage".to_string())];
+        self.get("/cluster/resources", query).await
+    }
+
+    /// A VMID that nobody had a moment ago. It is not reserved: only creating or cloning decides.
+    pub async fn next_id(&self) -> Result<u32, Error> {
+        let (v, at) = self.call(Method::GET, "/cluster/nextid", vec![]).await?;
+        let id = lenient::number(&v).and_then(|n| u32::try_from(n).ok());
+        id.ok_or_else(|| {
+            let m = format!("expected a VMID, got {v}");
+            self.error(at, "GET", "/cluster/nextid", ErrorKind::Other, m)
+        })
     }
 
     /// Whether a VMID is free now. A hint only: the clone call decides.

@@ -1,10 +1,11 @@
 //! The VM's console: VNC through a websocket.
 
-use super::client::{Client, base, encode};
+use super::client::{Client, Failed};
 use super::qemu::vm_path;
+use super::wire::{base, encode};
 use super::{Error, ErrorKind, lenient};
 use futures::{SinkExt, StreamExt};
-use http::header::{AUTHORIZATION, SEC_WEBSOCKET_PROTOCOL};
+use http::header::SEC_WEBSOCKET_PROTOCOL;
 use reqwest::Method;
 use rustls::pki_types::ServerName;
 use secrecy::SecretString;
@@ -87,9 +88,8 @@ impl Client {
         let mut request = url
             .into_client_request()
             .map_err(|e| fail(format!("the websocket request cannot be made: {e}")))?;
-        request
-            .headers_mut()
-            .insert(AUTHORIZATION, self.inner.authorization.clone());
+        let signature = self.sign(at, &Method::GET).await.map_err(Failed::into_error)?;
+        request.headers_mut().extend(signature.headers);
         request
             .headers_mut()
             .insert(SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static("binary"));

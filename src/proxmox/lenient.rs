@@ -6,7 +6,9 @@ use serde_json::Value;
 /// An unsigned number, given as number or string.
 pub fn number(v: &Value) -> Option<u64> {
     match v {
-        Value::Number(n) => n.as_u64().or_else(|| n.as_f64().map(|f| f as u64)),
+        Value::Number(n) => n
+            .as_u64()
+            .or_else(|| n.as_f64().filter(|f| *f >= 0.0).map(|f| f as u64)),
         Value::String(s) => s.trim().parse().ok(),
         _ => None,
     }
@@ -35,6 +37,16 @@ pub fn text(v: &Value) -> Option<String> {
 pub fn de_number<'de, D: Deserializer<'de>>(d: D) -> Result<u64, D::Error> {
     let v = Value::deserialize(d)?;
     number(&v).ok_or_else(|| D::Error::custom(format!("expected a number, got {v}")))
+}
+
+/// A number that may be missing, or of no use (-1).
+pub fn de_optional<'de, D: Deserializer<'de>>(d: D) -> Result<Option<u64>, D::Error> {
+    Ok(number(&Value::deserialize(d)?))
+}
+
+/// A scalar that may be missing.
+pub fn de_text<'de, D: Deserializer<'de>>(d: D) -> Result<Option<String>, D::Error> {
+    Ok(text(&Value::deserialize(d)?))
 }
 
 pub fn de_vmid<'de, D: Deserializer<'de>>(d: D) -> Result<u32, D::Error> {
@@ -69,6 +81,7 @@ mod tests {
         assert_eq!(number(&json!("5900")), Some(5900));
         assert_eq!(number(&json!(256)), Some(256));
         assert_eq!(number(&json!(null)), None);
+        assert_eq!(number(&json!(-1)), None);
         assert!(boolean(&json!(1)) && boolean(&json!("1")) && boolean(&json!(true)));
         assert!(!boolean(&json!(0)) && !boolean(&json!("0")) && !boolean(&json!(null)));
         assert_eq!(tags("a;b, c"), ["a", "b", "c"]);

@@ -1,10 +1,10 @@
-//! Virtual machines: configuration, cloning, power, deletion.
+//! Virtual machines: listing, cloning, power, deletion.
 
-use super::client::{Client, esc};
+use super::client::Client;
+use super::wire::esc;
 use super::{Error, Upid, lenient};
 use reqwest::Method;
 use serde::Deserialize;
-use serde_json::Value;
 use std::collections::BTreeMap;
 
 /// A VM's configuration: keys of the configuration file and their texts.
@@ -19,6 +19,10 @@ impl VmConfig {
     /// `lock`, such as `clone` or `backup`.
     pub fn lock(&self) -> Option<&str> {
         self.get("lock")
+    }
+    /// Digest of the file, for [`super::ConfigChange::digest`].
+    pub fn digest(&self) -> Option<&str> {
+        self.get("digest")
     }
     /// Tags.
     pub fn tags(&self) -> Vec<String> {
@@ -40,6 +44,29 @@ impl VmConfig {
             .filter(|(k, _)| k.starts_with("hostpci"))
             .map(|(k, v)| (k.as_str(), v.as_str()))
     }
+}
+
+/// One row of `GET /nodes/{node}/qemu`.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Vm {
+    /// VMID.
+    #[serde(deserialize_with = "lenient::de_vmid")]
+    pub vmid: u32,
+    /// Name.
+    #[serde(default)]
+    pub name: Option<String>,
+    /// `running` or `stopped`.
+    #[serde(default)]
+    pub status: String,
+    /// Whether it is a template.
+    #[serde(default, deserialize_with = "lenient::de_boolean")]
+    pub template: bool,
+    /// Lock of the configuration.
+    #[serde(default)]
+    pub lock: Option<String>,
+    /// Tags.
+    #[serde(default, deserialize_with = "lenient::de_tags")]
+    pub tags: Vec<String>,
 }
 
 /// `GET .../status/current`.
@@ -86,14 +113,9 @@ pub(super) fn vm_path(node: &str, vmid: u32, rest: &str) -> String {
 }
 
 impl Client {
-    /// The configuration, pending changes included.
-    pub async fn vm_config(&self, node: &str, vmid: u32) -> Result<VmConfig, Error> {
-        let raw: BTreeMap<String, Value> = self.get(&vm_path(node, vmid, "/config"), vec![]).await?;
-        Ok(VmConfig(
-            raw.into_iter()
-                .filter_map(|(k, v)| lenient::text(&v).map(|t| (k, t)))
-                .collect(),
-        ))
+    /// The virtual machines of a node that the token may see, live (unlike [`Client::cluster_vms`]).
+    pub async fn vms(&self, node: &str) -> Result<Vec<Vm>, Error> {
+        self.get(&format!("/nodes/{}/qemu", esc(node)), vec![]).await
     }
 
     /// Power state, live.
@@ -122,12 +144,12 @@ impl Client {
         self.task(Method::POST, &vm_path(node, source, "/clone"), form).await
     }
 
-    /// Writes configuration keys at once (PUT, synchronous).
-    pub async fn set_config(&self, node: &str, vmid: u32, values: &[(&str, String)]) -> Result<(), Error> {
-        let form = values.iter().map(|(k, v)| (*k, v.clone())).collect();
-        self.call(Method::PUT, &vm_path(node, vmid, "/config"), form)
+    /// Creates a VM with these configuration keys.
+    pub async fn create_vm(&self, node: &str, vmid: u32, values: &[(&str, String)]) -> Result<Upid, Error> {
+        let mut form = vec![("vmid", vmid.to_string())];
+        form.extend(values.iter().cloned());
+        self.task(Method::POST, &format!("/nodes/{}/qemu", esc(node)), form)
             .await
-            .map(|_| ())
     }
 
     /// Starts the VM.
@@ -140,6 +162,36 @@ impl Client {
     pub async fn stop(&self, node: &str, vmid: u32) -> Result<Upid, Error> {
         self.task(Method::POST, &vm_path(node, vmid, "/status/stop"), vec![])
             .await
+    }
+
+    /// Pulls the plug although a shutdown task may hold the VM: that task is aborted. Plain [`Client::stop`] would
+    /// wait for it for 10 s and fail.
+    pub async fn stop_overruling(&self, node: &str, vmid: u32) -> Result<Upid, Error> {
+        let form = vec![("overrule-shutdown", "1".to_string())];
+        self.task(Method::POST, &vm_path(node, vmid, "/status/stop"), form)
+            .await
+    }
+
+    /// Presses the reset button. The QEMU process and its uptime go on. A VM that does not run refuses at once.
+    pub async fn reset(&self, node: &str, vmid: u32) -> Result<Upid, Error> {
+        self.task(Method::POST, &vm_path(node, vmid, "/status/reset"), vec![])
+            .await
+    }
+
+    /// Asks the guest to shut down within `timeout` seconds, and starts the VM again: pending changes come into
+    /// effect.
+    pub async fn reboot(&self, node: &str, vmid: u32, timeout: u32) -> Result<Upid, Error> {
+        let form = vec![("timeout", timeout.to_string())];
+        self.task(Method::POST, &vm_path(node, vmid, "/status/reboot"), form)
+            .await
+    }
+
+    /// Presses keys in QEMU's own notation, such as `ctrl-alt-delete`: works without a console.
+    pub async fn sendkey(&self, node: &str, vmid: u32, key: &str) -> Result<(), Error> {
+        let form = vec![("key", key.to_string())];
+        self.call(Method::PUT, &vm_path(node, vmid, "/sendkey"), form)
+            .await
+            .map(|_| ())
     }
 
     /// Asks the guest to shut down; after `timeout` seconds the plug is pulled.

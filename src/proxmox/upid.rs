@@ -9,6 +9,7 @@ pub struct Upid {
     node: String,
     kind: String,
     id: String,
+    started: u64,
 }
 
 impl Upid {
@@ -23,6 +24,7 @@ impl Upid {
             node: parts[1].to_string(),
             kind: parts[5].to_string(),
             id: parts[6].to_string(),
+            started: u64::from_str_radix(parts[4], 16).ok()?,
         })
     }
     /// Node that runs the task.
@@ -36,6 +38,10 @@ impl Upid {
     /// What the task works on; empty for some types.
     pub fn id(&self) -> &str {
         &self.id
+    }
+    /// When it began by the node's clock, in seconds since 1970.
+    pub fn started(&self) -> u64 {
+        self.started
     }
     /// The whole text.
     pub fn as_str(&self) -> &str {
@@ -57,6 +63,7 @@ mod tests {
     fn parts() {
         let u = Upid::parse("UPID:pve1:0000ABCD:00112233:66AABBCC:qmclone:100:root@pam!rt:").expect("upid");
         assert_eq!((u.node(), u.kind(), u.id()), ("pve1", "qmclone", "100"));
+        assert_eq!(u.started(), 0x66AA_BBCC);
         assert!(Upid::parse("nonsense").is_none());
         assert!(Upid::parse("UPID::1").is_none());
     }

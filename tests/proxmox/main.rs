@@ -21,4 +21,6 @@ mod fake;
 mod kube;
 mod run;
 mod vm;
+mod vm_adopt;
+mod vm_drift;
 mod world;

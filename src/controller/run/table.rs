@@ -3,9 +3,8 @@
 use super::decide::*;
 use super::tasks::Task;
 use crate::api::{
-    CloneMode, CloneSource, DeletionPolicy, FINALIZER, FunctionalTestRun, FunctionalTestRunSpec,
-    FunctionalTestRunStatus, LocalRef, ProxmoxVMSpec, RunPhase, RunResult, RunRetries, RunScenario, RunVm, StepCounts,
-    VmSource,
+    CloneSource, DeletionPolicy, FINALIZER, FunctionalTestRun, FunctionalTestRunSpec, FunctionalTestRunStatus,
+    LocalRef, ProxmoxVMSpec, RunPhase, RunResult, RunRetries, RunScenario, RunVm, StepCounts, VmSource,
 };
 use crate::executor::{Outcome, Progress};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
@@ -20,17 +19,18 @@ fn run(phase: RunPhase) -> FunctionalTestRun {
     let vm = ProxmoxVMSpec {
         cluster_ref: LocalRef { name: "c".to_string() },
         source: VmSource {
-            clone: CloneSource {
+            clone: Some(CloneSource {
                 template: Some("t".to_string()),
-                vmid: None,
-                mode: CloneMode::Linked,
-                storage: None,
-                node: None,
-            },
+                ..CloneSource::default()
+            }),
+            adopt: None,
         },
+        power: Default::default(),
         hardware: None,
+        tags: Vec::new(),
         gpu_profile_ref: None,
         deletion_policy: DeletionPolicy::Delete,
+        ttl_seconds: None,
     };
     let mut r = FunctionalTestRun::new(
         "r",

@@ -1,23 +1,34 @@
 //! Carries a step out: the intent first, with a resourceVersion check, then the write.
 
-use super::super::conditions::Verdict;
+use super::super::conditions::{self, Verdict};
 use super::super::context::Context;
 use super::super::{Error, backoff, gpu};
-use super::decide::{self, Lease, Observed, Step, refusal};
-use super::names;
+use super::config::Change;
+use super::decide;
+use super::refusal::{refusal, with_advice};
+use super::seen::{Lease, Observed, Template};
+use super::step::Step;
+use super::{config, names};
 use crate::api::{FINALIZER, ProxmoxVM, ProxmoxVMStatus, VmAction, VmIntent, VmPhase};
-use crate::proxmox::{CloneParams, ErrorKind, Upid};
+use crate::proxmox::{CloneParams, ErrorKind, Upid, VmConfig};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use k8s_openapi::jiff::Timestamp;
-use kube::api::{Patch, PatchParams, PostParams};
+use kube::api::{DeleteParams, Patch, PatchParams, PostParams, Preconditions};
 use kube::{Resource, ResourceExt};
 use serde_json::json;
 use std::time::Duration;
+
+/// Condition that says that changes wait for a restart, which is not forced on whoever uses the VM.
+const RESTART: &str = "RestartRequired";
+/// Seconds that a guest gets to shut down.
+const SHUTDOWN_SECONDS: u32 = 60;
 
 /// What comes after a step.
 pub enum Next {
     /// Look again at once.
     Again,
+    /// Look again at once; the configuration of the stopped VM is known.
+    Configured(VmConfig),
     /// Look again later.
     After(Duration),
     /// Nothing is left to do.
@@ -28,12 +39,18 @@ pub async fn act(ctx: &Context, vm: ProxmoxVM, seen: &Observed, step: Step) -> R
     match step {
         Step::Wait { phase, verdict, after } => {
             let lease = seen.device.clone();
+            let before = restart_required(&vm);
             let fresh = write(ctx, vm, |s, generation| {
                 s.phase = Some(phase);
+                if verdict.ready {
+                    settle(s);
+                }
                 note_device(s, &lease);
+                note_restart(s, seen, generation);
                 verdict.apply(&mut s.conditions, Timestamp::now(), generation);
             })
             .await?;
+            tell_restart(ctx, &fresh, before).await;
             if verdict.stalled {
                 event(ctx, &fresh, true, &verdict.reason, &verdict.message).await;
             }
@@ -45,7 +62,38 @@ pub async fn act(ctx: &Context, vm: ProxmoxVM, seen: &Observed, step: Step) -> R
             target,
             full,
         } => clone(ctx, vm, seen, source, vmid, target, full).await,
-        Step::Adopt { upid } => {
+        Step::Plan { vmid, node } => {
+            write(ctx, vm, |s, generation| {
+                s.vmid = Some(vmid);
+                s.phase = Some(VmPhase::Configuring);
+                let text = format!("VM {vmid} is on node {node}");
+                s.node = Some(node);
+                Verdict::progressing("Adopting", text).apply(&mut s.conditions, Timestamp::now(), generation);
+            })
+            .await?;
+            Ok(Next::Again)
+        }
+        Step::Moved { node } => {
+            let text = format!("the VM is on node {node} now");
+            let fresh = write(ctx, vm, |s, _| s.node = Some(node)).await?;
+            event(ctx, &fresh, false, "Moved", &text).await;
+            Ok(Next::Again)
+        }
+        Step::RolledBack { snapshot } => {
+            let text = format!("rolled back to snapshot {snapshot}");
+            let fresh = write(ctx, vm, |s, _| {
+                s.rolled_back_to = Some(snapshot);
+                // The time since then is that of the boot, when the snapshot had the VM running.
+                s.intent = Some(intent(VmAction::Configure));
+                s.failures = None;
+                s.next_attempt_at = None;
+            })
+            .await?;
+            event(ctx, &fresh, false, "RolledBack", &text).await;
+            Ok(Next::Again)
+        }
+        Step::Expire => expire(ctx, vm).await,
+        Step::Learn { upid } => {
             learn(ctx, vm, |s| {
                 if let Some(i) = s.intent.as_mut() {
                     i.upid = Some(upid.clone());
@@ -55,22 +103,26 @@ pub async fn act(ctx: &Context, vm: ProxmoxVM, seen: &Observed, step: Step) -> R
             Ok(Next::Again)
         }
         Step::Failed { kind, message } => failed(ctx, vm, kind, &message).await,
-        Step::Configure { values } => configure(ctx, vm, seen, values).await,
-        Step::Start => power(ctx, vm, seen, VmAction::Start).await,
-        Step::Stop => power(ctx, vm, seen, VmAction::Stop).await,
-        Step::Destroy => power(ctx, vm, seen, VmAction::Destroy).await,
+        Step::Configure { change } => configure(ctx, vm, seen, change).await,
+        Step::Rollback { snapshot } => power(ctx, vm, seen, VmAction::Rollback, &snapshot).await,
+        Step::Start => power(ctx, vm, seen, VmAction::Start, "").await,
+        Step::Shutdown => power(ctx, vm, seen, VmAction::Shutdown, "").await,
+        Step::Stop => power(ctx, vm, seen, VmAction::Stop, "").await,
+        Step::Destroy => power(ctx, vm, seen, VmAction::Destroy, "").await,
         Step::Ready { ip, display } => {
             let first = vm.status.as_ref().is_none_or(|s| s.ready_at.is_none());
+            let before = restart_required(&vm);
             let fresh = write(ctx, vm, |s, generation| {
                 s.phase = Some(VmPhase::Ready);
                 s.ip = ip;
                 s.display = Some(display);
-                s.intent = None;
-                s.failures = None;
+                settle(s);
+                note_restart(s, seen, generation);
                 s.ready_at.get_or_insert(Time(Timestamp::now()));
                 decide::ready_verdict().apply(&mut s.conditions, Timestamp::now(), generation);
             })
             .await?;
+            tell_restart(ctx, &fresh, before).await;
             if first {
                 let size = format!("guest answers, console is {}x{}", display.width, display.height);
                 event(ctx, &fresh, false, "Ready", &size).await;
@@ -85,7 +137,7 @@ async fn clone(
     ctx: &Context,
     vm: ProxmoxVM,
     seen: &Observed,
-    source: decide::Template,
+    source: Template,
     vmid: u32,
     target: Option<String>,
     full: bool,
@@ -94,14 +146,14 @@ async fn clone(
     let params = CloneParams {
         newid: vmid,
         name: Some(names::vm_name(&vm)),
-        description: Some(names::description(&vm, &uid)),
+        description: Some(names::description(&vm, &uid, &seen.placement.installation, vmid)),
         full,
         storage: vm
             .spec
             .source
             .clone
-            .storage
             .clone()
+            .and_then(|c| c.storage)
             .or_else(|| seen.placement.storage.clone())
             .filter(|_| full),
         pool: seen.placement.pool.clone(),
@@ -114,7 +166,7 @@ async fn clone(
         s.vmid = Some(vmid);
         s.node = Some(node);
         s.phase = Some(VmPhase::Cloning);
-        s.intent = Some(intent(VmAction::Clone));
+        begin(s, VmAction::Clone);
         note_device(s, &lease);
         Verdict::progressing("Cloning", format!("cloning VM {} to VMID {vmid}", source.vmid)).apply(
             &mut s.conditions,
@@ -136,52 +188,70 @@ async fn clone(
     }
 }
 
-async fn configure(
-    ctx: &Context,
-    vm: ProxmoxVM,
-    seen: &Observed,
-    values: Vec<(String, String)>,
-) -> Result<Next, Error> {
+async fn configure(ctx: &Context, vm: ProxmoxVM, seen: &Observed, change: Change) -> Result<Next, Error> {
     let pve = client(ctx, &vm).await?;
     let (node, vmid) = place(&vm)?;
     let lease = seen.device.clone();
-    let ready = vm.status.as_ref().is_some_and(|s| s.phase == Some(VmPhase::Ready));
+    let was = vm.status.clone().unwrap_or_default();
+    let deleting = vm.metadata.deletion_timestamp.is_some();
+    let ready = was.phase == Some(VmPhase::Ready);
+    let text = format!("writing {}", change.keys());
     let vm = write(ctx, vm, |s, generation| {
-        s.intent = Some(intent(VmAction::Configure));
-        note_device(s, &lease);
-        if !ready {
-            s.phase = Some(VmPhase::Configuring);
-            let keys: Vec<&str> = values.iter().map(|(k, _)| k.as_str()).collect();
-            Verdict::progressing("Configuring", format!("writing {}", keys.join(", "))).apply(
-                &mut s.conditions,
-                Timestamp::now(),
-                generation,
-            );
+        begin(s, VmAction::Configure);
+        s.original.extend(change.remember.clone());
+        if !deleting {
+            note_device(s, &lease);
+        }
+        if !ready || deleting {
+            s.phase = Some(if deleting {
+                VmPhase::Deleting
+            } else {
+                VmPhase::Configuring
+            });
+            let reason = if deleting { "GivingBack" } else { "Configuring" };
+            Verdict::progressing(reason, text.clone()).apply(&mut s.conditions, Timestamp::now(), generation);
         }
     })
     .await?;
-    let pairs: Vec<(&str, String)> = values.iter().map(|(k, v)| (k.as_str(), v.clone())).collect();
+    if ready && !deleting {
+        // The spec was edited, or the VM was.
+        let drift = was.observed_generation == vm.metadata.generation;
+        let reason = if drift { "ConfigDrift" } else { "Reconfiguring" };
+        event(ctx, &vm, drift, reason, &text).await;
+    }
+    let pairs: Vec<(&str, String)> = change.values.iter().map(|(k, v)| (k.as_str(), v.clone())).collect();
     match pve.set_config(&node, vmid, &pairs).await {
-        Ok(()) => Ok(Next::Again),
+        Ok(()) => match &seen.vm {
+            // Only a fresh clone is known to be off and to be nobody else's to write to.
+            super::seen::Vm::Present {
+                config, running: None, ..
+            } if !deleting && vm.spec.source.adopt.is_none() => Ok(Next::Configured(change.applied(config))),
+            _ => Ok(Next::Again),
+        },
         Err(e) => refused(ctx, vm, e).await,
     }
 }
 
-async fn power(ctx: &Context, vm: ProxmoxVM, seen: &Observed, action: VmAction) -> Result<Next, Error> {
+async fn power(ctx: &Context, vm: ProxmoxVM, seen: &Observed, action: VmAction, snapshot: &str) -> Result<Next, Error> {
     let pve = client(ctx, &vm).await?;
     let (node, vmid) = place(&vm)?;
+    let deleting = vm.metadata.deletion_timestamp.is_some();
     let (phase, reason, text) = match action {
         VmAction::Stop => (VmPhase::Deleting, "Stopping", format!("stopping VM {vmid}")),
         VmAction::Destroy => (VmPhase::Deleting, "Destroying", format!("destroying VM {vmid}")),
+        VmAction::Shutdown if deleting => (VmPhase::Deleting, "ShuttingDown", format!("shutting VM {vmid} down")),
+        VmAction::Shutdown => (VmPhase::Stopped, "ShuttingDown", format!("shutting VM {vmid} down")),
+        VmAction::Rollback => (
+            VmPhase::Configuring,
+            "RollingBack",
+            format!("rolling VM {vmid} back to snapshot {snapshot}"),
+        ),
         _ => (VmPhase::Starting, "Starting", format!("starting VM {vmid}")),
     };
     let lease = seen.device.clone();
-    let deleting = vm.metadata.deletion_timestamp.is_some();
+    let unexpected = action == VmAction::Start && vm.status.as_ref().is_some_and(|s| s.phase == Some(VmPhase::Ready));
     let vm = write(ctx, vm, |s, generation| {
-        if s.intent.as_ref().is_some_and(|i| i.action != action) {
-            s.failures = None;
-        }
-        s.intent = Some(intent(action));
+        begin(s, action);
         s.phase = Some(phase);
         if !deleting {
             note_device(s, &lease);
@@ -189,9 +259,15 @@ async fn power(ctx: &Context, vm: ProxmoxVM, seen: &Observed, action: VmAction) 
         Verdict::progressing(reason, text.clone()).apply(&mut s.conditions, Timestamp::now(), generation);
     })
     .await?;
+    if unexpected {
+        let text = format!("VM {vmid} was ready and is off; it is started again");
+        event(ctx, &vm, true, "StoppedUnexpectedly", &text).await;
+    }
     let answer = match action {
         VmAction::Stop => pve.stop(&node, vmid).await,
+        VmAction::Shutdown => pve.shutdown(&node, vmid, SHUTDOWN_SECONDS).await,
         VmAction::Destroy => pve.delete(&node, vmid).await,
+        VmAction::Rollback => pve.rollback(&node, vmid, snapshot, false).await,
         _ => pve.start(&node, vmid).await,
     };
     match answer {
@@ -205,6 +281,24 @@ async fn power(ctx: &Context, vm: ProxmoxVM, seen: &Observed, action: VmAction) 
     }
 }
 
+/// The object's time is over. Its finalizer sees to the VM.
+async fn expire(ctx: &Context, vm: ProxmoxVM) -> Result<Next, Error> {
+    event(ctx, &vm, false, "Expired", "spec.ttlSeconds is over").await;
+    let params = DeleteParams {
+        preconditions: Some(Preconditions {
+            uid: vm.uid(),
+            resource_version: None,
+        }),
+        ..DeleteParams::default()
+    };
+    let api = ctx.api::<ProxmoxVM>(&vm.namespace().unwrap_or_default());
+    match api.delete(&vm.name_any(), &params).await {
+        Ok(_) => Ok(Next::Again),
+        Err(e) if matches!(super::super::error::code(&e), Some(404 | 409)) => Ok(Next::Again),
+        Err(e) => Err(Error::kube(format!("deleting ProxmoxVM {}", decide::describe(&vm)))(e)),
+    }
+}
+
 /// A call was refused, or its answer was lost. In the latter case the intent stays and the world is looked at.
 async fn refused(ctx: &Context, vm: ProxmoxVM, e: crate::proxmox::Error) -> Result<Next, Error> {
     if e.kind == ErrorKind::Transport {
@@ -214,18 +308,33 @@ async fn refused(ctx: &Context, vm: ProxmoxVM, e: crate::proxmox::Error) -> Resu
 }
 
 async fn failed(ctx: &Context, vm: ProxmoxVM, kind: ErrorKind, message: &str) -> Result<Next, Error> {
-    let (reason, hopeless) = refusal(kind);
+    let (reason, hopeless) = refusal(kind, message);
+    let known = vm.status.clone().unwrap_or_default();
+    let message = with_advice(
+        message,
+        known.vmid.unwrap_or_default(),
+        known.node.as_deref().unwrap_or_default(),
+    );
+    let mut pause = Duration::ZERO;
     let vm = write(ctx, vm, |s, generation| {
         let before = s.failures.unwrap_or(0);
         let failures = if hopeless {
             (before + 1).max(decide::MANY_FAILURES)
-        } else if matches!(kind, ErrorKind::Busy | ErrorKind::Locked | ErrorKind::NoGpu) {
+        } else if matches!(
+            kind,
+            ErrorKind::Busy | ErrorKind::Locked | ErrorKind::NoGpu | ErrorKind::NodeOffline
+        ) {
             // Somebody else's doing: wait, but never give up.
             (before + 1).min(decide::MANY_FAILURES - 1)
         } else {
             before + 1
         };
         s.failures = Some(failures);
+        pause = backoff::jitter(match failures >= decide::MANY_FAILURES {
+            true => super::step::STALLED_PAUSE,
+            false => backoff::after_failures(failures),
+        });
+        s.next_attempt_at = Some(Time(backoff::later(Timestamp::now(), pause)));
         if let Some(i) = s.intent.as_mut() {
             i.upid = None;
             i.at = Time(Timestamp::now());
@@ -234,16 +343,15 @@ async fn failed(ctx: &Context, vm: ProxmoxVM, kind: ErrorKind, message: &str) ->
             if s.phase != Some(VmPhase::Deleting) {
                 s.phase = Some(VmPhase::Failed);
             }
-            Verdict::stalled(reason, message)
+            Verdict::stalled(reason, message.clone())
         } else {
-            Verdict::progressing(reason, message)
+            Verdict::progressing(reason, message.clone())
         };
         verdict.apply(&mut s.conditions, Timestamp::now(), generation);
     })
     .await?;
-    event(ctx, &vm, true, reason, message).await;
-    let failures = vm.status.as_ref().and_then(|s| s.failures).unwrap_or(1);
-    Ok(Next::After(backoff::jitter(backoff::after_failures(failures))))
+    event(ctx, &vm, true, reason, &message).await;
+    Ok(Next::After(pause))
 }
 
 async fn release(ctx: &Context, vm: ProxmoxVM) -> Result<Next, Error> {
@@ -299,6 +407,70 @@ fn intent(action: VmAction) -> VmIntent {
         action,
         at: Time(Timestamp::now()),
         upid: None,
+    }
+}
+
+/// Writes the intent down; another action begins without failures.
+fn begin(s: &mut ProxmoxVMStatus, action: VmAction) {
+    if s.intent.as_ref().is_none_or(|i| i.action != action) {
+        s.failures = None;
+    }
+    s.next_attempt_at = None;
+    s.intent = Some(intent(action));
+}
+
+/// Nothing is being done any more.
+fn settle(s: &mut ProxmoxVMStatus) {
+    s.intent = None;
+    s.failures = None;
+    s.next_attempt_at = None;
+}
+
+/// Says which settings wait for a restart, where that was looked at.
+fn note_restart(s: &mut ProxmoxVMStatus, seen: &Observed, generation: Option<i64>) {
+    let Some(pending) = &seen.pending else {
+        if matches!(
+            seen.vm,
+            super::seen::Vm::Present {
+                running: Some(false),
+                ..
+            }
+        ) {
+            conditions::clear(&mut s.conditions, RESTART);
+        }
+        return;
+    };
+    let keys = config::restart_for(pending);
+    if keys.is_empty() {
+        conditions::clear(&mut s.conditions, RESTART);
+        return;
+    }
+    let text = format!(
+        "{} differ(s) from what the running VM has; stop it in Proxmox, or set spec.power to Stopped and back, for them to count",
+        keys.join(", ")
+    );
+    let now = Timestamp::now();
+    conditions::set(
+        &mut s.conditions,
+        now,
+        generation,
+        RESTART,
+        "True",
+        "PendingChanges",
+        &text,
+    );
+}
+
+fn restart_required(vm: &ProxmoxVM) -> bool {
+    vm.status
+        .as_ref()
+        .is_some_and(|s| conditions::is_true(&s.conditions, RESTART))
+}
+
+async fn tell_restart(ctx: &Context, vm: &ProxmoxVM, before: bool) {
+    let list = vm.status.as_ref().map(|s| s.conditions.as_slice()).unwrap_or_default();
+    if !before && let Some(c) = conditions::get(list, RESTART) {
+        event(ctx, vm, true, RESTART, &c.message).await;
     }
 }
 

@@ -2,164 +2,21 @@
 
 use super::super::backoff;
 use super::super::conditions::Verdict;
-use super::super::gpu::Device;
-use super::names;
-use crate::api::{CloneMode, DeletionPolicy, ProxmoxVM, VmAction, VmDisplay, VmPhase};
+use super::config;
+use super::seen::{Lease, Observed, Task, Vm};
+use super::step::{STALLED_PAUSE, Step, stalled, wait};
+use crate::api::{ProxmoxVM, VmAction, VmPhase, VmPower};
 use crate::proxmox::{ErrorKind, VmConfig};
 use k8s_openapi::jiff::Timestamp;
 use kube::ResourceExt;
-use std::collections::BTreeSet;
 use std::time::Duration;
 
 /// After so many failures of one action in a row the VM is `Stalled`; it is still tried now and then.
 pub const MANY_FAILURES: u32 = 5;
 /// A guest that does not answer for so long after the start is reported as `Stalled`.
 const BOOT_LIMIT: Duration = Duration::from_secs(600);
-/// How long a clone's lock may stand without a running task before a person is asked for.
-const LOCK_GRACE: Duration = Duration::from_secs(20);
-/// How long after asking for a clone, without an answer, its VM may still turn up.
-const CLONE_GRACE: Duration = Duration::from_secs(10);
-const STALLED_PAUSE: Duration = Duration::from_secs(60);
 /// How often a ready VM is looked at.
 pub const READY_PAUSE: Duration = Duration::from_secs(15);
-
-/// What was seen of the world; only what the decision needs.
-#[derive(Clone, Debug, Default)]
-pub struct Observed {
-    /// Why the cluster cannot be used, if so.
-    pub cluster_error: Option<String>,
-    /// The template, looked up while a clone may have to be made.
-    pub template: Option<Result<Template, String>>,
-    /// Where new VMs go and which VMIDs are ours.
-    pub placement: Placement,
-    /// VMIDs that are in use or planned by others.
-    pub taken: BTreeSet<u32>,
-    /// Clones of this cluster in flight, this one not counted.
-    pub clones_in_flight: u32,
-    /// The device: not wanted, waited for, or held.
-    pub device: Lease,
-    /// The VM under the planned VMID.
-    pub vm: Vm,
-    /// The task of the present intent, or one that was found to be ours after a lost answer.
-    pub task: Task,
-    /// Guest and console, looked at while the VM runs and is not known to be ready.
-    pub guest: Guest,
-    /// `mosdat.dev/force-delete: "true"`.
-    pub force_delete: bool,
-}
-
-/// Cluster-wide settings.
-#[derive(Clone, Debug, Default)]
-pub struct Placement {
-    /// Inclusive VMID range.
-    pub range: (u32, u32),
-    /// Clones allowed at once.
-    pub parallel_clones: u32,
-    /// Node for new VMs.
-    pub node: Option<String>,
-    /// Storage for full clones.
-    pub storage: Option<String>,
-    /// Pool for new VMs.
-    pub pool: Option<String>,
-}
-
-/// A template to clone.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Template {
-    pub vmid: u32,
-    pub node: String,
-}
-
-/// The passthrough device.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub enum Lease {
-    #[default]
-    NotWanted,
-    /// Every device is lent, or the profile cannot be used.
-    Waiting(String),
-    Held(Device),
-}
-
-/// What stands under the VMID.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub enum Vm {
-    /// No VMID is planned, or it was not looked at because a task runs.
-    #[default]
-    Unknown,
-    Absent,
-    Present {
-        config: VmConfig,
-        /// Carries our UID.
-        ours: bool,
-        /// `None` when it was not asked for.
-        running: Option<bool>,
-    },
-}
-
-/// A Proxmox task.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub enum Task {
-    #[default]
-    None,
-    /// Running although status does not know its UPID.
-    Found(String),
-    Running,
-    Ok,
-    Failed(ErrorKind, String),
-}
-
-/// Guest and console.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Guest {
-    /// Whether the agent answers, or why not.
-    pub agent: Option<Result<(), String>>,
-    /// Address of the VM's own card.
-    pub ip: Option<String>,
-    /// Size of the first frame, or why there is none.
-    pub display: Option<Result<VmDisplay, String>>,
-}
-
-/// The one next step.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Step {
-    /// Say so in status, come back later.
-    Wait {
-        phase: VmPhase,
-        verdict: Verdict,
-        after: Duration,
-    },
-    /// Note the intent, then clone.
-    Clone {
-        source: Template,
-        vmid: u32,
-        target: Option<String>,
-        full: bool,
-    },
-    /// Note the UPID of a task whose answer was lost.
-    Adopt { upid: String },
-    /// The present action failed: count it, forget its task.
-    Failed { kind: ErrorKind, message: String },
-    /// Note the intent, then write these keys.
-    Configure { values: Vec<(String, String)> },
-    /// Note the intent, then start.
-    Start,
-    /// Note what the guest says; the VM is ready.
-    Ready { ip: Option<String>, display: VmDisplay },
-    /// Note the intent, then stop.
-    Stop,
-    /// Note the intent, then destroy.
-    Destroy,
-    /// Return the lease, drop the finalizer.
-    Release,
-}
-
-fn wait(phase: VmPhase, verdict: Verdict, after: Duration) -> Step {
-    Step::Wait { phase, verdict, after }
-}
-
-fn stalled(phase: VmPhase, reason: &'static str, message: impl Into<String>) -> Step {
-    wait(phase, Verdict::stalled(reason, message), STALLED_PAUSE)
-}
 
 /// Decides.
 pub fn decide(vm: &ProxmoxVM, seen: &Observed, now: Timestamp) -> Step {
@@ -171,12 +28,13 @@ pub fn decide(vm: &ProxmoxVM, seen: &Observed, now: Timestamp) -> Step {
     }
 }
 
-struct View<'a> {
-    vm: &'a ProxmoxVM,
-    seen: &'a Observed,
-    status: crate::api::ProxmoxVMStatus,
+pub(super) struct View<'a> {
+    pub(super) vm: &'a ProxmoxVM,
+    pub(super) seen: &'a Observed,
+    pub(super) status: crate::api::ProxmoxVMStatus,
+    pub(super) now: Timestamp,
     /// Time since the present intent was noted.
-    since: Duration,
+    pub(super) since: Duration,
 }
 
 impl View<'_> {
@@ -191,40 +49,40 @@ impl View<'_> {
             vm,
             seen,
             status,
+            now,
             since,
         }
     }
 
-    fn action(&self) -> Option<VmAction> {
+    pub(super) fn action(&self) -> Option<VmAction> {
         self.status.intent.as_ref().map(|i| i.action)
     }
 
-    fn asked(&self, action: VmAction) -> bool {
+    pub(super) fn asked(&self, action: VmAction) -> bool {
         self.action() == Some(action)
     }
 
-    fn vmid(&self) -> u32 {
+    pub(super) fn vmid(&self) -> u32 {
         self.status.vmid.unwrap_or_default()
     }
 
-    fn node(&self) -> &str {
+    pub(super) fn node(&self) -> &str {
         self.status.node.as_deref().unwrap_or_default()
     }
 
     /// What is left of the pause that failures ask for.
-    fn pause(&self) -> Option<Duration> {
+    pub(super) fn pause(&self) -> Option<Duration> {
         let failures = self.status.failures.unwrap_or(0);
-        let pause = if failures >= MANY_FAILURES {
-            STALLED_PAUSE
-        } else {
-            backoff::after_failures(failures)
+        let left = match &self.status.next_attempt_at {
+            Some(at) => Duration::try_from(at.0.duration_since(self.now)).unwrap_or_default(),
+            None if failures >= MANY_FAILURES => STALLED_PAUSE.saturating_sub(self.since),
+            None => backoff::after_failures(failures).saturating_sub(self.since),
         };
-        let left = pause.saturating_sub(self.since);
         (failures > 0 && self.status.intent.is_some() && left > Duration::from_millis(50)).then_some(left)
     }
 
     /// Keeps what status says until the pause is over.
-    fn paused(&self, left: Duration, phase: VmPhase) -> Step {
+    pub(super) fn paused(&self, left: Duration, phase: VmPhase) -> Step {
         let condition = super::super::conditions::get(&self.status.conditions, "Ready");
         let message = condition.map(|c| c.message.clone()).unwrap_or_default();
         let reason = condition.map(|c| c.reason.clone());
@@ -237,7 +95,7 @@ impl View<'_> {
         wait(phase, verdict, left)
     }
 
-    fn task_wait(&self, phase: VmPhase, reason: &'static str, message: impl Into<String>) -> Step {
+    pub(super) fn task_wait(&self, phase: VmPhase, reason: &'static str, message: impl Into<String>) -> Step {
         wait(
             phase,
             Verdict::progressing(reason, message),
@@ -245,7 +103,29 @@ impl View<'_> {
         )
     }
 
+    /// What is left of the object's time.
+    fn time_left(&self) -> Option<Duration> {
+        let ttl = self.vm.spec.ttl_seconds?;
+        let age = self.now.duration_since(self.vm.metadata.creation_timestamp.as_ref()?.0);
+        Some(Duration::from_secs(ttl.into()).saturating_sub(Duration::try_from(age).unwrap_or_default()))
+    }
+
     fn make(&self) -> Step {
+        let left = self.time_left();
+        if left == Some(Duration::ZERO) {
+            return Step::Expire;
+        }
+        let mut step = self.go_on();
+        if let Step::Wait { verdict, after, .. } = &mut step {
+            *after = left.map_or(*after, |left| left.min(*after));
+            if verdict.message.is_empty() {
+                verdict.message = format!("VMID {} on node {}", self.vmid(), self.node());
+            }
+        }
+        step
+    }
+
+    fn go_on(&self) -> Step {
         if let Some(e) = &self.seen.cluster_error {
             // Keep the phase: an unreachable API says nothing about the VM.
             let phase = self.status.phase.unwrap_or(VmPhase::Pending);
@@ -256,24 +136,36 @@ impl View<'_> {
             );
         }
         if let Lease::Waiting(why) = &self.seen.device {
+            // A VM that exists keeps its phase: it is the pool that cannot be used.
+            let phase = self.status.vmid.and(self.status.phase).unwrap_or(VmPhase::Pending);
             return wait(
-                VmPhase::Pending,
+                phase,
                 Verdict::progressing("WaitingForGpu", why),
                 Duration::from_secs(1),
             );
         }
         if let Task::Found(upid) = &self.seen.task {
-            return Step::Adopt { upid: upid.clone() };
+            return Step::Learn { upid: upid.clone() };
+        }
+        if let Some(node) = &self.seen.moved {
+            return Step::Moved { node: node.clone() };
         }
         if self.status.vmid.is_none() {
-            return self.clone_anew();
+            return match self.vm.spec.source.adopt {
+                Some(_) => self.plan_adoption(),
+                None => self.clone_anew(),
+            };
         }
-        let mut step = match (&self.seen.task, self.action()) {
+        match (&self.seen.task, self.action()) {
             (Task::Running, Some(VmAction::Clone)) => {
                 self.task_wait(VmPhase::Cloning, "Cloning", format!("cloning to VMID {}", self.vmid()))
             }
-            (Task::Running, Some(VmAction::Start)) => {
-                self.task_wait(VmPhase::Starting, "Starting", "the VM is being started")
+            (Task::Running, Some(VmAction::Start)) => self.starting(),
+            (Task::Running, Some(VmAction::Shutdown)) => {
+                self.task_wait(VmPhase::Stopped, "ShuttingDown", "the guest is shutting down")
+            }
+            (Task::Running, Some(VmAction::Rollback)) => {
+                self.task_wait(VmPhase::Configuring, "RollingBack", "the VM is being rolled back")
             }
             (Task::Running, _) => self.task_wait(VmPhase::Configuring, "Working", "a task is running"),
             _ => match &self.seen.vm {
@@ -281,93 +173,36 @@ impl View<'_> {
                 Vm::Absent => self.absent(),
                 Vm::Present { config, ours, running } => self.present(config, *ours, *running),
             },
-        };
-        // With many failures the world is still acted on, only slowly; say so while waiting.
-        if let Step::Wait { verdict, .. } = &mut step
-            && verdict.message.is_empty()
-        {
-            verdict.message = format!("VMID {} on node {}", self.vmid(), self.node());
         }
-        step
     }
 
-    fn absent(&self) -> Step {
-        if self.asked(VmAction::Clone) {
-            return match &self.seen.task {
-                Task::Failed(kind, text) => Step::Failed {
-                    kind: *kind,
-                    message: text.clone(),
-                },
-                Task::Ok => stalled(
-                    VmPhase::Failed,
-                    "VmLost",
-                    format!(
-                        "the clone to VMID {} was made and then removed by somebody else; delete this object and make a new one",
-                        self.vmid()
-                    ),
-                ),
-                _ => match self.pause() {
-                    Some(left) => self.paused(left, VmPhase::Cloning),
-                    None => self.clone_anew(),
-                },
-            };
-        }
-        stalled(
-            VmPhase::Failed,
-            "VmLost",
-            format!(
-                "VM {} no longer exists; somebody else removed it. Delete this object and make a new one",
-                self.vmid()
-            ),
-        )
-    }
-
-    /// Clones to the planned VMID, or to the next free one.
-    fn clone_anew(&self) -> Step {
-        let source = match &self.seen.template {
-            Some(Ok(t)) => t.clone(),
-            Some(Err(why)) => return stalled(VmPhase::Pending, "TemplateNotUsable", why),
-            None => return self.task_wait(VmPhase::Pending, "Observing", "the template is being looked up"),
-        };
-        let p = &self.seen.placement;
-        if self.seen.clones_in_flight >= p.parallel_clones.max(1) {
-            return wait(
-                VmPhase::Pending,
-                Verdict::progressing(
-                    "WaitingForClones",
-                    format!(
-                        "{} clones are in flight, limits.parallelClones allows no more",
-                        self.seen.clones_in_flight
-                    ),
-                ),
-                Duration::from_millis(500),
+    fn starting(&self) -> Step {
+        let memory = self.vm.spec.hardware.as_ref().and_then(|h| h.memory_mib);
+        let limit = start_limit(memory.unwrap_or(0), self.vm.spec.gpu_profile_ref.is_some());
+        if self.since > limit + Duration::from_secs(20) {
+            let text = format!(
+                "the start task has been running for {} s, Proxmox's own limit is {} s; its log on node {} tells more",
+                self.since.as_secs(),
+                limit.as_secs(),
+                self.node()
             );
+            return self.task_wait(VmPhase::Starting, "StartSlow", text);
         }
-        let planned = self.status.vmid.filter(|id| !self.seen.taken.contains(id));
-        let next = || (p.range.0..=p.range.1).find(|id| !self.seen.taken.contains(id));
-        let Some(vmid) = planned.or_else(next) else {
-            return stalled(
-                VmPhase::Pending,
-                "NoFreeVmid",
-                format!(
-                    "every VMID from {} to {} is in use; widen vmidRange of the ProxmoxCluster",
-                    p.range.0, p.range.1
-                ),
-            );
-        };
-        let clone = &self.vm.spec.source.clone;
-        let wanted = clone.node.clone().or_else(|| p.node.clone());
-        Step::Clone {
-            target: wanted.filter(|n| *n != source.node),
-            source,
-            vmid,
-            full: clone.mode == CloneMode::Full,
-        }
+        let text = format!("the VM is being started, which may take {} s", limit.as_secs());
+        self.task_wait(VmPhase::Starting, "Starting", text)
     }
 
     fn present(&self, config: &VmConfig, ours: bool, running: Option<bool>) -> Step {
         if config.lock() == Some("clone") {
             return self.clone_lock(VmPhase::Cloning);
+        }
+        if let (true, Some(snapshot)) = (
+            self.asked(VmAction::Rollback) && self.seen.task == Task::Ok,
+            self.snapshot(),
+        ) {
+            return Step::RolledBack {
+                snapshot: snapshot.to_string(),
+            };
         }
         if !ours {
             // Lost the race for the VMID: whoever has it, it is not us.
@@ -376,6 +211,9 @@ impl View<'_> {
                     Some(left) => self.paused(left, VmPhase::Cloning),
                     None => self.clone_anew(),
                 };
+            }
+            if self.vm.spec.source.adopt.is_some() {
+                return self.mark(config);
             }
             return stalled(
                 VmPhase::Failed,
@@ -387,25 +225,57 @@ impl View<'_> {
             );
         }
         if let Some(lock) = config.lock() {
-            return wait(
-                self.status.phase.unwrap_or(VmPhase::Configuring),
-                Verdict::progressing("Locked", format!("VM {} is locked ({lock})", self.vmid())),
-                Duration::from_secs(1),
-            );
+            return self.locked(self.status.phase.unwrap_or(VmPhase::Configuring), lock);
         }
-        let values = self.differences(config);
-        if !values.is_empty() {
+        if let Some(snapshot) = self.snapshot() {
+            return self.roll_back(snapshot);
+        }
+        let device = match &self.seen.device {
+            Lease::Held(device) => Some(device.hostpci.as_str()),
+            _ => None,
+        };
+        let change = config::differences(self.vm, config, device);
+        if !change.is_empty() {
             return match self.pause().filter(|_| self.asked(VmAction::Configure)) {
                 Some(left) => self.paused(left, VmPhase::Configuring),
-                None => Step::Configure { values },
+                None => Step::Configure { change },
             };
         }
-        match running {
-            None => self.task_wait(VmPhase::Configuring, "Observing", "power state is being looked at"),
+        match (running, self.vm.spec.power) {
+            (None, _) => self.task_wait(VmPhase::Configuring, "Observing", "power state is being looked at"),
+            (Some(true), VmPower::Stopped) => self.switch_off(),
+            (Some(false), VmPower::Stopped) => wait(
+                VmPhase::Stopped,
+                Verdict::ready("PoweredOff", "the VM is off, as spec.power says"),
+                READY_PAUSE,
+            ),
             // A start task may fail although the VM runs: the VM decides, not the task.
-            Some(true) => self.running(),
-            Some(false) => self.stopped(),
+            (Some(true), VmPower::Running) => self.running(),
+            (Some(false), VmPower::Running) => self.stopped(),
         }
+    }
+
+    pub(super) fn locked(&self, phase: VmPhase, lock: &str) -> Step {
+        let (vmid, node) = (self.vmid(), self.node());
+        let text = format!(
+            "VM {vmid} is locked ({lock}); if nothing works on it any more, run `qm unlock {vmid}` on node {node}"
+        );
+        wait(phase, Verdict::progressing("Locked", text), Duration::from_secs(1))
+    }
+
+    fn switch_off(&self) -> Step {
+        if self.asked(VmAction::Shutdown) {
+            if let Task::Failed(kind, text) = &self.seen.task {
+                return Step::Failed {
+                    kind: *kind,
+                    message: text.clone(),
+                };
+            }
+            if let Some(left) = self.pause() {
+                return self.paused(left, VmPhase::Stopped);
+            }
+        }
+        Step::Shutdown
     }
 
     fn stopped(&self) -> Step {
@@ -436,15 +306,24 @@ impl View<'_> {
                 format!("VM {} stopped while a run had it; it is not started again", self.vmid()),
             );
         }
+        let allowed = self.seen.placement.parallel_starts.max(1);
+        if self.seen.starts_in_flight >= allowed {
+            let text = format!(
+                "{} starts are in flight, limits.parallelStarts allows no more",
+                self.seen.starts_in_flight
+            );
+            return wait(
+                VmPhase::Starting,
+                Verdict::progressing("WaitingForStarts", text),
+                Duration::from_millis(500),
+            );
+        }
         Step::Start
     }
 
     fn running(&self) -> Step {
-        let since_start = if self.asked(VmAction::Start) {
-            self.since
-        } else {
-            Duration::ZERO
-        };
+        // An adopted VM, or one that was rolled back to a running state, was not started by us.
+        let since_start = self.since;
         let late = since_start > BOOT_LIMIT;
         let booting = |reason: &'static str, message: String| {
             if late {
@@ -484,135 +363,6 @@ impl View<'_> {
             },
         }
     }
-
-    fn clone_lock(&self, phase: VmPhase) -> Step {
-        if self.since < LOCK_GRACE {
-            return self.task_wait(phase, "Cloning", format!("cloning to VMID {}", self.vmid()));
-        }
-        stalled(
-            VmPhase::Failed,
-            "CloneLockLeft",
-            format!(
-                "VM {0} is locked (clone) and no clone task is running; run `qm unlock {0}` on node {1}",
-                self.vmid(),
-                self.node()
-            ),
-        )
-    }
-
-    /// Whether a clone was asked for just now and nothing is known of an answer.
-    fn clone_unheard_of(&self) -> bool {
-        let unanswered = self.status.intent.as_ref().is_some_and(|i| i.upid.is_none());
-        unanswered && self.asked(VmAction::Clone) && self.status.failures.is_none() && self.since < CLONE_GRACE
-    }
-
-    /// Keys to write. What equals the template's is not written: the VM may be resumed from the template's memory.
-    fn differences(&self, config: &VmConfig) -> Vec<(String, String)> {
-        let uid = self.vm.metadata.uid.as_deref().unwrap_or_default();
-        let mut out = Vec::new();
-        if let Some(tags) = names::tags(config, uid) {
-            out.push(("tags".to_string(), tags));
-        }
-        let mut want = |key: &str, value: String| {
-            if config.get(key) != Some(value.as_str()) {
-                out.push((key.to_string(), value));
-            }
-        };
-        let hardware = self.vm.spec.hardware.clone().unwrap_or_default();
-        if let Some(cores) = hardware.cores {
-            want("cores", cores.to_string());
-        }
-        if let Some(memory) = hardware.memory_mib {
-            want("memory", memory.to_string());
-        }
-        if !config.get("vga").is_some_and(|v| v == "std" || v.starts_with("std,")) {
-            want("vga", "std".to_string());
-        }
-        if let Lease::Held(device) = &self.seen.device
-            && !config
-                .get("hostpci0")
-                .is_some_and(|have| same_options(have, &device.hostpci))
-        {
-            want("hostpci0", device.hostpci.clone());
-        }
-        out
-    }
-
-    fn delete(&self) -> Step {
-        if self.seen.force_delete || self.vm.spec.deletion_policy == DeletionPolicy::Retain {
-            return Step::Release;
-        }
-        let Some(vmid) = self.status.vmid else {
-            return Step::Release;
-        };
-        if let Some(e) = &self.seen.cluster_error {
-            return wait(
-                VmPhase::Deleting,
-                Verdict::stalled(
-                    "ClusterUnavailable",
-                    format!(
-                        "{e}. VM {vmid} cannot be removed; to give it up, annotate this object with {}=true",
-                        super::FORCE_DELETE
-                    ),
-                ),
-                Duration::from_secs(5),
-            );
-        }
-        if let Task::Found(upid) = &self.seen.task {
-            return Step::Adopt { upid: upid.clone() };
-        }
-        let doing = |what: &str| self.task_wait(VmPhase::Deleting, "Deleting", format!("VM {vmid} is {what}"));
-        if self.seen.task == Task::Running {
-            return doing(match self.action() {
-                Some(VmAction::Clone) => "still being cloned",
-                Some(VmAction::Stop) => "being stopped",
-                Some(VmAction::Destroy) => "being destroyed",
-                _ => "busy",
-            });
-        }
-        let (config, ours, running) = match &self.seen.vm {
-            Vm::Unknown => return doing("being looked at"),
-            // A clone that was asked for may be on its way to its task; leaving now would leave its VM behind.
-            Vm::Absent if self.clone_unheard_of() => return doing("looked for"),
-            Vm::Absent => return Step::Release,
-            Vm::Present { config, ours, running } => (config, *ours, *running),
-        };
-        if config.lock() == Some("clone") {
-            return self.clone_lock(VmPhase::Deleting);
-        }
-        if !ours {
-            return Step::Release;
-        }
-        if let Some(lock) = config.lock().filter(|l| *l != "destroyed") {
-            return wait(
-                VmPhase::Deleting,
-                Verdict::progressing("Locked", format!("VM {vmid} is locked ({lock})")),
-                Duration::from_secs(1),
-            );
-        }
-        let asked = if running == Some(true) {
-            VmAction::Stop
-        } else {
-            VmAction::Destroy
-        };
-        if self.asked(asked) {
-            if let Task::Failed(kind, text) = &self.seen.task {
-                return Step::Failed {
-                    kind: *kind,
-                    message: text.clone(),
-                };
-            }
-            if let Some(left) = self.pause() {
-                return self.paused(left, VmPhase::Deleting);
-            }
-        }
-        match (running, self.vm.spec.deletion_policy) {
-            (None, _) => doing("being looked at"),
-            (Some(true), _) => Step::Stop,
-            (Some(false), DeletionPolicy::Stop) => Step::Release,
-            (Some(false), _) => Step::Destroy,
-        }
-    }
 }
 
 /// What a ready VM says.
@@ -623,24 +373,10 @@ pub fn ready_verdict() -> Verdict {
     )
 }
 
-/// Proxmox may write options in another order.
-fn same_options(a: &str, b: &str) -> bool {
-    let set = |s: &str| s.split(',').map(str::to_string).collect::<BTreeSet<_>>();
-    set(a) == set(b)
-}
-
-/// The reason word of a refusal, and whether trying again without a change is hopeless.
-pub fn refusal(kind: ErrorKind) -> (&'static str, bool) {
-    match kind {
-        ErrorKind::Permission => ("PermissionDenied", true),
-        ErrorKind::Parameter => ("Refused", true),
-        ErrorKind::Auth => ("AuthenticationFailed", true),
-        ErrorKind::NoGpu => ("GpuInUse", false),
-        ErrorKind::Busy => ("Busy", false),
-        ErrorKind::Locked => ("Locked", false),
-        ErrorKind::Transport => ("Unreachable", false),
-        _ => ("ActionFailed", false),
-    }
+/// How long Proxmox lets a start take: 30 s, a second per GiB above 30 GiB, four times that with a passthrough device.
+pub fn start_limit(memory_mib: u32, hostpci: bool) -> Duration {
+    let seconds = (memory_mib / 1024).max(30);
+    Duration::from_secs(u64::from(seconds) * if hostpci { 4 } else { 1 })
 }
 
 /// Name for messages.

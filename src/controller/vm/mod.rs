@@ -1,11 +1,24 @@
-//! `ProxmoxVM`: clone, configure, start, wait for guest and console; stop and destroy on deletion.
+//! `ProxmoxVM`: clone or adopt, configure, start, wait for guest and console; then keep it so. On deletion destroy it,
+//! or stop it, or give it back.
+//!
+//! Promises: `observe` only reads, `decide` (with `clone`, `adopt`, `config`, `delete`) is pure, `act` writes the
+//! intent down before every write to Proxmox. Only VMs that carry the object's UID are written to.
 
 mod act;
+mod adopt;
+mod clone;
+mod config;
 mod decide;
-mod names;
+mod delete;
+pub(super) mod names;
 mod observe;
+mod refusal;
+mod seen;
+mod step;
 #[cfg(test)]
 mod table;
+#[cfg(test)]
+mod table_more;
 
 use super::{Context, Error, backoff};
 use crate::api::{FINALIZER, ProxmoxVM};
@@ -23,6 +36,7 @@ const STEPS: usize = 12;
 
 pub async fn reconcile(seen: Arc<ProxmoxVM>, ctx: Arc<Context>) -> Result<Action, Error> {
     let (ns, name) = (seen.namespace().unwrap_or_default(), seen.name_any());
+    let mut known = None;
     for _ in 0..STEPS {
         // The watch's copy may be old; a decision to write is made on a fresh one only.
         let Some(vm) = ctx
@@ -42,11 +56,12 @@ pub async fn reconcile(seen: Arc<ProxmoxVM>, ctx: Arc<Context>) -> Result<Action
             act::add_finalizer(&ctx, &vm).await?;
             continue;
         }
-        let observed = observe::observe(&ctx, &vm).await?;
+        let observed = observe::observe(&ctx, &vm, known.take()).await?;
         let step = decide::decide(&vm, &observed, Timestamp::now());
         tracing::debug!(vm = %name, ?step, "decided");
         match act::act(&ctx, vm, &observed, step).await? {
             act::Next::Again => {}
+            act::Next::Configured(config) => known = Some(config),
             act::Next::After(pause) => {
                 ctx.succeeded(&seen.metadata.uid);
                 return Ok(Action::requeue(pause));

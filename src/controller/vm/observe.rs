@@ -2,9 +2,9 @@
 
 use super::super::context::{Cluster, Context};
 use super::super::{Error, gpu};
-use super::decide::{Guest, Lease, Observed, Placement, Task, Template, Vm};
-use super::{FORCE_DELETE, names};
-use crate::api::{ProxmoxVM, VmAction, VmDisplay, VmPhase};
+use super::seen::{Adoptee, Guest, Lease, Observed, Placement, Task, Template, Vm};
+use super::{FORCE_DELETE, config, names};
+use crate::api::{ProxmoxVM, VmAction, VmDisplay, VmPhase, VmPower};
 use crate::proxmox::{self, Client, ErrorKind, TaskStatus, Upid, VmConfig, VmResource};
 use kube::ResourceExt;
 use std::collections::BTreeSet;
@@ -12,7 +12,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// Observes. Transport failures are errors (nothing is known); refusals of single calls become part of the picture.
-pub async fn observe(ctx: &Context, vm: &ProxmoxVM) -> Result<Observed, Error> {
+/// `known` is the configuration when the caller has just written it.
+pub async fn observe(ctx: &Context, vm: &ProxmoxVM, known: Option<VmConfig>) -> Result<Observed, Error> {
     let ns = vm.namespace().unwrap_or_default();
     let mut seen = Observed {
         force_delete: vm.annotations().get(FORCE_DELETE).is_some_and(|v| v == "true"),
@@ -32,9 +33,14 @@ pub async fn observe(ctx: &Context, vm: &ProxmoxVM) -> Result<Observed, Error> {
         Err(e) => return Err(e),
     };
     seen.placement = placement(&cluster);
-    match look(ctx, &cluster, vm, &mut seen).await {
+    match look(ctx, &cluster, vm, known, &mut seen).await {
         Ok(()) => Ok(seen),
-        Err(Error::Proxmox(e)) if matches!(e.kind, ErrorKind::Transport | ErrorKind::Auth | ErrorKind::Permission) => {
+        Err(Error::Proxmox(e))
+            if matches!(
+                e.kind,
+                ErrorKind::Transport | ErrorKind::NodeOffline | ErrorKind::Auth | ErrorKind::Permission
+            ) =>
+        {
             seen.cluster_error = Some(e.to_string());
             Ok(seen)
         }
@@ -42,7 +48,13 @@ pub async fn observe(ctx: &Context, vm: &ProxmoxVM) -> Result<Observed, Error> {
     }
 }
 
-async fn look(ctx: &Context, cluster: &Cluster, vm: &ProxmoxVM, seen: &mut Observed) -> Result<(), Error> {
+async fn look(
+    ctx: &Context,
+    cluster: &Cluster,
+    vm: &ProxmoxVM,
+    known: Option<VmConfig>,
+    seen: &mut Observed,
+) -> Result<(), Error> {
     let ns = vm.namespace().unwrap_or_default();
     let status = vm.status.clone().unwrap_or_default();
     let deleting = vm.metadata.deletion_timestamp.is_some();
@@ -64,19 +76,28 @@ async fn look(ctx: &Context, cluster: &Cluster, vm: &ProxmoxVM, seen: &mut Obser
         }
     }
     let (Some(vmid), Some(node)) = (status.vmid, status.node.clone()) else {
-        return clone_needs(ctx, cluster, vm, seen).await;
+        return match &vm.spec.source.adopt {
+            Some(adopt) => {
+                seen.adoptee = Some(adoptee(&pve.cluster_vms().await?, adopt.vmid));
+                Ok(())
+            }
+            None => clone_needs(ctx, cluster, vm, seen).await,
+        };
     };
     seen.task = task(pve, &status).await?;
     if seen.task == Task::Running {
         return Ok(());
     }
     // A clone to another node stands on the template's node until its end.
-    let config = match pve.vm_config(&node, vmid).await {
-        Ok(c) => Some(c),
-        Err(e) if e.kind == ErrorKind::NotFound => None,
-        // A VM that we may not even look at while our clone is not known to exist: somebody else has the VMID.
-        Err(e) if e.kind == ErrorKind::Permission && unconfirmed(&status) => Some(VmConfig::default()),
-        Err(e) => return Err(e.into()),
+    let config = match known {
+        Some(c) => Some(c),
+        None => match pve.vm_config(&node, vmid).await {
+            Ok(c) => Some(c),
+            Err(e) if e.kind == ErrorKind::NotFound => None,
+            // A VM that we may not even look at while our clone is not known to exist: somebody else has the VMID.
+            Err(e) if e.kind == ErrorKind::Permission && unconfirmed(&status) => Some(VmConfig::default()),
+            Err(e) => return Err(e.into()),
+        },
     };
     let uid = vm.metadata.uid.as_deref().unwrap_or_default();
     let ours = config.as_ref().is_some_and(|c| names::is_ours(c, uid));
@@ -90,7 +111,10 @@ async fn look(ctx: &Context, cluster: &Cluster, vm: &ProxmoxVM, seen: &mut Obser
         }
     }
     let cloning = status.intent.as_ref().is_some_and(|i| i.action == VmAction::Clone);
-    let Some(config) = config else {
+    let Some(mut config) = config else {
+        if !cloning {
+            seen.moved = moved(pve, &node, vmid, uid).await?;
+        }
         seen.vm = Vm::Absent;
         if cloning && !deleting {
             clone_needs(ctx, cluster, vm, seen).await?;
@@ -101,18 +125,95 @@ async fn look(ctx: &Context, cluster: &Cluster, vm: &ProxmoxVM, seen: &mut Obser
         clone_needs(ctx, cluster, vm, seen).await?;
         seen.taken.insert(vmid);
     }
+    let adopt = vm.spec.source.adopt.as_ref();
+    if adopt.is_some() && !ours {
+        let other = names::other_owner(&config, uid);
+        let alive = |o: &Arc<ProxmoxVM>| {
+            o.uid()
+                .is_some_and(|u| other.as_deref().is_some_and(|x| x.eq_ignore_ascii_case(&u)))
+        };
+        seen.owner_alive = ctx.known_vms().iter().any(alive);
+    }
+    if let Some(adopt) = adopt
+        && ours
+        && !deleting
+        && adopt.snapshot.is_some()
+        && adopt.snapshot != status.rolled_back_to
+    {
+        let all = pve.snapshots(&node, vmid).await?;
+        seen.snapshots = Some(all.into_iter().map(|s| s.name).collect());
+    }
     let mut running = None;
-    // A clone without our tags is configured next, whether it runs or not.
-    let tagged = names::tags(&config, uid).is_none();
-    if ours && !locked && (tagged || deleting) {
+    let device = match &seen.device {
+        Lease::Held(d) => Some(d.hostpci.clone()),
+        _ => None,
+    };
+    let differs = !config::differences(vm, &config, device.as_deref()).is_empty();
+    // A fresh clone is configured next, whether it runs or not.
+    if ours && !locked && (!differs || deleting || adopt.is_some() || status.ready_at.is_some()) {
         let power = pve.vm_status(&node, vmid).await?.running();
         running = Some(power);
-        if power && !deleting && status.phase != Some(VmPhase::Ready) {
+        if power && !deleting && (differs || status.ready_at.is_some()) {
+            match pve.vm_pending(&node, vmid).await {
+                Ok(keys) => {
+                    let digest = config.0.remove("digest");
+                    config = config::next(&keys);
+                    config.0.extend(digest.map(|d| ("digest".to_string(), d)));
+                    seen.pending = Some(keys.into_iter().filter(|k| k.waits()).map(|k| k.key).collect());
+                }
+                Err(e) if e.kind == ErrorKind::Transport => return Err(e.into()),
+                // It only tells more than the configuration does.
+                Err(e) => tracing::debug!(error = %e, vmid, "pending changes"),
+            }
+        }
+        if power && !deleting && status.phase != Some(VmPhase::Ready) && vm.spec.power == VmPower::Running {
             seen.guest = guest(ctx, pve, &node, vmid, &config).await?;
+        }
+        if !power && !deleting {
+            seen.starts_in_flight = others(ctx, vm).iter().filter(|o| starting(o)).count() as u32;
         }
     }
     seen.vm = Vm::Present { config, ours, running };
     Ok(())
+}
+
+/// The other VMs of the cluster, as the watch knows them.
+fn others(ctx: &Context, vm: &ProxmoxVM) -> Vec<Arc<ProxmoxVM>> {
+    let ns = vm.namespace();
+    let same = |o: &Arc<ProxmoxVM>| {
+        o.metadata.uid != vm.metadata.uid && o.namespace() == ns && o.spec.cluster_ref.name == vm.spec.cluster_ref.name
+    };
+    ctx.known_vms().into_iter().filter(same).collect()
+}
+
+fn starting(vm: &ProxmoxVM) -> bool {
+    let status = vm.status.clone().unwrap_or_default();
+    status.phase == Some(VmPhase::Starting) && status.intent.is_some_and(|i| i.action == VmAction::Start)
+}
+
+fn adoptee(all: &[VmResource], vmid: u32) -> Result<Adoptee, String> {
+    match all.iter().find(|v| v.vmid == vmid) {
+        Some(found) => Ok(Adoptee {
+            node: found.node.clone(),
+            template: found.template,
+        }),
+        None => Err(format!(
+            "the cluster has no VM {vmid}, or the token may not see it (VM.Audit on /vms/{vmid})"
+        )),
+    }
+}
+
+/// Another node that has our VM.
+async fn moved(pve: &Client, node: &str, vmid: u32, uid: &str) -> Result<Option<String>, Error> {
+    let all = pve.cluster_vms().await?;
+    let Some(found) = all.iter().find(|v| v.vmid == vmid && v.node != node) else {
+        return Ok(None);
+    };
+    match pve.vm_config(&found.node, vmid).await {
+        Ok(c) => Ok(names::is_ours(&c, uid).then(|| found.node.clone())),
+        Err(e) if e.kind == ErrorKind::NotFound => Ok(None),
+        Err(e) => Err(e.into()),
+    }
 }
 
 /// Whether a clone was meant to be asked for, without proof that it was.
@@ -128,6 +229,8 @@ fn placement(cluster: &Cluster) -> Placement {
     Placement {
         range: (cluster.spec.vmid_range.start, cluster.spec.vmid_range.end),
         parallel_clones: cluster.spec.limits.parallel_clones,
+        parallel_starts: cluster.spec.limits.parallel_starts,
+        installation: cluster.uid.clone(),
         node: d.node,
         storage: d.storage,
         pool: d.pool,
@@ -178,10 +281,23 @@ async fn lost_answer(
             return Ok(Task::None);
         }
         VmAction::Start => "qmstart",
+        VmAction::Rollback => "qmrollback",
+        VmAction::Shutdown => "qmshutdown",
         VmAction::Stop => "qmstop",
         VmAction::Destroy => "qmdestroy",
         VmAction::Configure => return Ok(Task::None),
     };
+    // Whether a VM was rolled back cannot be seen on it, so a task that has ended counts too, unless it is a failed one
+    // that was heard of. A second is for clocks that differ; at worst the VM, which nobody uses yet, is rolled back again.
+    let status = vm.status.clone().unwrap_or_default();
+    if action == VmAction::Rollback
+        && status.failures.is_none()
+        && let Some(intent) = &status.intent
+    {
+        let since = u64::try_from(intent.at.0.as_second() - 1).unwrap_or_default();
+        let found = pve.find_task(node, kind, vmid, since).await?;
+        return Ok(found.map_or(Task::None, |u| Task::Found(u.to_string())));
+    }
     let found = pve
         .running_tasks(node, kind)
         .await?
@@ -197,20 +313,17 @@ async fn lost_answer(
 async fn clone_needs(ctx: &Context, cluster: &Cluster, vm: &ProxmoxVM, seen: &mut Observed) -> Result<(), Error> {
     let all = cluster.client.cluster_vms().await?;
     seen.taken = all.iter().map(|v| v.vmid).collect();
-    let ns = vm.namespace();
-    let others: Vec<Arc<ProxmoxVM>> = ctx
-        .known_vms()
-        .into_iter()
-        .filter(|o| {
-            o.metadata.uid != vm.metadata.uid
-                && o.namespace() == ns
-                && o.spec.cluster_ref.name == vm.spec.cluster_ref.name
-        })
-        .collect();
+    let others = others(ctx, vm);
     let status = |o: &ProxmoxVM| o.status.clone().unwrap_or_default();
     seen.taken.extend(others.iter().filter_map(|o| status(o).vmid));
     seen.clones_in_flight = others.iter().filter(|o| in_flight(&status(o))).count() as u32;
-    seen.template = Some(template(vm, &all));
+    let mut found = template(vm, &all);
+    if let Ok(t) = &found
+        && let Some(why) = config::template_problem(&cluster.client.vm_config(&t.node, t.vmid).await?, t.vmid, &t.node)
+    {
+        found = Err(why);
+    }
+    seen.template = Some(found);
     Ok(())
 }
 
@@ -228,7 +341,7 @@ fn in_flight(status: &crate::api::ProxmoxVMStatus) -> bool {
 }
 
 fn template(vm: &ProxmoxVM, all: &[VmResource]) -> Result<Template, String> {
-    let clone = &vm.spec.source.clone;
+    let clone = vm.spec.source.clone.clone().unwrap_or_default();
     let found: Vec<&VmResource> = match (&clone.template, clone.vmid) {
         (_, Some(vmid)) => all.iter().filter(|v| v.vmid == vmid).collect(),
         (Some(name), None) => all
@@ -275,19 +388,31 @@ fn template(vm: &ProxmoxVM, all: &[VmResource]) -> Result<Template, String> {
 
 async fn guest(ctx: &Context, pve: &Client, node: &str, vmid: u32, config: &VmConfig) -> Result<Guest, Error> {
     let mut guest = Guest::default();
-    match pve.agent_ping(node, vmid).await {
-        Ok(()) => guest.agent = Some(Ok(())),
+    // The question for the network is as good as a ping, and one call less.
+    match pve.agent_network(node, vmid).await {
+        Ok(cards) => guest.ip = address(&cards, config.net0_mac().as_deref()),
         Err(e) if e.kind == ErrorKind::Transport => return Err(e.into()),
-        Err(e) => {
+        Err(e)
+            if matches!(
+                e.kind,
+                ErrorKind::AgentNotRunning | ErrorKind::NotRunning | ErrorKind::Permission
+            ) =>
+        {
             guest.agent = Some(Err(e.message));
             return Ok(guest);
         }
+        // An agent that does not tell addresses may answer all the same.
+        Err(_) => match pve.agent_ping(node, vmid).await {
+            Ok(()) => {}
+            Err(e) if e.kind == ErrorKind::Transport => return Err(e.into()),
+            Err(e) => {
+                guest.agent = Some(Err(e.message));
+                return Ok(guest);
+            }
+        },
     }
-    let (network, display) = tokio::join!(pve.agent_network(node, vmid), display(ctx, pve, node, vmid));
-    guest.ip = network
-        .ok()
-        .and_then(|cards| address(&cards, config.net0_mac().as_deref()));
-    guest.display = Some(display);
+    guest.agent = Some(Ok(()));
+    guest.display = Some(display(ctx, pve, node, vmid).await);
     Ok(guest)
 }
 

@@ -2,38 +2,41 @@
 
 use super::decide::*;
 use super::names;
+use super::seen::*;
+use super::step::Step;
 use crate::api::{
-    CloneMode, CloneSource, DeletionPolicy, LocalRef, ProxmoxVM, ProxmoxVMSpec, ProxmoxVMStatus, VmAction, VmDisplay,
-    VmHardware, VmIntent, VmPhase, VmSource,
+    CloneSource, DeletionPolicy, LocalRef, ProxmoxVM, ProxmoxVMSpec, ProxmoxVMStatus, VmAction, VmDisplay, VmHardware,
+    VmIntent, VmPhase, VmSource,
 };
 use crate::controller::gpu::Device;
 use crate::proxmox::{ErrorKind, VmConfig};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{OwnerReference, Time};
 use k8s_openapi::jiff::{SignedDuration, Timestamp};
 
-const UID: &str = "u-1";
+pub(super) const UID: &str = "u-1";
 
-fn now() -> Timestamp {
+pub(super) fn now() -> Timestamp {
     Timestamp::from_second(1_000_000).expect("time")
 }
 
-fn object(status: ProxmoxVMStatus) -> ProxmoxVM {
+pub(super) fn object(status: ProxmoxVMStatus) -> ProxmoxVM {
     let mut vm = ProxmoxVM::new(
         "a",
         ProxmoxVMSpec {
             cluster_ref: LocalRef { name: "c".to_string() },
             source: VmSource {
-                clone: CloneSource {
+                clone: Some(CloneSource {
                     template: Some("desktop".to_string()),
-                    vmid: None,
-                    mode: CloneMode::Linked,
-                    storage: None,
-                    node: None,
-                },
+                    ..CloneSource::default()
+                }),
+                adopt: None,
             },
+            power: Default::default(),
             hardware: None,
+            tags: vec![],
             gpu_profile_ref: None,
             deletion_policy: DeletionPolicy::Delete,
+            ttl_seconds: None,
         },
     );
     vm.metadata.uid = Some(UID.to_string());
@@ -42,7 +45,7 @@ fn object(status: ProxmoxVMStatus) -> ProxmoxVM {
 }
 
 /// Status in the middle of an action that was asked for `secs` ago.
-fn doing(action: VmAction, upid: bool, secs: i64) -> ProxmoxVMStatus {
+pub(super) fn doing(action: VmAction, upid: bool, secs: i64) -> ProxmoxVMStatus {
     ProxmoxVMStatus {
         vmid: Some(20000),
         node: Some("n1".to_string()),
@@ -55,12 +58,12 @@ fn doing(action: VmAction, upid: bool, secs: i64) -> ProxmoxVMStatus {
     }
 }
 
-fn deleted(mut vm: ProxmoxVM) -> ProxmoxVM {
+pub(super) fn deleted(mut vm: ProxmoxVM) -> ProxmoxVM {
     vm.metadata.deletion_timestamp = Some(Time(now()));
     vm
 }
 
-fn config(extra: &[(&str, &str)]) -> VmConfig {
+pub(super) fn config(extra: &[(&str, &str)]) -> VmConfig {
     let mut c: std::collections::BTreeMap<String, String> = [
         ("vga".to_string(), "std".to_string()),
         ("tags".to_string(), format!("mosdat;{}", names::uid_tag(UID))),
@@ -72,7 +75,7 @@ fn config(extra: &[(&str, &str)]) -> VmConfig {
     VmConfig(c)
 }
 
-fn present(extra: &[(&str, &str)], running: Option<bool>) -> Vm {
+pub(super) fn present(extra: &[(&str, &str)], running: Option<bool>) -> Vm {
     Vm::Present {
         config: config(extra),
         ours: true,
@@ -80,7 +83,7 @@ fn present(extra: &[(&str, &str)], running: Option<bool>) -> Vm {
     }
 }
 
-fn foreign() -> Vm {
+pub(super) fn foreign() -> Vm {
     Vm::Present {
         config: VmConfig::default(),
         ours: false,
@@ -88,7 +91,7 @@ fn foreign() -> Vm {
     }
 }
 
-fn seen(vm: Vm, task: Task) -> Observed {
+pub(super) fn seen(vm: Vm, task: Task) -> Observed {
     Observed {
         template: Some(Ok(Template {
             vmid: 100,
@@ -106,19 +109,22 @@ fn seen(vm: Vm, task: Task) -> Observed {
 }
 
 /// A short word for a step, with the reason of a wait.
-fn word(step: &Step) -> String {
+pub(super) fn word(step: &Step) -> String {
     match step {
         Step::Wait { phase, verdict, .. } => {
             let stalled = if verdict.stalled { "!" } else { "" };
             format!("wait {phase:?} {}{stalled}", verdict.reason)
         }
         Step::Clone { vmid, .. } => format!("clone {vmid}"),
-        Step::Adopt { .. } => "adopt".to_string(),
+        Step::Learn { .. } => "learn".to_string(),
+        Step::Plan { vmid, node } => format!("plan {vmid} {node}"),
+        Step::Moved { node } => format!("moved {node}"),
+        Step::Rollback { snapshot } => format!("rollback {snapshot}"),
+        Step::RolledBack { snapshot } => format!("rolled back {snapshot}"),
+        Step::Shutdown => "shutdown".to_string(),
+        Step::Expire => "expire".to_string(),
         Step::Failed { kind, .. } => format!("failed {kind:?}"),
-        Step::Configure { values } => {
-            let keys: Vec<&str> = values.iter().map(|(k, _)| k.as_str()).collect();
-            format!("configure {}", keys.join(","))
-        }
+        Step::Configure { change } => format!("configure {}", change.keys()),
         Step::Start => "start".to_string(),
         Step::Ready { .. } => "ready".to_string(),
         Step::Stop => "stop".to_string(),
@@ -128,7 +134,7 @@ fn word(step: &Step) -> String {
 }
 
 #[track_caller]
-fn check(vm: &ProxmoxVM, seen: &Observed, want: &str) {
+pub(super) fn check(vm: &ProxmoxVM, seen: &Observed, want: &str) {
     assert_eq!(word(&decide(vm, seen, now())), want);
 }
 
@@ -148,7 +154,7 @@ fn making() {
         (
             object(doing(Clone, false, 0)),
             seen(Vm::Absent, Task::Found("UPID".to_string())),
-            "adopt",
+            "learn",
         ),
         (
             object(doing(Clone, true, 1)),
@@ -280,6 +286,7 @@ fn hardware_is_written_only_where_it_differs() {
     vm.spec.hardware = Some(VmHardware {
         cores: Some(2),
         memory_mib: Some(4096),
+        ..VmHardware::default()
     });
     let same = [("cores", "2"), ("memory", "4096")];
     check(&vm, &seen(present(&same, Some(false)), Task::Ok), "start");
@@ -340,8 +347,9 @@ fn readiness() {
     check(&ready, &s, "wait Failed VmLost!");
     s.cluster_error = Some("no route".to_string());
     check(&ready, &s, "wait Ready ClusterUnavailable");
+    // Its marks would make it an orphan to be collected.
     ready.spec.deletion_policy = DeletionPolicy::Retain;
-    check(&deleted(ready), &s, "release");
+    check(&deleted(ready), &s, "wait Deleting ClusterUnavailable!");
 }
 
 #[test]
@@ -364,7 +372,7 @@ fn deleting() {
         (
             gone(doing(Clone, false, 1)),
             seen(Vm::Absent, Task::Found("UPID".to_string())),
-            "adopt",
+            "learn",
         ),
         (
             gone(doing(Clone, false, 1)),
@@ -410,7 +418,19 @@ fn deleting() {
     }
     let mut keep = gone(doing(Stop, true, 1));
     keep.spec.deletion_policy = DeletionPolicy::Stop;
-    check(&keep, &seen(present(&[], Some(false)), Task::Ok), "release");
+    check(&keep, &seen(present(&[], Some(true)), Task::None), "shutdown");
+    check(&keep, &seen(present(&[], Some(false)), Task::Ok), "configure -tags");
+    check(&keep, &seen(foreign(), Task::Ok), "release");
+    keep.spec.gpu_profile_ref = Some(LocalRef { name: "g".to_string() });
+    let with_gpu = present(
+        &[("hostpci0", "mapping=g"), ("description", "mosdat-uid: u-1")],
+        Some(false),
+    );
+    check(
+        &keep,
+        &seen(with_gpu, Task::Ok),
+        "configure -hostpci0, -tags, -description",
+    );
     let mut s = seen(Vm::Unknown, Task::None);
     s.cluster_error = Some("no Secret".to_string());
     check(&gone(doing(Start, true, 1)), &s, "wait Deleting ClusterUnavailable!");

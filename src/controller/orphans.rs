@@ -1,0 +1,241 @@
+//! VMs that mosdat made and whose ProxmoxVM is gone: named in the ProxmoxCluster's status, removed only when its
+//! `orphanPolicy` says so.
+//!
+//! A VM counts only if its description says that it was made (not adopted) under this VMID for this very
+//! ProxmoxCluster object: another installation's VMs, and copies that people make, are never touched. VMs are listed
+//! before their owners, and an owner exists before its VM, so that a new VM is never without one.
+
+use super::vm::names;
+use super::{Context, Error, backoff};
+use crate::api::{OrphanPolicy, OrphanVm, ProxmoxCluster, ProxmoxVM, VmidRange};
+use crate::proxmox::{Client, ErrorKind, VmConfig, VmResource};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use k8s_openapi::jiff::{SignedDuration, Timestamp};
+use kube::api::{ListParams, Patch, PatchParams};
+use kube::{Resource, ResourceExt};
+use serde_json::json;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+
+/// First look after the start, when the watches are filled.
+const FIRST: Duration = Duration::from_secs(2);
+const PAUSE: Duration = Duration::from_secs(60);
+/// How long a VM must have been without an owner before it is removed.
+const GRACE: SignedDuration = SignedDuration::from_secs(120);
+/// How many are named.
+const MOST: usize = 32;
+const TASK_LIMIT: Duration = Duration::from_secs(120);
+
+/// Looks again and again until `stop`.
+pub async fn run(ctx: Arc<Context>, stop: CancellationToken) {
+    let mut pause = FIRST;
+    while stop.run_until_cancelled(tokio::time::sleep(pause)).await.is_some() {
+        pause = backoff::jitter(PAUSE);
+        let Some(clusters) = stop
+            .run_until_cancelled(ctx.scope::<ProxmoxCluster>().list(&ListParams::default()))
+            .await
+        else {
+            return;
+        };
+        for cluster in clusters.map(|l| l.items).unwrap_or_default() {
+            match stop.run_until_cancelled(collect(&ctx, &cluster)).await {
+                Some(Ok(())) => {}
+                Some(Err(e)) => {
+                    tracing::debug!(cluster = %cluster.name_any(), error = %e, "orphans were not looked for")
+                }
+                None => return,
+            }
+        }
+    }
+}
+
+async fn collect(ctx: &Context, object: &ProxmoxCluster) -> Result<(), Error> {
+    let (ns, name) = (object.namespace().unwrap_or_default(), object.name_any());
+    let cluster = ctx.cluster(&ns, &name).await?;
+    let rows = cluster.client.cluster_vms().await?;
+    let living = owners(ctx, &ns).await?;
+    let mut found = Vec::new();
+    for row in candidates(&rows, &object.spec.vmid_range, &living) {
+        match cluster.client.vm_config(&row.node, row.vmid).await {
+            Ok(config) => found.push((row, config)),
+            Err(e) if matches!(e.kind, ErrorKind::NotFound | ErrorKind::Permission) => {}
+            Err(e) => return Err(e.into()),
+        }
+    }
+    let before = object.status.clone().unwrap_or_default().orphans;
+    let now = Timestamp::now();
+    let orphans = orphans(&found, &cluster.uid, &living, &before, now);
+    if orphans != before {
+        let patch = json!({"metadata": {"uid": object.metadata.uid}, "status": {"orphans": orphans}});
+        ctx.api::<ProxmoxCluster>(&ns)
+            .patch_status(&name, &PatchParams::default(), &Patch::Merge(&patch))
+            .await
+            .map_err(Error::kube(format!("writing orphans of ProxmoxCluster {ns}/{name}")))?;
+        let new: Vec<String> = orphans
+            .iter()
+            .filter(|o| before.iter().all(|b| b.vmid != o.vmid))
+            .map(|o| format!("{} on {}", o.vmid, o.node))
+            .collect();
+        if !new.is_empty() {
+            let note = format!("no ProxmoxVM owns these VMs that mosdat made: {}", new.join(", "));
+            ctx.event(&object.object_ref(&()), true, "OrphansFound", &note).await;
+        }
+    }
+    if object.spec.orphan_policy == OrphanPolicy::Delete {
+        for orphan in due(&orphans, now) {
+            remove(&cluster.client, orphan, &cluster.uid).await?;
+            let note = format!(
+                "VM {} on {}, which no ProxmoxVM owned, is destroyed",
+                orphan.vmid, orphan.node
+            );
+            ctx.event(&object.object_ref(&()), false, "OrphanRemoved", &note).await;
+        }
+    }
+    Ok(())
+}
+
+/// UIDs of the ProxmoxVMs of a namespace, asked of the API server: the watch may be late.
+async fn owners(ctx: &Context, ns: &str) -> Result<BTreeSet<String>, Error> {
+    let list = ctx.api::<ProxmoxVM>(ns).list(&ListParams::default()).await;
+    let list = list.map_err(Error::kube(format!("listing ProxmoxVMs of {ns}")))?;
+    Ok(list.items.into_iter().filter_map(|vm| vm.metadata.uid).collect())
+}
+
+/// VMs whose description is worth reading: in our range, no template, without the tag of a living owner.
+fn candidates<'a>(rows: &'a [VmResource], range: &VmidRange, living: &BTreeSet<String>) -> Vec<&'a VmResource> {
+    let tags: BTreeSet<String> = living.iter().map(|uid| names::uid_tag(uid)).collect();
+    rows.iter()
+        .filter(|r| (range.start..=range.end).contains(&r.vmid) && !r.template)
+        .filter(|r| r.tags.iter().all(|t| !tags.contains(t)))
+        .take(MOST)
+        .collect()
+}
+
+/// The VMs that are ours by their description and whose owner is gone.
+fn orphans(
+    found: &[(&VmResource, VmConfig)],
+    installation: &str,
+    living: &BTreeSet<String>,
+    before: &[OrphanVm],
+    now: Timestamp,
+) -> Vec<OrphanVm> {
+    let orphan = |(row, config): &(&VmResource, VmConfig)| {
+        let owner = names::made_by(config, row.vmid, installation)?;
+        if living.contains(&owner) || config.lock().is_some() {
+            return None;
+        }
+        let known = before.iter().find(|o| o.vmid == row.vmid && o.owner_uid == owner);
+        Some(OrphanVm {
+            vmid: row.vmid,
+            node: row.node.clone(),
+            owner_uid: owner,
+            since: known.map_or(Time(now), |o| o.since.clone()),
+        })
+    };
+    found.iter().filter_map(orphan).collect()
+}
+
+/// Orphans that have been so long enough.
+fn due(orphans: &[OrphanVm], now: Timestamp) -> impl Iterator<Item = &OrphanVm> {
+    orphans.iter().filter(move |o| now.duration_since(o.since.0) >= GRACE)
+}
+
+/// Stops and destroys; status names the VM until it is gone, so a kill in between is made good in the next round.
+async fn remove(pve: &Client, orphan: &OrphanVm, installation: &str) -> Result<(), Error> {
+    let (node, vmid) = (&orphan.node, orphan.vmid);
+    // Read once more: the last moment at which it can turn out to be somebody else's.
+    let config = match pve.vm_config(node, vmid).await {
+        Err(e) if e.kind == ErrorKind::NotFound => return Ok(()),
+        other => other?,
+    };
+    if names::made_by(&config, vmid, installation).as_deref() != Some(&orphan.owner_uid) || config.lock().is_some() {
+        return Ok(());
+    }
+    let deadline = || tokio::time::Instant::now() + TASK_LIMIT;
+    if pve.vm_status(node, vmid).await?.running() {
+        let upid = pve.stop(node, vmid).await?;
+        pve.wait_task(&upid, deadline()).await?;
+    }
+    let upid = pve.delete(node, vmid).await?;
+    Ok(pve.wait_task(&upid, deadline()).await?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(vmid: u32, tags: &str, template: bool) -> VmResource {
+        let row = json!({"vmid": vmid, "node": "n1", "type": "qemu", "tags": tags, "template": u8::from(template)});
+        serde_json::from_value(row).expect("row")
+    }
+
+    fn config(text: &str) -> VmConfig {
+        VmConfig([("description".to_string(), text.to_string())].into())
+    }
+
+    #[test]
+    fn only_vms_in_the_range_without_a_living_owner_are_read() {
+        let rows = [
+            row(100, "mosdat;mosdat-uid-dead", false),
+            row(200, "mosdat;mosdat-uid-dead", false),
+            row(201, "mosdat;mosdat-uid-alive", false),
+            row(202, "", false),
+            row(203, "mosdat", true),
+        ];
+        let range = VmidRange { start: 200, end: 299 };
+        let ids: Vec<u32> = candidates(&rows, &range, &["alive".to_string()].into())
+            .iter()
+            .map(|r| r.vmid)
+            .collect();
+        assert_eq!(ids, [200, 202]);
+    }
+
+    #[test]
+    fn only_this_installations_own_vms_are_orphans() {
+        let now = Timestamp::from_second(1_000_000).expect("time");
+        let r = row(200, "", false);
+        let made = "Made by mosdat for ProxmoxVM a/b.\nmosdat-uid: dead\nmosdat-cluster: C/200\n";
+        let rows = [
+            (made.to_string(), true),
+            (made.replace("C/200", "OTHER/200"), false),
+            // Somebody's copy of one of ours.
+            (made.replace("C/200", "C/201"), false),
+            (made.replace("dead", "alive"), false),
+            // Adopted: not made by us.
+            (
+                "Adopted by mosdat for ProxmoxVM a/b.\nmosdat-uid: dead\n".to_string(),
+                false,
+            ),
+            ("my own machine".to_string(), false),
+            (String::new(), false),
+        ];
+        for (text, want) in rows {
+            let got = orphans(&[(&r, config(&text))], "C", &["alive".to_string()].into(), &[], now);
+            assert_eq!(!got.is_empty(), want, "{text}");
+        }
+        let mut locked = config(made);
+        locked.0.insert("lock".to_string(), "backup".to_string());
+        assert!(orphans(&[(&r, locked)], "C", &BTreeSet::new(), &[], now).is_empty());
+    }
+
+    #[test]
+    fn time_counts_from_the_first_sight() {
+        let now = Timestamp::from_second(1_000_000).expect("time");
+        let r = row(200, "", false);
+        let found = [(&r, config("mosdat-uid: dead\nmosdat-cluster: C/200"))];
+        let first = orphans(&found, "C", &BTreeSet::new(), &[], now);
+        assert_eq!(due(&first, now).count(), 0);
+        let later = now + GRACE;
+        let second = orphans(&found, "C", &BTreeSet::new(), &first, later);
+        assert_eq!(second, first);
+        assert_eq!(due(&second, later).count(), 1);
+        // Another incarnation under the same VMID begins anew.
+        let other = [(&r, config("mosdat-uid: dead2\nmosdat-cluster: C/200"))];
+        assert_eq!(
+            due(&orphans(&other, "C", &BTreeSet::new(), &first, later), later).count(),
+            0
+        );
+    }
+}
