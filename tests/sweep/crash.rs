@@ -12,6 +12,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+/// Time between two incarnations: Proxmox's tasks still run after the first, and are over after the second.
+const DOWN: [Duration; 2] = [Duration::ZERO, Duration::from_millis(600)];
+
 /// Lives that are lived at the same time.
 const SIDE_BY_SIDE: usize = 6;
 
@@ -47,25 +50,26 @@ async fn reached(rig: &Rig) -> BTreeMap<&'static str, u64> {
     out
 }
 
-/// One life: create, ready, delete, gone. Returns what came of it and the first incarnation's writes.
-async fn life(fake: Arc<Fake>, gate: Arc<Gate>) -> Result<(Trace, Vec<Write>), Failed> {
+/// One life: create, ready, delete, gone; nobody controls for `down` after a death. Returns what came of it and the first incarnation's writes.
+async fn life(fake: Arc<Fake>, gate: Arc<Gate>, down: Duration) -> Result<(Trace, Vec<Write>), Failed> {
     let rig = Rig::new(fake).await;
     rig.py("pve.requests.clear()").await;
     let supervise = async {
         let first = rig.start(gate.clone());
         gate.death().await;
         drop(first);
+        tokio::time::sleep(down).await;
         let _second = rig.start(Gate::open());
         std::future::pending::<()>().await
     };
     tokio::select! {
-        done = live(&rig, &gate) => Ok((done?, gate.writes())),
+        done = live(&rig, &gate, down) => Ok((done?, gate.writes())),
         broken = invariants::watch(&rig) => Err(format!("invariant: {broken}")),
         () = supervise => unreachable!("it goes on"),
     }
 }
 
-async fn live(rig: &Rig, gate: &Gate) -> Result<Trace, Failed> {
+async fn live(rig: &Rig, gate: &Gate, down: Duration) -> Result<Trace, Failed> {
     rig.gpu().await;
     let mut spec = vm_spec();
     spec["gpuProfileRef"] = json!({"name": "gpu"});
@@ -95,7 +99,7 @@ async fn live(rig: &Rig, gate: &Gate) -> Result<Trace, Failed> {
     .await?;
     // A second incarnation that would do more than it should gets the time to do it.
     if gate.is_dead() {
-        tokio::time::sleep(Duration::from_millis(400)).await;
+        tokio::time::sleep(down + Duration::from_millis(400)).await;
     }
     Ok(Trace {
         config,
@@ -119,7 +123,10 @@ fn without(mut v: Value, keys: &[&str], id: &str) -> Value {
             o.remove(*k);
         }
     }
-    serde_json::from_str(&v.to_string().replace(id, "UID")).expect("json")
+    let text = v.to_string().replace(id, "UID");
+    // The cluster's, which is another in each life.
+    let uuid = regex::Regex::new("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}").expect("pattern");
+    serde_json::from_str(&uuid.replace_all(&text, "UUID")).expect("json")
 }
 
 /// Fakes are slow to start, so they are lent from life to life; one that a failed life may have spoilt is not.
@@ -149,7 +156,9 @@ async fn killed_before_and_after_every_write() {
     for _ in 0..2 {
         let fake = fakes.get().await;
         let gate = Gate::open();
-        let (trace, writes) = life(fake.clone(), gate.clone()).await.expect("undisturbed life");
+        let (trace, writes) = life(fake.clone(), gate.clone(), DOWN[0])
+            .await
+            .expect("undisturbed life");
         fakes.give_back(fake);
         recorded.push((trace, writes, gate));
     }
@@ -179,22 +188,24 @@ async fn killed_before_and_after_every_write() {
         counted("pve"),
         gate.others()
     );
-    let points: Vec<(Write, When)> = first
-        .iter()
-        .flat_map(|w| [(w.clone(), When::Before), (w.clone(), When::After)])
-        .collect();
+    let mut points = vec![];
+    for write in &first {
+        for when in [When::Before, When::After] {
+            points.extend(DOWN.map(|down| (write.clone(), when, down)));
+        }
+    }
     let (done, all) = (AtomicUsize::new(0), points.len());
     let results: Vec<_> = futures::stream::iter(points)
-        .map(|(write, when)| {
+        .map(|(write, when, down)| {
             let (fakes, reference, second, done) = (&fakes, &reference, &second, &done);
             async move {
-                let what = format!("killed {when:?} {} #{}", write.label, write.nth);
+                let what = format!("killed {when:?} {} #{}, down {down:?}", write.label, write.nth);
                 let mut missed = true;
                 // Timing may keep a write from being made; then once more.
                 for _ in 0..3 {
                     let fake = fakes.get().await;
                     let gate = Gate::killing(write.clone(), when);
-                    let (trace, _) = life(fake.clone(), gate.clone())
+                    let (trace, _) = life(fake.clone(), gate.clone(), down)
                         .await
                         .map_err(|e| format!("{what}: {e}"))?;
                     if trace != *reference {
