@@ -24,6 +24,11 @@ use serde::{Deserialize, Serialize};
         type_ = "string",
         json_path = ".status.conditions[?(@.type==\"Ready\")].status"
     ),
+    printcolumn(
+        name = "Reason",
+        type_ = "string",
+        json_path = ".status.conditions[?(@.type==\"Ready\")].reason"
+    ),
     printcolumn(name = "Version", type_ = "string", json_path = ".status.version"),
     printcolumn(name = "Endpoint", type_ = "string", json_path = ".spec.endpoints[0]"),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
@@ -33,7 +38,8 @@ pub struct ProxmoxClusterSpec {
     /// Base URLs of the API, for example `https://pve1.example:8006`, tried in order.
     #[schemars(length(min = 1, max = 16))]
     pub endpoints: Vec<String>,
-    /// Secret with `tokenId` (USER@REALM!ID) and `tokenSecret` of an API token.
+    /// Secret with `tokenId` (USER@REALM!ID) and `tokenSecret` of an API token, or with `username` (USER@REALM) and
+    /// `password`.
     pub credentials_secret_ref: LocalRef,
     /// How the server's certificate is trusted; without it the system's roots are.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -181,6 +187,12 @@ pub struct ProxmoxClusterStatus {
     /// VMs that this object made and whose ProxmoxVM no longer exists; at most 32 are named.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub orphans: Vec<OrphanVm>,
+    /// Whether the cluster can be written to; missing when the API does not tell us.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quorate: Option<bool>,
+    /// Storages that we may see.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub storages: Vec<ClusterStorage>,
 }
 
 /// A VM without an owner.
@@ -197,11 +209,38 @@ pub struct OrphanVm {
     pub since: Time,
 }
 
-/// One node.
+/// One node. Sizes are whole GiB, so that status does not change all the time.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
 pub struct ClusterNode {
     /// Name of the node.
     pub name: String,
     /// Whether the cluster says it is online.
     pub online: bool,
+    /// Processors.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cpus: Option<u64>,
+    /// Memory.
+    #[serde(default, skip_serializing_if = "Option::is_none", rename = "memoryGiB")]
+    pub memory_gib: Option<u64>,
+    /// Memory that is not in use.
+    #[serde(default, skip_serializing_if = "Option::is_none", rename = "memoryFreeGiB")]
+    pub memory_free_gib: Option<u64>,
+}
+
+/// One storage; a shared one is listed once, without a node.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ClusterStorage {
+    /// Name of the storage.
+    pub name: String,
+    /// The node that has it; missing when all share it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub node: Option<String>,
+    /// Size in GiB.
+    #[serde(default, skip_serializing_if = "Option::is_none", rename = "sizeGiB")]
+    pub size_gib: Option<u64>,
+    /// What is left, in GiB.
+    #[serde(default, skip_serializing_if = "Option::is_none", rename = "freeGiB")]
+    pub free_gib: Option<u64>,
 }

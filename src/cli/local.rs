@@ -76,11 +76,13 @@ impl Local {
 
         // Before the lab and the controller: when the port is taken, nothing has begun to work on the state.
         let artifacts = state.join("artifacts");
+        let metrics = Arc::new(controller::Metrics::default());
         let page = server::serve(server::Options {
             client: client.clone(),
             namespace: None,
             artifacts: artifacts.clone(),
             addr: loopback(opts.page_port),
+            metrics: Some(metrics.clone()),
         })
         .await?;
         let page_url = format!("http://{}", page.local_addr);
@@ -98,7 +100,7 @@ impl Local {
         }
 
         let stop = CancellationToken::new();
-        let ctx = context(client.clone(), artifacts, None);
+        let ctx = context(client.clone(), artifacts, None).with_metrics(metrics);
         let url_file = state.join("page.url");
         std::fs::write(&url_file, format!("{page_url}\n"))
             .with_context(|| format!("cannot write {}", url_file.display()))?;
@@ -214,9 +216,14 @@ async fn declare_lab(client: &kube::Client, lab: &lab::Serving) -> anyhow::Resul
             cluster_ref: LocalRef { name: LAB.into() },
             devices: vec![GpuDevice {
                 name: "card0".into(),
-                mapping: lab::GPU_MAPPING.into(),
+                mapping: Some(lab::GPU_MAPPING.into()),
+                ..GpuDevice::default()
             }],
             pcie: true,
+            x_vga: false,
+            rombar: true,
+            cool_down_seconds: 0,
+            health_check: None,
         },
         status: None,
     };

@@ -1,8 +1,8 @@
 //! What all reconcilers share: clients, settings, the tasks of running runs.
 
-use super::Error;
 use super::error::code;
 use super::run::Tasks;
+use super::{Error, Metrics};
 use crate::api::{FunctionalTestRun, ProxmoxCluster, ProxmoxVM};
 use crate::executor::Executor;
 use crate::proxmox::{self, Auth, Tls, VncStream};
@@ -49,6 +49,15 @@ pub struct Cluster {
     pub uid: String,
     /// The object's spec.
     pub spec: crate::api::ProxmoxClusterSpec,
+    /// Who logs in: a user (`USER@REALM`) or a token (`USER@REALM!ID`).
+    pub login: String,
+}
+
+impl Cluster {
+    /// Whether it is root with a password: the only login that may name PCI devices by their address.
+    pub fn is_root(&self) -> bool {
+        self.login == "root@pam"
+    }
 }
 
 struct Cached {
@@ -66,7 +75,10 @@ pub struct Context {
     pub(super) probe: Arc<dyn DisplayProbe>,
     pub(super) executor: Arc<dyn Executor>,
     pub(super) tasks: Tasks,
+    pub(super) slots: super::vm::Slots,
     pub(super) failures: Mutex<HashMap<String, u32>>,
+    pub(super) metrics: Arc<Metrics>,
+    pub(super) mappings: super::gpu::Mappings,
     recorder: Recorder,
     clusters: Mutex<HashMap<(String, String), Cached>>,
     vms: OnceLock<Store<ProxmoxVM>>,
@@ -99,12 +111,21 @@ impl Context {
             probe,
             executor,
             tasks: Tasks::default(),
+            slots: super::vm::Slots::default(),
             failures: Mutex::default(),
+            metrics: Arc::new(Metrics::default()),
+            mappings: Mutex::default(),
             clusters: Mutex::default(),
             vms: OnceLock::new(),
             trigger,
             triggers: Mutex::new(Some(triggers)),
         }
+    }
+
+    /// Counts into these metrics, which somebody serves.
+    pub fn with_metrics(mut self, metrics: Arc<Metrics>) -> Context {
+        self.metrics = metrics;
+        self
     }
 
     /// The objects that the controllers look after.
@@ -208,10 +229,16 @@ impl Context {
             c.checked = Instant::now();
             return Ok(c.cluster.clone());
         }
+        let config = client_config(&object, &secret).map_err(Error::Cluster)?;
+        let login = match &config.auth {
+            Auth::Token { id, .. } => id.clone(),
+            Auth::Password { username, .. } => username.clone(),
+        };
         let cluster = Cluster {
-            client: proxmox::Client::new(client_config(&object, &secret).map_err(Error::Cluster)?)?,
+            client: proxmox::Client::new(config)?.observed(self.metrics.clone()),
             uid: object.metadata.uid.unwrap_or_default(),
             spec: object.spec,
+            login,
         };
         let cached = Cached {
             key,
@@ -239,13 +266,6 @@ impl Context {
 fn client_config(object: &ProxmoxCluster, secret: &Secret) -> Result<proxmox::Config, String> {
     let spec = &object.spec;
     let name = object.name_any();
-    let value = |key: &str| {
-        let bytes = secret.data.as_ref().and_then(|d| d.get(key));
-        let text = bytes.and_then(|b| String::from_utf8(b.0.clone()).ok());
-        text.map(|t| t.trim().to_string())
-            .filter(|t| !t.is_empty())
-            .ok_or_else(|| format!("Secret {} has no text under key {key}", secret.name_any()))
-    };
     let endpoints = spec
         .endpoints
         .iter()
@@ -268,11 +288,83 @@ fn client_config(object: &ProxmoxCluster, secret: &Secret) -> Result<proxmox::Co
     };
     Ok(proxmox::Config {
         endpoints,
-        auth: Auth::Token {
-            id: value("tokenId")?,
-            secret: value("tokenSecret")?.into(),
-        },
+        auth: auth(secret)?,
         tls,
         timeout: Duration::from_secs(spec.limits.request_timeout_seconds.into()),
     })
+}
+
+/// The login: an API token or a user's password, never both.
+fn auth(secret: &Secret) -> Result<Auth, String> {
+    let name = secret.name_any();
+    let has = |key: &str| secret.data.as_ref().is_some_and(|d| d.contains_key(key));
+    let value = |key: &str| {
+        let bytes = secret.data.as_ref().and_then(|d| d.get(key));
+        let text = bytes.and_then(|b| String::from_utf8(b.0.clone()).ok());
+        text.map(|t| t.trim().to_string())
+            .filter(|t| !t.is_empty())
+            .ok_or_else(|| format!("Secret {name} has no text under key {key}"))
+    };
+    match (has("tokenId") || has("tokenSecret"), has("username") || has("password")) {
+        (true, true) => Err(format!(
+            "Secret {name} has a token and a user's password; keep tokenId and tokenSecret, or username and password"
+        )),
+        (true, false) => {
+            let id = value("tokenId")?;
+            if !id.contains('@') || !id.contains('!') {
+                return Err(format!("Secret {name}: tokenId is not of the form USER@REALM!ID"));
+            }
+            Ok(Auth::Token {
+                id,
+                secret: value("tokenSecret")?.into(),
+            })
+        }
+        (false, true) => Ok(Auth::password(value("username")?, value("password")?.into())),
+        (false, false) => Err(format!(
+            "Secret {name} has neither tokenId and tokenSecret nor username and password"
+        )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use k8s_openapi::ByteString;
+
+    fn secret(keys: &[(&str, &str)]) -> Secret {
+        let data = keys
+            .iter()
+            .map(|(k, v)| (k.to_string(), ByteString(v.as_bytes().to_vec())))
+            .collect();
+        let mut secret = Secret {
+            data: Some(data),
+            ..Secret::default()
+        };
+        secret.metadata.name = Some("s".to_string());
+        secret
+    }
+
+    #[test]
+    fn one_way_to_log_in() {
+        let (id, user) = (("tokenId", "a@pve!b"), ("username", "root@pam"));
+        assert!(matches!(
+            auth(&secret(&[id, ("tokenSecret", "x")])),
+            Ok(Auth::Token { .. })
+        ));
+        assert!(matches!(
+            auth(&secret(&[user, ("password", "x")])),
+            Ok(Auth::Password { .. })
+        ));
+        for (keys, want) in [
+            (vec![id, ("tokenSecret", "x"), user, ("password", "x")], "keep tokenId"),
+            (vec![id, ("password", "x")], "keep tokenId"),
+            (vec![id], "no text under key tokenSecret"),
+            (vec![("tokenId", "a@pve"), ("tokenSecret", "x")], "USER@REALM!ID"),
+            (vec![user, ("password", " ")], "no text under key password"),
+            (vec![], "neither tokenId"),
+        ] {
+            let why = auth(&secret(&keys)).expect_err("refused");
+            assert!(why.contains(want), "{why}");
+        }
+    }
 }

@@ -32,6 +32,17 @@ impl Error {
         }
     }
 
+    /// One word for metrics.
+    pub fn class(&self) -> &'static str {
+        match self {
+            Error::Kube { .. } if self.is_conflict() => "conflict",
+            Error::Kube { .. } => "kubernetes",
+            Error::Proxmox(e) => e.kind.as_str(),
+            Error::Cluster(_) => "cluster",
+            Error::Malformed(_) => "malformed",
+        }
+    }
+
     /// Whether the object was changed by somebody else meanwhile: read again, decide again.
     pub fn is_conflict(&self) -> bool {
         matches!(self, Error::Kube { source, .. } if code(source) == Some(409))

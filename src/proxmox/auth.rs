@@ -12,9 +12,7 @@ use std::time::Duration;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
-/// A ticket lives 2 h; it is renewed at half of that.
-const RENEW_AFTER: Duration = Duration::from_secs(3600);
-/// Up to this age a ticket is worth presenting as the password of the next.
+/// Up to this age a ticket is worth presenting as the password of the next: Proxmox takes it for 2 h.
 const LIFE: Duration = Duration::from_secs(2 * 3600 - 300);
 /// A refused password is not tried again for so long: each refusal takes Proxmox 3 s, and may lock the user out.
 const REFUSAL: Duration = Duration::from_secs(5);
@@ -37,7 +35,23 @@ pub enum Auth {
         username: String,
         /// The password.
         password: SecretString,
+        /// Age at which a ticket is renewed; [`Auth::RENEW_AFTER`] unless there is a reason.
+        renew_after: Duration,
     },
+}
+
+impl Auth {
+    /// Half of the 2 h that a ticket lives.
+    pub const RENEW_AFTER: Duration = Duration::from_secs(3600);
+
+    /// A user's password, with tickets renewed in good time.
+    pub fn password(username: impl Into<String>, password: SecretString) -> Auth {
+        Auth::Password {
+            username: username.into(),
+            password,
+            renew_after: Auth::RENEW_AFTER,
+        }
+    }
 }
 
 /// What requests are signed with.
@@ -50,6 +64,7 @@ pub(super) enum Credentials {
 pub(super) struct Session {
     username: String,
     password: SecretString,
+    renew_after: Duration,
     state: Mutex<State>,
 }
 
@@ -57,6 +72,7 @@ pub(super) struct Session {
 struct State {
     ticket: Option<Arc<Ticket>>,
     refused: Option<(Instant, Error)>,
+    unreached: Option<(Instant, usize, Error)>,
 }
 
 /// A login, good for about two hours.
@@ -115,7 +131,11 @@ impl Credentials {
                 value.set_sensitive(true);
                 Ok(Credentials::Token(value))
             }
-            Auth::Password { username, password } => {
+            Auth::Password {
+                username,
+                password,
+                renew_after,
+            } => {
                 if !username.contains('@') {
                     return Err(format!(
                         "the user {username} has no realm; write {username}@pam or the like"
@@ -124,6 +144,7 @@ impl Credentials {
                 Ok(Credentials::Password(Session {
                     username: username.clone(),
                     password: password.clone(),
+                    renew_after: *renew_after,
                     state: Mutex::default(),
                 }))
             }
@@ -172,19 +193,26 @@ impl Client {
 
     /// The current ticket, renewed when it is due. Callers that need one at the same time wait for one login.
     async fn ticket(&self, at: usize, session: &Session) -> Result<Arc<Ticket>, Failed> {
+        let asked = Instant::now();
         let mut state = session.state.lock().await;
+        // Whoever waited while another one's login ended in nothing would wait as long again.
+        if let Some((when, endpoint, e)) = &state.unreached
+            && *when >= asked
+            && *endpoint == at
+        {
+            return Err(Failed::Unreached(Box::new(e.clone())));
+        }
         if let Some(old) = state.ticket.clone() {
-            if old.since.elapsed() < RENEW_AFTER {
-                return Ok(old);
-            }
-            if old.since.elapsed() < LIFE {
-                match self.log_in(at, &session.username, &old.text).await {
+            match due(old.since.elapsed(), session.renew_after) {
+                Due::No => return Ok(old),
+                Due::Renewal => match self.log_in(at, &session.username, &old.text).await {
                     Ok(new) => return Ok(state.ticket.insert(new).clone()),
                     // Revoked meanwhile: the password decides.
                     Err(Failed::Refused(e)) if e.kind == ErrorKind::Auth => {}
                     // The old one is good for some time yet.
                     Err(_) => return Ok(old),
-                }
+                },
+                Due::Login => {}
             }
             state.ticket = None;
         }
@@ -204,7 +232,10 @@ impl Client {
                 }
                 Err(Failed::Refused(e))
             }
-            Err(e) => Err(e),
+            Err(e) => {
+                state.unreached = Some((Instant::now(), at, e.error().clone()));
+                Err(e)
+            }
         }
     }
 
@@ -238,6 +269,24 @@ impl Client {
     }
 }
 
+/// What a ticket of some age needs before it is used.
+#[derive(Debug, PartialEq, Eq)]
+enum Due {
+    No,
+    Renewal,
+    Login,
+}
+
+fn due(age: Duration, renew_after: Duration) -> Due {
+    if age >= LIFE {
+        Due::Login
+    } else if age >= renew_after {
+        Due::Renewal
+    } else {
+        Due::No
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -255,19 +304,21 @@ mod tests {
     fn nothing_shows_a_ticket() {
         let t = Ticket::new(&json!({"ticket": "PVE:hidden", "CSRFPreventionToken": "hidden"})).expect("a ticket");
         assert!(!format!("{:?} {:?} {:?}", t.cookie, t.csrf, t.text).contains("hidden"));
-        let auth = Auth::Password {
-            username: "a@pve".to_string(),
-            password: "hidden".into(),
-        };
+        let auth = Auth::password("a@pve", "hidden".into());
         assert!(!format!("{auth:?}").contains("hidden"));
     }
 
     #[test]
+    fn ages() {
+        let minutes = |m: u64| due(Duration::from_secs(m * 60), Auth::RENEW_AFTER);
+        assert_eq!([minutes(0), minutes(59)], [Due::No, Due::No]);
+        assert_eq!([minutes(60), minutes(114)], [Due::Renewal, Due::Renewal]);
+        assert_eq!([minutes(116), minutes(600)], [Due::Login, Due::Login]);
+    }
+
+    #[test]
     fn a_user_has_a_realm() {
-        let auth = Auth::Password {
-            username: "root".to_string(),
-            password: "x".into(),
-        };
+        let auth = Auth::password("root", "x".into());
         assert!(Credentials::new(&auth).is_err_and(|e| e.contains("root@pam")));
     }
 }

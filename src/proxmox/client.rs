@@ -162,7 +162,7 @@ impl Client {
                 Err(Failed::Refused(e)) => return Err(*e),
                 Err(Failed::Unreached(e)) => {
                     unreached += 1;
-                    self.inner.current.store(at + 1, Ordering::Relaxed);
+                    self.leave(at);
                     if unreached >= n {
                         return Err(*e);
                     }
@@ -174,6 +174,11 @@ impl Client {
                 }
             }
         }
+    }
+
+    /// Uses another endpoint from here on: this one was not reached.
+    pub(super) fn leave(&self, at: usize) {
+        self.inner.current.store(at + 1, Ordering::Relaxed);
     }
 
     /// Index of the endpoint in use.
@@ -240,16 +245,29 @@ impl Client {
     ) -> Result<Value, Failed> {
         let begun = Instant::now();
         let (status, result) = self.transfer(at, method_name(method), path, request).await;
+        let error = result.as_ref().err().map(|e| e.error().kind);
+        self.tell(method_name(method), path, status, error, begun);
+        result
+    }
+
+    /// Tells the observer of a request that has ended.
+    pub(super) fn tell(
+        &self,
+        method: &'static str,
+        path: &str,
+        status: Option<u16>,
+        error: Option<ErrorKind>,
+        begun: Instant,
+    ) {
         if let Some(observer) = &self.observer {
             observer.seen(&Seen {
-                method: method_name(method),
+                method,
                 path: &template(path),
                 status,
-                error: result.as_ref().err().map(|e| e.error().kind),
+                error,
                 duration: begun.elapsed(),
             });
         }
-        result
     }
 
     async fn transfer(
@@ -350,7 +368,7 @@ pub(super) enum Failed {
 }
 
 impl Failed {
-    fn error(&self) -> &Error {
+    pub(super) fn error(&self) -> &Error {
         match self {
             Failed::Unreached(e) | Failed::Lost(e) | Failed::Refused(e) => e,
         }

@@ -10,6 +10,7 @@ use reqwest::Method;
 use rustls::pki_types::ServerName;
 use secrecy::SecretString;
 use serde_json::Value;
+use std::time::Instant;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::Message;
@@ -49,18 +50,19 @@ impl Client {
             return Err(self.error(at, "POST", &path, ErrorKind::Other, m));
         };
         let password = text("password").unwrap_or_else(|| ticket.clone());
-        let stream = tokio::time::timeout(self.inner.timeout, self.websocket(at, node, vmid, &port, &ticket))
-            .await
-            .map_err(|_| {
-                let path = vm_path(node, vmid, "/vncwebsocket");
-                self.error(
-                    at,
-                    "GET",
-                    &path,
-                    ErrorKind::Transport,
-                    "the websocket did not open in time",
-                )
-            })??;
+        let begun = Instant::now();
+        let path = vm_path(node, vmid, "/vncwebsocket");
+        let opening = self.websocket(at, node, vmid, &port, &ticket);
+        let opened = match tokio::time::timeout(self.inner.timeout, opening).await {
+            Ok(opened) => opened,
+            Err(_) => {
+                let m = "the websocket did not open in time";
+                Err(self.error(at, "GET", &path, ErrorKind::Transport, m))
+            }
+        };
+        let status = opened.as_ref().map_or_else(|e| e.status, |_| Some(101));
+        self.tell("GET", &path, status, opened.as_ref().err().map(|e| e.kind), begun);
+        let stream = opened?;
         Ok(VncConnection {
             stream,
             password: SecretString::from(password),

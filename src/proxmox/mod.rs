@@ -20,6 +20,7 @@ mod patterns;
 mod pci;
 mod qemu;
 mod snapshot;
+mod status;
 mod storage;
 mod task;
 mod tls;

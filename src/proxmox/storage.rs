@@ -3,6 +3,7 @@
 use super::client::{Client, Failed};
 use super::wire::esc;
 use super::{Error, ErrorKind, Upid, lenient};
+use futures::{StreamExt, stream};
 use reqwest::Method;
 use reqwest::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use serde::Deserialize;
@@ -111,8 +112,24 @@ impl Client {
     /// Prefer a token here: with a ticket some versions of Proxmox's server drop requests whose body comes in pieces.
     pub async fn upload(&self, node: &str, storage: &str, upload: &Upload<'_>) -> Result<Upid, Error> {
         let path = format!("/nodes/{}/storage/{}/upload", esc(node), esc(storage));
-        let at = self.endpoint();
-        let local = |what: String| self.error(at, "POST", &path, ErrorKind::Parameter, what);
+        let n = self.inner.endpoints.len();
+        for left in (0..n).rev() {
+            let at = self.endpoint();
+            match self.send_file(at, &path, upload).await {
+                Ok(v) => return self.upid(&v, at, "POST", &path),
+                // Nothing of the file was sent.
+                Err(Failed::Unreached(_)) if left > 0 => self.leave(at),
+                Err(e) => return Err(e.into_error()),
+            }
+        }
+        Err(self.error(0, "POST", &path, ErrorKind::Parameter, "no endpoint is given"))
+    }
+
+    async fn send_file(&self, at: usize, path: &str, upload: &Upload<'_>) -> Result<Value, Failed> {
+        let local = |what: String| {
+            let e = self.error(at, "POST", path, ErrorKind::Parameter, what);
+            Failed::Refused(Box::new(e))
+        };
         if upload.filename.contains(['"', '/', '\\', '\r', '\n']) {
             return Err(local(format!("{:?} is no file name", upload.filename)));
         }
@@ -123,24 +140,21 @@ impl Client {
         let boundary = format!("mosdat-{:032x}", rand::random::<u128>());
         let (head, tail) = frame(&boundary, upload);
         let length = head.len() as u64 + size + tail.len() as u64;
-        let piece = |text: String| futures::stream::once(async move { Ok(bytes::Bytes::from(text)) });
-        let body = futures::StreamExt::chain(
-            futures::StreamExt::chain(piece(head), ReaderStream::with_capacity(file, 64 * 1024)),
-            piece(tail),
-        );
-        let signature = self.sign(at, &Method::POST).await.map_err(Failed::into_error)?;
+        let piece = |text: String| stream::once(async move { Ok(bytes::Bytes::from(text)) });
+        let body = piece(head)
+            .chain(ReaderStream::with_capacity(file, 64 * 1024))
+            .chain(piece(tail));
+        let signature = self.sign(at, &Method::POST).await?;
         let request = self
             .inner
             .http
-            .post(self.url(at, &path))
+            .post(self.url(at, path))
             .headers(signature.headers)
             .header(CONTENT_TYPE, format!("multipart/form-data; boundary={boundary}"))
             .header(CONTENT_LENGTH, length)
             .timeout(upload.timeout)
             .body(reqwest::Body::wrap_stream(body));
-        let answer = self.exchange(at, &Method::POST, &path, request).await;
-        let answer: Value = answer.map_err(Failed::into_error)?;
-        self.upid(&answer, at, "POST", &path)
+        self.exchange(at, &Method::POST, path, request).await
     }
 }
 

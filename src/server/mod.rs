@@ -6,8 +6,12 @@
 
 mod artifacts;
 mod html;
+mod metrics;
 mod pages;
 
+pub use metrics::serve as serve_metrics;
+
+use crate::controller::Metrics;
 use axum::Router;
 use axum::extract::{Request, State};
 use axum::http::{StatusCode, header};
@@ -30,13 +34,15 @@ pub struct Options {
     pub artifacts: PathBuf,
     /// Where to listen.
     pub addr: SocketAddr,
+    /// Served at `/metrics`, if given.
+    pub metrics: Option<Arc<Metrics>>,
 }
 
 /// Why the page cannot be served.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The port is not to be had.
-    #[error("the page cannot listen on {addr}: {source}; give another port, or 0 for any")]
+    #[error("cannot listen on {addr}: {source}; give another port, or 0 for any")]
     Listen {
         /// Address asked for.
         addr: SocketAddr,
@@ -84,15 +90,22 @@ pub async fn serve(options: Options) -> Result<Serving, Error> {
         artifacts: options.artifacts,
         loopback: local_addr.ip().is_loopback(),
     });
+    let counted = options.metrics.map(metrics::route).unwrap_or_default();
     let app = Router::new()
         .route("/", get(pages::runs))
         .route("/runs/{namespace}/{name}", get(pages::run))
         .route("/artifacts/{*path}", get(artifacts::file))
         .route("/readyz", get(ready))
+        .merge(counted)
         .layer(middleware::from_fn_with_state(shared.clone(), guard))
         // Probes come to the Pod's address by IP, whatever it is.
         .route("/healthz", get(|| async { "ok" }))
         .with_state(shared);
+    Ok(run(listener, local_addr, app))
+}
+
+/// Serves until it is told to stop.
+fn run(listener: tokio::net::TcpListener, local_addr: SocketAddr, app: Router) -> Serving {
     let stop = CancellationToken::new();
     let ended = stop.clone();
     let task = tokio::spawn(async move {
@@ -100,10 +113,10 @@ pub async fn serve(options: Options) -> Result<Serving, Error> {
             .with_graceful_shutdown(ended.cancelled_owned())
             .await
         {
-            tracing::error!("the page ended: {e}");
+            tracing::error!("the server at {local_addr} ended: {e}");
         }
     });
-    Ok(Serving { local_addr, stop, task })
+    Serving { local_addr, stop, task }
 }
 
 async fn ready(State(s): State<Arc<Shared>>) -> Response {

@@ -3,9 +3,12 @@
 import asyncio
 import json
 import sys
+import time
+import urllib.parse
 
+from aiohttp import web
 from fakepve import FakePve
-from fakepve.model import FakeVm
+from fakepve.model import FakeVm, TaskError
 
 CERT, KEY = sys.argv[1], sys.argv[2]
 
@@ -32,9 +35,65 @@ async def main():
         return response
     FakePve._answer = answer
 
+    # As in Proxmox a ticket that is still good is taken as the password of the next one. `logins` says what was.
+    pristine_check = FakePve.check_password
+
+    def check_password(self, user, password):
+        session = self.tickets.get(password)
+        ticket = session is not None and session['user'] == user and session['expires'] >= time.time()
+        good = ticket or pristine_check(self, user, password)
+        self.logins.append('ticket' if ticket else 'password' if good else 'wrong')
+        return good
+    FakePve.check_password = check_password
+
+    # DELETE of a running task interrupts it.
+    pristine_task = FakePve.task
+
+    async def task(self, node, ttype, tid, user, body, **more):
+        box = {}
+
+        async def interruptible():
+            box['work'] = asyncio.ensure_future(body())
+            try:
+                return await box['work']
+            except asyncio.CancelledError:
+                raise TaskError('received interrupt') from None
+        upid = await pristine_task(self, node, ttype, tid, user, interruptible, **more)
+        self.works[upid] = box
+        return upid
+    FakePve.task = task
+    pristine_generic = FakePve._generic
+
+    async def generic(self, request):
+        response = await pristine_generic(self, request)
+        upid = urllib.parse.unquote(request.path.rsplit('/', 1)[-1])
+        if request.method == 'DELETE' and upid in self.works:
+            self.works[upid]['work'].cancel()
+        return response
+    FakePve._generic = generic
+
+    # With `shows_pending`, GET config has pending changes in it unless `current` is given, as Proxmox has it.
+    pristine_config = FakePve._config_get
+
+    async def config_get(self, request):
+        response = await pristine_config(self, request)
+        if not self.shows_pending or request.query.get('current') == '1':
+            return response
+        body = json.loads(response.text)
+        for key, value in self.vm(int(request.match_info['vmid'])).pending.items():
+            if value is None:
+                body['data'].pop(key, None)
+            else:
+                body['data'][key] = value
+        return web.json_response(body)
+    FakePve._config_get = config_get
+
     pve = FakePve(user='root@pam', password='secret', host='127.0.0.1', port=0)
     pve.time_scale = 0.02
     pve.lost = []
+    pve.logins = []
+    pve.works = {}
+    pve.shows_pending = False
     pve.apitokens['mosdat@pve!test'] = '00000000-0000-0000-0000-000000000001'
     vm = pve.add_vm(100, 'desktop', template=True, config={
         'cores': 2, 'memory': '2048', 'agent': '1', 'vga': 'std', 'template': 1,

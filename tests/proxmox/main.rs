@@ -17,8 +17,15 @@ macro_rules! on_both {
 }
 
 mod client;
+mod client_auth;
+mod client_calls;
+mod client_faults;
+mod client_wire;
+mod cluster;
 mod fake;
+mod gpu;
 mod kube;
+mod liar;
 mod run;
 mod vm;
 mod vm_adopt;

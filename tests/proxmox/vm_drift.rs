@@ -12,6 +12,7 @@ on_both!(
     an_object_whose_time_is_over_goes_away,
     vms_without_an_owner_are_reported_and_removed_on_demand,
     a_vm_costs_few_calls,
+    limits_hold_in_a_burst,
 );
 
 async fn patch(world: &World, name: &str, spec: Value) {
@@ -247,4 +248,45 @@ async fn a_vm_costs_few_calls(world: World) {
     );
     assert!(own.len() <= 18, "{own:#?}");
     assert!(writes <= 12, "{writes} writes");
+}
+
+/// Many at once: never more clones and starts than the limits allow.
+async fn limits_hold_in_a_burst(world: World) {
+    world
+        .api::<ProxmoxCluster>()
+        .patch(
+            "lab",
+            &PatchParams::default(),
+            &Patch::Merge(json!({"spec": {"limits": {"parallelClones": 2, "parallelStarts": 1}}})),
+        )
+        .await
+        .expect("patch");
+    world.fake.py(concat!(
+        "pve.most = {}\n",
+        "pristine_task = pve.task\n",
+        "running = {}\n",
+        "async def task(node, ttype, tid, user, body, **kw):\n",
+        "    async def slow():\n",
+        "        running[ttype] = running.get(ttype, 0) + 1\n",
+        "        pve.most[ttype] = max(pve.most.get(ttype, 0), running[ttype])\n",
+        "        try:\n",
+        "            await asyncio.sleep(0.2)\n",
+        "            return await body()\n",
+        "        finally:\n",
+        "            running[ttype] -= 1\n",
+        "    return await pristine_task(node, ttype, tid, user, slow, **kw)\n",
+        "pve.task = task\n",
+    ));
+    let names: Vec<String> = (0..8).map(|i| format!("v{i}")).collect();
+    for name in &names {
+        world
+            .create::<ProxmoxVM>(json!({"metadata": {"name": name}, "spec": world.vm_spec()}))
+            .await;
+    }
+    let _running = world.controllers("a");
+    for name in &names {
+        world.until::<ProxmoxVM>(name, "ready", ready).await;
+    }
+    let most = world.fake.py("pve.most");
+    assert_eq!((&most["qmclone"], &most["qmstart"]), (&json!(2), &json!(1)), "{most}");
 }

@@ -188,13 +188,19 @@ impl World {
 
     /// Starts controllers under a new identity.
     pub fn controllers(&self, identity: &str) -> Running {
+        self.controllers_with(identity, Arc::default())
+    }
+
+    /// The same, counting into these metrics.
+    pub fn controllers_with(&self, identity: &str, metrics: Arc<controller::Metrics>) -> Running {
         let settings = Settings {
             artifacts_dir: self.artifacts.path().to_path_buf(),
             models_dir: self.artifacts.path().to_path_buf(),
             identity: identity.to_string(),
             namespace: Some(self.ns.clone()),
         };
-        let context = Context::new(self.client.clone(), settings, Arc::new(Hello), self.executor.clone());
+        let context =
+            Context::new(self.client.clone(), settings, Arc::new(Hello), self.executor.clone()).with_metrics(metrics);
         Running(tokio::spawn(async move {
             controller::run(context, std::future::pending())
                 .await

@@ -1,25 +1,26 @@
 //! Carries a step out: the intent first, with a resourceVersion check, then the write.
 
-use super::super::conditions::{self, Verdict};
+use super::super::conditions::Verdict;
 use super::super::context::Context;
 use super::super::{Error, backoff, gpu};
 use super::config::Change;
 use super::decide;
+use super::names;
 use super::refusal::{refusal, with_advice};
-use super::seen::{Lease, Observed, Template};
+use super::seen::{Observed, Template};
+use super::status::{
+    begin, event, intent, learn, note_device, note_restart, restart_required, set_finalizers, settle, started,
+    tell_restart, write,
+};
 use super::step::Step;
-use super::{config, names};
-use crate::api::{FINALIZER, ProxmoxVM, ProxmoxVMStatus, VmAction, VmIntent, VmPhase};
-use crate::proxmox::{CloneParams, ErrorKind, Upid, VmConfig};
+use crate::api::{FINALIZER, ProxmoxVM, VmAction, VmPhase};
+use crate::proxmox::{CloneParams, ErrorKind, VmConfig};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use k8s_openapi::jiff::Timestamp;
-use kube::api::{DeleteParams, Patch, PatchParams, PostParams, Preconditions};
-use kube::{Resource, ResourceExt};
-use serde_json::json;
+use kube::ResourceExt;
+use kube::api::{DeleteParams, Preconditions};
 use std::time::Duration;
 
-/// Condition that says that changes wait for a restart, which is not forced on whoever uses the VM.
-const RESTART: &str = "RestartRequired";
 /// Seconds that a guest gets to shut down.
 const SHUTDOWN_SECONDS: u32 = 60;
 
@@ -316,6 +317,9 @@ async fn failed(ctx: &Context, vm: ProxmoxVM, kind: ErrorKind, message: &str) ->
         known.node.as_deref().unwrap_or_default(),
     );
     let mut pause = Duration::ZERO;
+    if kind == ErrorKind::NoGpu {
+        gpu::refused(ctx, &vm, &message).await?;
+    }
     let vm = write(ctx, vm, |s, generation| {
         let before = s.failures.unwrap_or(0);
         let failures = if hopeless {
@@ -371,21 +375,6 @@ async fn release(ctx: &Context, vm: ProxmoxVM) -> Result<Next, Error> {
     Ok(Next::Done)
 }
 
-pub async fn add_finalizer(ctx: &Context, vm: &ProxmoxVM) -> Result<(), Error> {
-    set_finalizers(ctx, vm, |f| f.push(FINALIZER.to_string())).await
-}
-
-async fn set_finalizers(ctx: &Context, vm: &ProxmoxVM, change: impl FnOnce(&mut Vec<String>)) -> Result<(), Error> {
-    let mut list = vm.finalizers().to_vec();
-    change(&mut list);
-    let patch = json!({"metadata": {"finalizers": list, "resourceVersion": vm.metadata.resource_version}});
-    let api = ctx.api::<ProxmoxVM>(&vm.namespace().unwrap_or_default());
-    api.patch(&vm.name_any(), &PatchParams::default(), &Patch::Merge(&patch))
-        .await
-        .map_err(Error::kube(format!("finalizers of ProxmoxVM {}", decide::describe(vm))))?;
-    Ok(())
-}
-
 async fn client(ctx: &Context, vm: &ProxmoxVM) -> Result<crate::proxmox::Client, Error> {
     let ns = vm.namespace().unwrap_or_default();
     Ok(ctx.cluster(&ns, &vm.spec.cluster_ref.name).await?.client)
@@ -400,153 +389,4 @@ fn place(vm: &ProxmoxVM) -> Result<(String, u32), Error> {
             decide::describe(vm)
         ))),
     }
-}
-
-fn intent(action: VmAction) -> VmIntent {
-    VmIntent {
-        action,
-        at: Time(Timestamp::now()),
-        upid: None,
-    }
-}
-
-/// Writes the intent down; another action begins without failures.
-fn begin(s: &mut ProxmoxVMStatus, action: VmAction) {
-    if s.intent.as_ref().is_none_or(|i| i.action != action) {
-        s.failures = None;
-    }
-    s.next_attempt_at = None;
-    s.intent = Some(intent(action));
-}
-
-/// Nothing is being done any more.
-fn settle(s: &mut ProxmoxVMStatus) {
-    s.intent = None;
-    s.failures = None;
-    s.next_attempt_at = None;
-}
-
-/// Says which settings wait for a restart, where that was looked at.
-fn note_restart(s: &mut ProxmoxVMStatus, seen: &Observed, generation: Option<i64>) {
-    let Some(pending) = &seen.pending else {
-        if matches!(
-            seen.vm,
-            super::seen::Vm::Present {
-                running: Some(false),
-                ..
-            }
-        ) {
-            conditions::clear(&mut s.conditions, RESTART);
-        }
-        return;
-    };
-    let keys = config::restart_for(pending);
-    if keys.is_empty() {
-        conditions::clear(&mut s.conditions, RESTART);
-        return;
-    }
-    let text = format!(
-        "{} differ(s) from what the running VM has; stop it in Proxmox, or set spec.power to Stopped and back, for them to count",
-        keys.join(", ")
-    );
-    let now = Timestamp::now();
-    conditions::set(
-        &mut s.conditions,
-        now,
-        generation,
-        RESTART,
-        "True",
-        "PendingChanges",
-        &text,
-    );
-}
-
-fn restart_required(vm: &ProxmoxVM) -> bool {
-    vm.status
-        .as_ref()
-        .is_some_and(|s| conditions::is_true(&s.conditions, RESTART))
-}
-
-async fn tell_restart(ctx: &Context, vm: &ProxmoxVM, before: bool) {
-    let list = vm.status.as_ref().map(|s| s.conditions.as_slice()).unwrap_or_default();
-    if !before && let Some(c) = conditions::get(list, RESTART) {
-        event(ctx, vm, true, RESTART, &c.message).await;
-    }
-}
-
-fn note_device(s: &mut ProxmoxVMStatus, lease: &Lease) {
-    if let Lease::Held(d) = lease {
-        s.gpu = Some(d.name.clone());
-    }
-}
-
-/// Notes the UPID of a task that was just started.
-async fn started(ctx: &Context, vm: ProxmoxVM, upid: &Upid) -> Result<ProxmoxVM, Error> {
-    let text = upid.to_string();
-    learn(ctx, vm, |s| {
-        if let Some(i) = s.intent.as_mut() {
-            i.upid = Some(text.clone());
-        }
-    })
-    .await
-}
-
-/// Writes status if it changes; fails with a conflict when the object changed since it was read.
-async fn write(
-    ctx: &Context,
-    vm: ProxmoxVM,
-    change: impl FnOnce(&mut ProxmoxVMStatus, Option<i64>),
-) -> Result<ProxmoxVM, Error> {
-    let generation = vm.metadata.generation;
-    let mut status = vm.status.clone().unwrap_or_default();
-    change(&mut status, generation);
-    status.observed_generation = generation;
-    if vm.status.as_ref() == Some(&status) {
-        return Ok(vm);
-    }
-    let mut new = vm;
-    new.status = Some(status);
-    put(ctx, &new).await
-}
-
-async fn put(ctx: &Context, vm: &ProxmoxVM) -> Result<ProxmoxVM, Error> {
-    ctx.api::<ProxmoxVM>(&vm.namespace().unwrap_or_default())
-        .replace_status(&vm.name_any(), &PostParams::default(), vm)
-        .await
-        .map_err(Error::kube(format!(
-            "writing status of ProxmoxVM {}",
-            decide::describe(vm)
-        )))
-}
-
-/// Writes something that is known and must not get lost; a conflict is resolved by writing it to the newer object.
-async fn learn(ctx: &Context, vm: ProxmoxVM, change: impl Fn(&mut ProxmoxVMStatus)) -> Result<ProxmoxVM, Error> {
-    let api = ctx.api::<ProxmoxVM>(&vm.namespace().unwrap_or_default());
-    let (name, uid) = (vm.name_any(), vm.uid());
-    let mut new = vm;
-    for _ in 0..5 {
-        change(new.status.get_or_insert_default());
-        match put(ctx, &new).await {
-            Ok(vm) => return Ok(vm),
-            Err(e) if e.is_conflict() => {
-                new = api
-                    .get(&name)
-                    .await
-                    .map_err(Error::kube(format!("reading ProxmoxVM {name}")))?;
-                if new.uid() != uid {
-                    return Err(Error::Malformed(format!(
-                        "ProxmoxVM {name} was replaced by another of that name"
-                    )));
-                }
-            }
-            Err(e) => return Err(e),
-        }
-    }
-    Err(Error::Malformed(format!(
-        "status of ProxmoxVM {name} changes faster than it can be written"
-    )))
-}
-
-async fn event(ctx: &Context, vm: &ProxmoxVM, warning: bool, reason: &str, note: &str) {
-    ctx.event(&vm.object_ref(&()), warning, reason, note).await;
 }

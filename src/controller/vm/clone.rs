@@ -2,7 +2,7 @@
 
 use super::super::conditions::{self, Verdict};
 use super::decide::View;
-use super::seen::Task;
+use super::seen::{Lease, Task};
 use super::step::{Step, stalled, wait};
 use crate::api::{CloneMode, VmAction, VmPhase};
 use std::time::Duration;
@@ -63,11 +63,6 @@ impl View<'_> {
 
     /// Clones to the planned VMID, or to the next free one.
     pub(super) fn clone_anew(&self) -> Step {
-        let source = match &self.seen.template {
-            Some(Ok(t)) => t.clone(),
-            Some(Err(why)) => return stalled(VmPhase::Pending, "TemplateNotUsable", why),
-            None => return self.task_wait(VmPhase::Pending, "Observing", "the template is being looked up"),
-        };
         let p = &self.seen.placement;
         if self.seen.clones_in_flight >= p.parallel_clones.max(1) {
             return wait(
@@ -82,6 +77,11 @@ impl View<'_> {
                 Duration::from_millis(500),
             );
         }
+        let source = match &self.seen.template {
+            Some(Ok(t)) => t.clone(),
+            Some(Err(why)) => return stalled(VmPhase::Pending, "TemplateNotUsable", why),
+            None => return self.task_wait(VmPhase::Pending, "Observing", "the template is being looked up"),
+        };
         let planned = self.status.vmid.filter(|id| !self.seen.taken.contains(id));
         let next = || (p.range.0..=p.range.1).find(|id| !self.seen.taken.contains(id));
         let Some(vmid) = planned.or_else(next) else {
@@ -95,7 +95,14 @@ impl View<'_> {
             );
         };
         let clone = self.vm.spec.source.clone.clone().unwrap_or_default();
-        let wanted = clone.node.clone().or_else(|| p.node.clone());
+        let mut wanted = clone.node.clone().or_else(|| p.node.clone());
+        // The VM has to be where its device is.
+        if let Lease::Held(d) = &self.seen.device
+            && !d.nodes.is_empty()
+            && !d.nodes.contains(wanted.as_ref().unwrap_or(&source.node))
+        {
+            wanted = d.nodes.first().cloned();
+        }
         Step::Clone {
             target: wanted.filter(|n| *n != source.node),
             source,

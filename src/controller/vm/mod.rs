@@ -13,12 +13,17 @@ mod delete;
 pub(super) mod names;
 mod observe;
 mod refusal;
+mod look;
 mod seen;
+mod slots;
+mod status;
 mod step;
 #[cfg(test)]
 mod table;
 #[cfg(test)]
 mod table_more;
+
+pub(super) use slots::Slots;
 
 use super::{Context, Error, backoff};
 use crate::api::{FINALIZER, ProxmoxVM};
@@ -53,7 +58,7 @@ pub async fn reconcile(seen: Arc<ProxmoxVM>, ctx: Arc<Context>) -> Result<Action
             return Ok(Action::await_change());
         }
         if !ours {
-            act::add_finalizer(&ctx, &vm).await?;
+            status::add_finalizer(&ctx, &vm).await?;
             continue;
         }
         let observed = observe::observe(&ctx, &vm, known.take()).await?;

@@ -2,12 +2,13 @@
 
 use super::super::context::{Cluster, Context};
 use super::super::{Error, gpu};
-use super::seen::{Adoptee, Guest, Lease, Observed, Placement, Task, Template, Vm};
+use super::look::{adoptee, clone_needs, moved, others_in, starting};
+use super::seen::{Guest, Lease, Observed, Placement, Task, Vm};
+use super::slots::Kind;
 use super::{FORCE_DELETE, config, names};
 use crate::api::{ProxmoxVM, VmAction, VmDisplay, VmPhase, VmPower};
-use crate::proxmox::{self, Client, ErrorKind, TaskStatus, Upid, VmConfig, VmResource};
+use crate::proxmox::{self, Client, ErrorKind, TaskStatus, Upid, VmConfig};
 use kube::ResourceExt;
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -59,17 +60,16 @@ async fn look(
     let status = vm.status.clone().unwrap_or_default();
     let deleting = vm.metadata.deletion_timestamp.is_some();
     let pve = &cluster.client;
+    if deleting || status.intent.as_ref().is_none_or(|i| i.action != VmAction::Clone) {
+        let uid = vm.metadata.uid.as_deref().unwrap_or_default();
+        ctx.slots.give(&cluster.uid, Kind::Clone, uid);
+    }
     if let Some(profile) = &vm.spec.gpu_profile_ref
         && !deleting
     {
-        seen.device = match gpu::acquire(ctx, &ns, &profile.name, vm).await {
-            Ok(Some(d)) => Lease::Held(d),
-            Ok(None) => Lease::Waiting(format!("every device of GpuProfile {} is lent", profile.name)),
-            Err(e @ Error::Cluster(_)) => Lease::Waiting(e.to_string()),
-            Err(Error::Kube { source, .. }) if super::super::error::code(&source) == Some(404) => {
-                Lease::Waiting(format!("GpuProfile {ns}/{} does not exist", profile.name))
-            }
-            Err(e) => return Err(e),
+        seen.device = match gpu::acquire(ctx, &ns, &profile.name, vm).await? {
+            gpu::Grant::Held(d) => Lease::Held(d),
+            gpu::Grant::Waiting(why) => Lease::Waiting(why),
         };
         if matches!(seen.device, Lease::Waiting(_)) {
             return Ok(());
@@ -153,6 +153,9 @@ async fn look(
     if ours && !locked && (!differs || deleting || adopt.is_some() || status.ready_at.is_some()) {
         let power = pve.vm_status(&node, vmid).await?.running();
         running = Some(power);
+        if power || deleting {
+            ctx.slots.give(&cluster.uid, Kind::Start, uid);
+        }
         if power && !deleting && (differs || status.ready_at.is_some()) {
             match pve.vm_pending(&node, vmid).await {
                 Ok(keys) => {
@@ -170,50 +173,13 @@ async fn look(
             seen.guest = guest(ctx, pve, &node, vmid, &config).await?;
         }
         if !power && !deleting {
-            seen.starts_in_flight = others(ctx, vm).iter().filter(|o| starting(o)).count() as u32;
+            let watched = others_in(ctx, vm, starting);
+            let limit = seen.placement.parallel_starts;
+            seen.starts_in_flight = ctx.slots.take(&cluster.uid, Kind::Start, uid, limit, watched);
         }
     }
     seen.vm = Vm::Present { config, ours, running };
     Ok(())
-}
-
-/// The other VMs of the cluster, as the watch knows them.
-fn others(ctx: &Context, vm: &ProxmoxVM) -> Vec<Arc<ProxmoxVM>> {
-    let ns = vm.namespace();
-    let same = |o: &Arc<ProxmoxVM>| {
-        o.metadata.uid != vm.metadata.uid && o.namespace() == ns && o.spec.cluster_ref.name == vm.spec.cluster_ref.name
-    };
-    ctx.known_vms().into_iter().filter(same).collect()
-}
-
-fn starting(vm: &ProxmoxVM) -> bool {
-    let status = vm.status.clone().unwrap_or_default();
-    status.phase == Some(VmPhase::Starting) && status.intent.is_some_and(|i| i.action == VmAction::Start)
-}
-
-fn adoptee(all: &[VmResource], vmid: u32) -> Result<Adoptee, String> {
-    match all.iter().find(|v| v.vmid == vmid) {
-        Some(found) => Ok(Adoptee {
-            node: found.node.clone(),
-            template: found.template,
-        }),
-        None => Err(format!(
-            "the cluster has no VM {vmid}, or the token may not see it (VM.Audit on /vms/{vmid})"
-        )),
-    }
-}
-
-/// Another node that has our VM.
-async fn moved(pve: &Client, node: &str, vmid: u32, uid: &str) -> Result<Option<String>, Error> {
-    let all = pve.cluster_vms().await?;
-    let Some(found) = all.iter().find(|v| v.vmid == vmid && v.node != node) else {
-        return Ok(None);
-    };
-    match pve.vm_config(&found.node, vmid).await {
-        Ok(c) => Ok(names::is_ours(&c, uid).then(|| found.node.clone())),
-        Err(e) if e.kind == ErrorKind::NotFound => Ok(None),
-        Err(e) => Err(e.into()),
-    }
 }
 
 /// Whether a clone was meant to be asked for, without proof that it was.
@@ -309,89 +275,12 @@ async fn lost_answer(
     Ok(found.map_or(Task::None, |u| Task::Found(u.to_string())))
 }
 
-/// Template, free VMIDs and the number of clones in flight.
-async fn clone_needs(ctx: &Context, cluster: &Cluster, vm: &ProxmoxVM, seen: &mut Observed) -> Result<(), Error> {
-    let all = cluster.client.cluster_vms().await?;
-    seen.taken = all.iter().map(|v| v.vmid).collect();
-    let others = others(ctx, vm);
-    let status = |o: &ProxmoxVM| o.status.clone().unwrap_or_default();
-    seen.taken.extend(others.iter().filter_map(|o| status(o).vmid));
-    seen.clones_in_flight = others.iter().filter(|o| in_flight(&status(o))).count() as u32;
-    let mut found = template(vm, &all);
-    if let Ok(t) = &found
-        && let Some(why) = config::template_problem(&cluster.client.vm_config(&t.node, t.vmid).await?, t.vmid, &t.node)
-    {
-        found = Err(why);
-    }
-    seen.template = Some(found);
-    Ok(())
-}
-
-/// Whether a clone is being made. An intent by itself does not say so: it outlives a refusal, and VMs that wait for
-/// each other's refused clones would wait for ever.
-fn in_flight(status: &crate::api::ProxmoxVMStatus) -> bool {
-    status.intent.as_ref().is_some_and(|i| {
-        i.action == VmAction::Clone
-            && match status.phase {
-                Some(VmPhase::Cloning) => true,
-                Some(VmPhase::Deleting) => i.upid.is_some(),
-                _ => false,
-            }
-    })
-}
-
-fn template(vm: &ProxmoxVM, all: &[VmResource]) -> Result<Template, String> {
-    let clone = vm.spec.source.clone.clone().unwrap_or_default();
-    let found: Vec<&VmResource> = match (&clone.template, clone.vmid) {
-        (_, Some(vmid)) => all.iter().filter(|v| v.vmid == vmid).collect(),
-        (Some(name), None) => all
-            .iter()
-            .filter(|v| v.template && v.name.as_deref() == Some(name))
-            .collect(),
-        (None, None) => vec![],
-    };
-    let what = clone
-        .template
-        .clone()
-        .unwrap_or_else(|| clone.vmid.unwrap_or_default().to_string());
-    match found.as_slice() {
-        [one] if one.template || clone.mode == crate::api::CloneMode::Full => Ok(Template {
-            vmid: one.vmid,
-            node: one.node.clone(),
-        }),
-        [one] => Err(format!(
-            "VM {} is no template, so it cannot be the source of a linked clone; use mode Full or convert it",
-            one.vmid
-        )),
-        [] => {
-            let names: BTreeSet<String> = all
-                .iter()
-                .filter(|v| v.template)
-                .map(|v| format!("{} ({})", v.name.clone().unwrap_or_default(), v.vmid))
-                .collect();
-            let names = if names.is_empty() {
-                "no template at all; is one built, and may the token see it (VM.Audit)?".to_string()
-            } else {
-                names.into_iter().collect::<Vec<_>>().join(", ")
-            };
-            Err(format!("the cluster has no template {what}; it has {names}"))
-        }
-        many => {
-            let ids: Vec<String> = many.iter().map(|v| v.vmid.to_string()).collect();
-            Err(format!(
-                "several templates are called {what} (VMIDs {}); name one by source.clone.vmid",
-                ids.join(", ")
-            ))
-        }
-    }
-}
-
 async fn guest(ctx: &Context, pve: &Client, node: &str, vmid: u32, config: &VmConfig) -> Result<Guest, Error> {
     let mut guest = Guest::default();
     // The question for the network is as good as a ping, and one call less.
     match pve.agent_network(node, vmid).await {
         Ok(cards) => guest.ip = address(&cards, config.net0_mac().as_deref()),
-        Err(e) if e.kind == ErrorKind::Transport => return Err(e.into()),
+        Err(e) if matches!(e.kind, ErrorKind::Transport | ErrorKind::NodeOffline) => return Err(e.into()),
         Err(e)
             if matches!(
                 e.kind,
@@ -404,7 +293,7 @@ async fn guest(ctx: &Context, pve: &Client, node: &str, vmid: u32, config: &VmCo
         // An agent that does not tell addresses may answer all the same.
         Err(_) => match pve.agent_ping(node, vmid).await {
             Ok(()) => {}
-            Err(e) if e.kind == ErrorKind::Transport => return Err(e.into()),
+            Err(e) if matches!(e.kind, ErrorKind::Transport | ErrorKind::NodeOffline) => return Err(e.into()),
             Err(e) => {
                 guest.agent = Some(Err(e.message));
                 return Ok(guest);

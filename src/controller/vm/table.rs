@@ -296,6 +296,7 @@ fn hardware_is_written_only_where_it_differs() {
     s.device = Lease::Held(Device {
         name: "one".to_string(),
         hostpci: "mapping=gpu0,pcie=1".to_string(),
+        nodes: vec![],
     });
     check(&vm, &s, "configure hostpci0");
     s.vm = present(
@@ -305,6 +306,30 @@ fn hardware_is_written_only_where_it_differs() {
     check(&vm, &s, "start");
     s.device = Lease::Waiting("all lent".to_string());
     check(&vm, &s, "wait Pending WaitingForGpu");
+}
+
+#[test]
+fn a_vm_is_cloned_to_the_node_of_its_device() {
+    let target = |clone_node: Option<&str>, nodes: &[&str]| {
+        let mut vm = object(ProxmoxVMStatus::default());
+        if let Some(clone) = vm.spec.source.clone.as_mut() {
+            clone.node = clone_node.map(str::to_string);
+        }
+        let mut s = seen(Vm::Unknown, Task::None);
+        s.device = Lease::Held(Device {
+            nodes: nodes.iter().map(|n| n.to_string()).collect(),
+            ..Device::default()
+        });
+        match decide(&vm, &s, now()) {
+            Step::Clone { target, .. } => target,
+            other => panic!("{other:?}"),
+        }
+    };
+    // The template is on n1.
+    assert_eq!(target(None, &[]), None);
+    assert_eq!(target(None, &["n1", "n2"]), None);
+    assert_eq!(target(None, &["n2", "n3"]).as_deref(), Some("n2"));
+    assert_eq!(target(Some("n3"), &["n2", "n3"]).as_deref(), Some("n3"));
 }
 
 #[test]

@@ -1,0 +1,107 @@
+//! The check of a device in the guest that has it, once per lease.
+
+use super::super::{Context, Error};
+use super::act;
+use super::decide::{self, Facts};
+use crate::api::{GpuHealthCheck, GpuLease, GpuProfile, ProxmoxVM, VmPhase};
+use crate::proxmox::{Client, ErrorKind};
+use k8s_openapi::jiff::Timestamp;
+use kube::{Resource, ResourceExt};
+use std::time::{Duration, Instant};
+
+/// Checks the devices of all VMs that are ready and were not checked.
+pub async fn check(ctx: &Context, profile: &GpuProfile, facts: &Facts) -> Result<(), Error> {
+    let Some(check) = &profile.spec.health_check else {
+        return Ok(());
+    };
+    if check.pattern.as_deref().is_some_and(|p| regex::Regex::new(p).is_err()) {
+        return Ok(());
+    }
+    let leases = profile.status.iter().flat_map(|s| &s.leases);
+    let due = leases
+        .filter(|l| l.health.is_none())
+        .map(|l| one(ctx, profile, check, l, facts));
+    futures::future::try_join_all(due).await?;
+    Ok(())
+}
+
+async fn one(
+    ctx: &Context,
+    profile: &GpuProfile,
+    check: &GpuHealthCheck,
+    lease: &GpuLease,
+    facts: &Facts,
+) -> Result<(), Error> {
+    let (ns, name) = (profile.namespace().unwrap_or_default(), profile.name_any());
+    let vm = ctx
+        .api::<ProxmoxVM>(&ns)
+        .get_opt(&lease.holder.name)
+        .await
+        .map_err(Error::kube(format!("reading ProxmoxVM {ns}/{}", lease.holder.name)))?;
+    let Some(vm) = vm.filter(|v| v.metadata.uid.as_deref() == Some(&lease.holder.uid)) else {
+        return Ok(());
+    };
+    let status = vm.status.clone().unwrap_or_default();
+    let (Some(VmPhase::Ready), Some(node), Some(vmid)) = (status.phase, status.node, status.vmid) else {
+        return Ok(());
+    };
+    let pve = ctx.cluster(&ns, &vm.spec.cluster_ref.name).await?.client;
+    let Some(result) = run(&pve, &node, vmid, check).await else {
+        tracing::info!(profile = %name, vm = %lease.holder.name, "the device could not be checked; trying again later");
+        return Ok(());
+    };
+    let (object, ()) = act::change(ctx, profile.clone(), "noting a health check of", |p| {
+        decide::checked(p, &lease.holder.uid, &result, facts, Timestamp::now())
+    })
+    .await?;
+    match result {
+        Ok(()) => tracing::debug!(profile = %name, device = %lease.device, "healthy"),
+        Err(why) => {
+            let note = format!("{} in ProxmoxVM {}: {why}", lease.device, lease.holder.name);
+            act::event(ctx, &object, true, "Quarantined", &note).await;
+            let note = format!(
+                "device {} of GpuProfile {name} failed its health check: {why}",
+                lease.device
+            );
+            ctx.event(&vm.object_ref(&()), true, "GpuUnhealthy", &note).await;
+        }
+    }
+    Ok(())
+}
+
+/// Runs the command in the guest. `None`: nothing was learnt, the guest or Proxmox did not answer.
+async fn run(pve: &Client, node: &str, vmid: u32, check: &GpuHealthCheck) -> Option<Result<(), String>> {
+    let limit = Duration::from_secs(check.timeout_seconds.into());
+    let begun = Instant::now();
+    let pid = match pve.agent_exec(node, vmid, &check.command, None).await {
+        Ok(pid) => pid,
+        Err(e) if e.kind == ErrorKind::CommandNotRun => {
+            let program = check.command.first().cloned().unwrap_or_default();
+            return Some(Err(format!("the guest could not run {program}: {}", e.message)));
+        }
+        Err(e) => {
+            tracing::debug!(error = %e, "no health check now");
+            return None;
+        }
+    };
+    let mut pause = Duration::from_millis(100);
+    loop {
+        match pve.agent_exec_status(node, vmid, pid).await {
+            Ok(s) if s.exited => {
+                let output = format!("{}{}", s.out_data, s.err_data);
+                return Some(decide::healthy(check.pattern.as_deref(), s.exitcode, &output));
+            }
+            Ok(_) => {}
+            Err(e) => {
+                tracing::debug!(error = %e, "no health check now");
+                return None;
+            }
+        }
+        if begun.elapsed() >= limit {
+            // A driver that hangs on a dead device is the usual reason.
+            return Some(Err(format!("it did not end within {} s", limit.as_secs())));
+        }
+        tokio::time::sleep(pause).await;
+        pause = (pause * 2).min(Duration::from_secs(2));
+    }
+}
