@@ -113,9 +113,10 @@ impl Rig {
         self.create::<ProxmoxCluster>("lab", spec).await;
     }
 
-    /// Allows so many clones at once.
-    pub async fn limits(&self, parallel_clones: u32) {
-        let patch = json!({"spec": {"limits": {"parallelClones": parallel_clones}}});
+    /// Allows so many clones and starts at once.
+    #[allow(dead_code)] // for the bench
+    pub async fn limits(&self, n: u32) {
+        let patch = json!({"spec": {"limits": {"parallelClones": n, "parallelStarts": n}}});
         let api = self.api::<ProxmoxCluster>();
         api.patch("lab", &PatchParams::default(), &Patch::Merge(&patch))
             .await

@@ -18,12 +18,14 @@ mod seen;
 mod slots;
 mod status;
 mod step;
+mod vmids;
 #[cfg(test)]
 mod table;
 #[cfg(test)]
 mod table_more;
 
 pub(super) use slots::Slots;
+pub(super) use vmids::Vmids;
 
 use super::{Context, Error, backoff};
 use crate::api::{FINALIZER, ProxmoxVM};
