@@ -14,7 +14,10 @@ const HOLD: Duration = Duration::from_secs(60);
 
 /// Who is about to take which VMID, by cluster.
 #[derive(Default)]
-pub struct Vmids(Mutex<BTreeMap<String, BTreeMap<u32, (String, Instant)>>>);
+pub struct Vmids(Mutex<BTreeMap<String, Kept>>);
+
+/// VMIDs with the UID that is about to take them, and since when.
+type Kept = BTreeMap<u32, (String, Instant)>;
 
 impl Vmids {
     /// Adds to `taken` what others are about to take, and keeps for `uid` what it will choose: `planned`, else the
