@@ -48,3 +48,6 @@ start=$(now)
 "$mosdat" run --state "$state" examples/quickstart/scenario.yaml examples/quickstart/passing.yaml >"$state/run.log"
 printf '%-48s %6.2f s\n' "mosdat run examples/quickstart/passing.yaml" "$(since "$start")"
 grep -E ' (ok|FAIL) ' "$state/run.log" | sed 's/^/  /'
+
+# Unoptimised like the rest: the fake, which is Python, is what takes the time.
+cargo bench --quiet --locked --profile dev --bench two_hundred_vms

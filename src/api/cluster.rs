@@ -117,12 +117,15 @@ impl Default for VmidRange {
 pub struct ClusterDefaults {
     /// Node for new VMs; without it the node that holds the template.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1))]
     pub node: Option<String>,
     /// Storage for the disks of full clones; without it the template's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1))]
     pub storage: Option<String>,
     /// Resource pool that new VMs join.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1))]
     pub pool: Option<String>,
 }
 

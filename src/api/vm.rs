@@ -30,6 +30,7 @@ use std::collections::BTreeMap;
 )]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[x_kube(
+    validation = Rule::new("has(self.gpuProfileRef) == has(oldSelf.gpuProfileRef)").message("gpuProfileRef is immutable: it can be neither added nor taken away"),
     validation = Rule::new("!has(self.gpuProfileRef) || self.deletionPolicy != 'Retain'")
         .message("a VM with gpuProfileRef cannot have deletionPolicy Retain: its lease ends with this object while the device would stay in use; take Delete or Stop"),
     validation = Rule::new("!has(self.source.adopt) || self.deletionPolicy != 'Delete'")
@@ -120,9 +121,11 @@ pub struct CloneSource {
     pub mode: CloneMode,
     /// Storage for a full clone's disks.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1))]
     pub storage: Option<String>,
     /// Node for the clone; without it the cluster's default, else the template's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1))]
     pub node: Option<String>,
 }
 

@@ -144,9 +144,6 @@ async fn clone(
     full: bool,
 ) -> Result<Next, Error> {
     let uid = vm.uid().unwrap_or_default();
-    if !ctx.slots.plan(&seen.placement.installation, vmid, &uid) {
-        return Ok(Next::Again);
-    }
     let params = CloneParams {
         newid: vmid,
         name: Some(names::vm_name(&vm)),

@@ -69,10 +69,8 @@ impl View<'_> {
                 VmPhase::Pending,
                 Verdict::progressing(
                     "WaitingForClones",
-                    format!(
-                        "{} clones are in flight, limits.parallelClones allows no more",
-                        self.seen.clones_in_flight
-                    ),
+                    // The same words as long as it waits: each other text would be a write.
+                    format!("limits.parallelClones allows {} at a time", p.parallel_clones.max(1)),
                 ),
                 Duration::from_millis(500),
             );

@@ -309,10 +309,7 @@ impl View<'_> {
         }
         let allowed = self.seen.placement.parallel_starts.max(1);
         if self.seen.starts_in_flight >= allowed {
-            let text = format!(
-                "{} starts are in flight, limits.parallelStarts allows no more",
-                self.seen.starts_in_flight
-            );
+            let text = format!("limits.parallelStarts allows {allowed} at a time");
             return wait(
                 VmPhase::Starting,
                 Verdict::progressing("WaitingForStarts", text),

@@ -75,10 +75,12 @@ pub(super) async fn clone_needs(
         return Ok(());
     }
     let all = cluster.client.cluster_vms().await?;
-    seen.taken = all.iter().map(|v| v.vmid).collect();
-    seen.taken.extend(ctx.slots.planned(&cluster.uid, &uid));
+    seen.taken.extend(all.iter().map(|v| v.vmid));
     let others = others(ctx, vm);
     seen.taken.extend(others.iter().filter_map(|o| o.status.as_ref()?.vmid));
+    let planned = vm.status.as_ref().and_then(|s| s.vmid);
+    ctx.vmids
+        .keep(&cluster.uid, &uid, planned, seen.placement.range, &mut seen.taken);
     let mut found = template(vm, &all);
     if let Ok(t) = &found
         && let Some(why) = config::template_problem(&cluster.client.vm_config(&t.node, t.vmid).await?, t.vmid, &t.node)

@@ -18,6 +18,7 @@ mod seen;
 mod slots;
 mod status;
 mod step;
+mod vmids;
 #[cfg(test)]
 mod table;
 #[cfg(test)]
@@ -26,6 +27,7 @@ mod table_delete;
 mod table_more;
 
 pub(super) use slots::Slots;
+pub(super) use vmids::Vmids;
 
 use super::{Context, Error, backoff};
 use crate::api::{FINALIZER, ProxmoxVM};

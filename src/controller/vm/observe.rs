@@ -124,8 +124,8 @@ async fn look(
         return Ok(());
     };
     if !ours && !locked && cloning && !deleting {
-        clone_needs(ctx, cluster, vm, seen).await?;
         seen.taken.insert(vmid);
+        clone_needs(ctx, cluster, vm, seen).await?;
     }
     let adopt = vm.spec.source.adopt.as_ref();
     if adopt.is_some() && !ours {

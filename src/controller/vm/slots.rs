@@ -1,4 +1,4 @@
-//! How many clones and starts a cluster is asked for at once, and which VMIDs are about to be used.
+//! How many clones and starts a cluster is asked for at once.
 //!
 //! The watch tells of other VMs' actions, but late: VMs that are looked at in the same moment would all go ahead. So
 //! whoever may go ahead is noted in memory as well, until its status says so or it has got on. After a restart of the
@@ -19,14 +19,9 @@ pub enum Kind {
     Start,
 }
 
-/// UIDs that may go ahead, and planned VMIDs with their UIDs, by cluster.
+/// UIDs that may go ahead, by cluster.
 #[derive(Default)]
-pub struct Slots(
-    Mutex<BTreeMap<(String, Kind), BTreeMap<String, Instant>>>,
-    Mutex<Planned>,
-);
-
-type Planned = BTreeMap<(String, u32), (String, Instant)>;
+pub struct Slots(Mutex<BTreeMap<(String, Kind), BTreeMap<String, Instant>>>);
 
 impl Slots {
     /// The others in flight, besides those of which the watch knows. If they are fewer than `limit`, `uid` is noted too.
@@ -53,27 +48,6 @@ impl Slots {
             held.insert(uid.to_string(), now);
         }
         count
-    }
-
-    /// VMIDs that others are about to use.
-    pub fn planned(&self, cluster: &str, uid: &str) -> Vec<u32> {
-        let mut all = lock(&self.1);
-        all.retain(|_, (_, since)| since.elapsed() < HOLD);
-        let others = all.iter().filter(|((c, _), (u, _))| c == cluster && u != uid);
-        others.map(|((_, vmid), _)| *vmid).collect()
-    }
-
-    /// Plans a VMID; false when somebody else was faster.
-    pub fn plan(&self, cluster: &str, vmid: u32, uid: &str) -> bool {
-        let mut all = lock(&self.1);
-        let (holder, since) = all
-            .entry((cluster.to_string(), vmid))
-            .or_insert_with(|| (uid.to_string(), Instant::now()));
-        if holder != uid && since.elapsed() < HOLD {
-            return false;
-        }
-        (*holder, *since) = (uid.to_string(), Instant::now());
-        true
     }
 
     /// `uid` has got on, or gave up.
@@ -105,8 +79,5 @@ mod tests {
         assert_eq!(take("d", &[], now + HOLD), 0, "forgotten after a while");
         assert_eq!(slots.take("other", Kind::Clone, "d", 1, BTreeSet::new()), 0);
         assert_eq!(slots.take("c", Kind::Start, "d", 1, BTreeSet::new()), 0);
-        assert!(slots.plan("c", 7, "a") && slots.plan("c", 7, "a") && slots.plan("x", 7, "b"));
-        assert!(!slots.plan("c", 7, "b"));
-        assert_eq!((slots.planned("c", "a"), slots.planned("c", "b")), (vec![], vec![7]));
     }
 }
