@@ -6,4 +6,5 @@
 mod blame;
 mod doubles;
 mod evidence;
+mod feasible;
 mod table;
