@@ -123,6 +123,7 @@ impl AgentGuest {
     /// Runs a script to its end, or kills it: when its time is up, and when its caller is gone.
     async fn carry_out(&self, script: SecretString, limit: Duration, gone: CancellationToken) -> Result<Output, Error> {
         let until = Instant::now() + limit;
+        let lost = || Error::ResultLost { guest: self.name() };
         let pid = self.start(script.expose_secret().as_bytes()).await?;
         let waited = tokio::select! {
             biased;
@@ -130,36 +131,35 @@ impl AgentGuest {
             () = gone.cancelled() => None,
         };
         if let Some(status) = waited {
-            return self.output(status, false);
+            return output(status, false).ok_or_else(lost);
         }
         // Not `kill -KILL -- -PID`: dash takes no `--` there.
         let kill = format!("kill -9 -{pid} || kill -9 {pid}");
         let killer = self.start(kill.as_bytes()).await?;
         self.wait(killer, Instant::now() + KILL_GRACE).await?;
         match self.wait(pid, Instant::now() + KILL_GRACE).await? {
-            Some(status) => self.output(status, true),
+            Some(status) => output(status, true).ok_or_else(lost),
             None => Err(Error::Stuck {
                 guest: self.name(),
                 after: KILL_GRACE,
             }),
         }
     }
+}
 
-    fn output(&self, status: AgentExecStatus, killed: bool) -> Result<Output, Error> {
-        let exit = match (killed, status.signal, status.exitcode) {
-            (true, ..) => Exit::TimedOut,
-            (false, Some(signal), _) if signal != 0 => Exit::Signal(signal),
-            (false, _, Some(code)) => Exit::Code(code),
-            // An end without a code is no success.
-            (false, _, None) => return Err(Error::ResultLost { guest: self.name() }),
-        };
-        Ok(Output {
-            exit,
-            stdout: whole_lines(status.out_data, status.out_truncated),
-            stderr: whole_lines(status.err_data, status.err_truncated),
-            truncated: status.out_truncated || status.err_truncated,
-        })
-    }
+/// What an ended command left; nothing where it is not told how it ended: that is no success.
+fn output(status: AgentExecStatus, killed: bool) -> Option<Output> {
+    let exit = match (killed, status.signal, status.exitcode) {
+        (true, ..) => Exit::TimedOut,
+        (false, Some(signal), _) if signal != 0 => Exit::Signal(signal),
+        (false, _, code) => Exit::Code(code?),
+    };
+    Some(Output {
+        exit,
+        stdout: whole_lines(status.out_data, status.out_truncated),
+        stderr: whole_lines(status.err_data, status.err_truncated),
+        truncated: status.out_truncated || status.err_truncated,
+    })
 }
 
 /// Half a line at the end of output that was cut off could be half a secret, which no mask finds.
