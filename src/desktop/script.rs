@@ -37,6 +37,13 @@ fn key(wait: Duration, down: bool, keysym: u32) -> Step {
     }
 }
 
+/// How long typing a text takes.
+pub(super) fn typing_time(text: &str, rate: u32) -> Duration {
+    // The plan of the events would tell the same; this has no need of their memory.
+    let count = text.replace("\r\n", "\n").chars().count();
+    Duration::from_secs_f64(count as f64 / f64::from(rate.max(1)))
+}
+
 /// A text, one character after the other, at most `rate` characters a second.
 pub(super) fn text(text: &str, rate: u32) -> Result<Vec<Step>, KeyError> {
     let period = Duration::from_secs(1) / rate.max(1);
@@ -114,6 +121,8 @@ mod tests {
             total >= Duration::from_secs(3) / 30 && total < Duration::from_secs(4) / 30,
             "{total:?}"
         );
+        let told = typing_time("aB!\n", 30);
+        assert!(told >= total && told < Duration::from_millis(140), "{told:?}");
         let mut down = Vec::new();
         for s in &steps {
             match s.input {

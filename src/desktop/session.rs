@@ -52,6 +52,13 @@ impl Default for Options {
     }
 }
 
+impl Options {
+    /// How long typing this text takes at least.
+    pub fn typing_time(&self, text: &str) -> Duration {
+        script::typing_time(text, self.keys_per_second)
+    }
+}
+
 /// What handles and the background task share.
 pub(super) struct Shared {
     pub state: Mutex<State>,

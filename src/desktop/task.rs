@@ -205,6 +205,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Task<S> {
     /// Writes the steps of the playing script whose time has come.
     fn play_due(&mut self) {
         while let Some(playing) = &mut self.playing {
+            // Whoever wanted this is gone. The rest must not be played into what others do next.
+            if playing.done.is_closed() {
+                self.playing = None;
+                self.hands.release_all(&mut self.outgoing);
+                return;
+            }
             let Some(step) = playing.steps.front().copied() else {
                 if let Some(done) = self.playing.take() {
                     self.unsent.push(done.done);

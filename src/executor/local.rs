@@ -231,7 +231,10 @@ fn plan(
     let lines = |e: crate::scenario::Errors| e.to_string().lines().map(String::from).collect::<Vec<_>>();
     let scenario = Scenario::from_spec(spec, origin).map_err(lines)?;
     let plan = scenario.plan(variables, secrets).map_err(lines)?;
-    Ok((scenario, plan))
+    match runner::infeasible(&plan) {
+        wrong if wrong.is_empty() => Ok((scenario, plan)),
+        wrong => Err(wrong),
+    }
 }
 
 fn openai(v: &VisionSettings) -> Result<OpenAi, RunFailure> {

@@ -1,11 +1,17 @@
 //! The QEMU guest agent, reached through the hypervisor's API.
 
-use super::{Command, Error, Exit, Guest, Output, bootstrap};
+use super::{Command, Error, Exit, Guest, Output, bootstrap, refused};
 use crate::proxmox::{self, AgentExecStatus, Client, ErrorKind};
 use async_trait::async_trait;
-use secrecy::ExposeSecret;
+use secrecy::{ExposeSecret, SecretString};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
+use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep};
+use tokio_util::sync::CancellationToken;
+
+/// Most bytes of a script that the agent takes.
+pub const MAX_SCRIPT: usize = proxmox::MAX_INPUT;
 
 /// How long a link may be away before a command counts as lost.
 const LINK_GRACE: Duration = Duration::from_secs(20);
@@ -18,12 +24,39 @@ pub struct AgentGuest {
     client: Client,
     node: String,
     vmid: u32,
+    /// Commands that nobody waits for any more; each ends by itself, within bounds.
+    left: Arc<Mutex<Vec<Work>>>,
+}
+
+/// A command that is carried out. It goes on when its caller is gone: a command could be under way to the guest, with
+/// a process id that is not known yet.
+type Work = JoinHandle<Result<Output, Error>>;
+
+/// The caller of a command. When it goes away before the end, the command is killed.
+struct Caller {
+    gone: CancellationToken,
+    work: Option<Work>,
+    left: Arc<Mutex<Vec<Work>>>,
+}
+
+impl Drop for Caller {
+    fn drop(&mut self) {
+        if let Some(work) = self.work.take().filter(|work| !work.is_finished()) {
+            self.gone.cancel();
+            self.left.lock().unwrap_or_else(PoisonError::into_inner).push(work);
+        }
+    }
 }
 
 impl AgentGuest {
     /// The guest of the VM `vmid` on `node`.
     pub fn new(client: Client, node: String, vmid: u32) -> AgentGuest {
-        AgentGuest { client, node, vmid }
+        AgentGuest {
+            client,
+            node,
+            vmid,
+            left: Arc::default(),
+        }
     }
 
     fn name(&self) -> String {
@@ -86,25 +119,85 @@ impl AgentGuest {
     }
 }
 
-#[async_trait]
-impl Guest for AgentGuest {
-    async fn exec(&self, command: Command) -> Result<Output, Error> {
-        let until = Instant::now() + command.timeout;
-        let script = bootstrap(&command);
+impl AgentGuest {
+    /// Runs a script to its end, or kills it: when its time is up, and when its caller is gone.
+    async fn carry_out(&self, script: SecretString, limit: Duration, gone: CancellationToken) -> Result<Output, Error> {
+        let until = Instant::now() + limit;
+        let lost = || Error::ResultLost { guest: self.name() };
         let pid = self.start(script.expose_secret().as_bytes()).await?;
-        if let Some(status) = self.wait(pid, until).await? {
-            return Ok(output(status, false));
+        let waited = tokio::select! {
+            biased;
+            status = self.wait(pid, until) => status?,
+            () = gone.cancelled() => None,
+        };
+        if let Some(status) = waited {
+            return output(status, false).ok_or_else(lost);
         }
         // Not `kill -KILL -- -PID`: dash takes no `--` there.
         let kill = format!("kill -9 -{pid} || kill -9 {pid}");
         let killer = self.start(kill.as_bytes()).await?;
         self.wait(killer, Instant::now() + KILL_GRACE).await?;
         match self.wait(pid, Instant::now() + KILL_GRACE).await? {
-            Some(status) => Ok(output(status, true)),
+            Some(status) => output(status, true).ok_or_else(lost),
             None => Err(Error::Stuck {
                 guest: self.name(),
                 after: KILL_GRACE,
             }),
+        }
+    }
+}
+
+/// What an ended command left; nothing where it is not told how it ended: that is no success.
+fn output(status: AgentExecStatus, killed: bool) -> Option<Output> {
+    let exit = match (killed, status.signal, status.exitcode) {
+        (true, ..) => Exit::TimedOut,
+        (false, Some(signal), _) if signal != 0 => Exit::Signal(signal),
+        (false, _, code) => Exit::Code(code?),
+    };
+    Some(Output {
+        exit,
+        stdout: whole_lines(status.out_data, status.out_truncated),
+        stderr: whole_lines(status.err_data, status.err_truncated),
+        truncated: status.out_truncated || status.err_truncated,
+    })
+}
+
+/// Half a line at the end of output that was cut off could be half a secret, which no mask finds.
+fn whole_lines(mut text: String, truncated: bool) -> String {
+    if truncated {
+        text.truncate(text.rfind('\n').map_or(0, |at| at + 1));
+    }
+    text
+}
+
+#[async_trait]
+impl Guest for AgentGuest {
+    async fn exec(&self, command: Command) -> Result<Output, Error> {
+        let script = bootstrap(&command);
+        let length = script.expose_secret().len();
+        if length > MAX_SCRIPT {
+            let most = MAX_SCRIPT;
+            return Err(Error::TooLong { length, most });
+        }
+        let left = std::mem::take(&mut *self.left.lock().unwrap_or_else(PoisonError::into_inner));
+        for work in left {
+            // How it ended is told to nobody any more.
+            let _ = work.await;
+        }
+        let gone = CancellationToken::new();
+        let (guest, limit, token) = (self.clone(), command.timeout, gone.clone());
+        let mut caller = Caller {
+            gone,
+            work: Some(tokio::spawn(async move { guest.carry_out(script, limit, token).await })),
+            left: self.left.clone(),
+        };
+        let lost = || Error::ResultLost { guest: self.name() };
+        let work = caller.work.as_mut().ok_or_else(lost)?;
+        // A task that ended without a result: the process is being stopped.
+        let output = work.await.map_err(|_| lost())??;
+        match refused(&command, &output) {
+            Some(error) => Err(error),
+            None => Ok(output),
         }
     }
 
@@ -116,19 +209,5 @@ impl Guest for AgentGuest {
     async fn write_file(&self, path: &str, content: &[u8]) -> Result<(), Error> {
         let written = self.client.agent_file_write(&self.node, self.vmid, path, content).await;
         written.map_err(self.link(&format!("writing {path}")))
-    }
-}
-
-fn output(status: AgentExecStatus, killed: bool) -> Output {
-    let exit = match (killed, status.signal, status.exitcode) {
-        (true, ..) => Exit::TimedOut,
-        (false, Some(signal), _) if signal != 0 => Exit::Signal(signal),
-        (false, _, code) => Exit::Code(code.unwrap_or(0)),
-    };
-    Output {
-        exit,
-        stdout: status.out_data,
-        stderr: status.err_data,
-        truncated: status.out_truncated || status.err_truncated,
     }
 }

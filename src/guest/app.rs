@@ -5,8 +5,9 @@ use super::{Command, Error, Exit, Guest, Session, quote};
 use std::time::Duration;
 
 const TIMEOUT: Duration = Duration::from_secs(20);
-/// How much of the program's output is looked at when it dies, in bytes.
-const TAIL: usize = 4000;
+/// How much of each of the program's outputs is looked at when it dies, in bytes. Far more than anybody is told: what is
+/// shown is cut only after secrets are masked, since half a secret is found by no mask.
+const TAIL: usize = 64 * 1024;
 
 /// A started program.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,9 +29,35 @@ pub enum AppState {
     Ended {
         /// How.
         exit: Exit,
-        /// End of its standard output and standard error.
-        output: String,
+        /// End of its standard output.
+        stdout: Tail,
+        /// End of its standard error.
+        stderr: Tail,
     },
+}
+
+/// The end of a text, whose beginning may be missing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Tail {
+    /// It begins where a line begins: a secret within a line is there in full, or not at all.
+    Lines(String),
+    /// The end of one line, longer than anything that is looked at; it may begin in the middle of a secret.
+    Piece(String),
+}
+
+impl Tail {
+    /// What `tail -c` with this limit gave.
+    fn of(text: &str, most: usize) -> Tail {
+        let text = text.trim_end();
+        // Bytes that are not UTF-8 only make the text longer.
+        if text.len() + 1 < most {
+            return Tail::Lines(text.to_string());
+        }
+        match text.split_once('\n') {
+            Some((_, lines)) => Tail::Lines(lines.to_string()),
+            None => Tail::Piece(text.to_string()),
+        }
+    }
 }
 
 // The supervisor is the program's parent and waits for it, so that the exit status is known and not guessed. It is
@@ -44,11 +71,8 @@ wait "$pid"; code=$?
 echo "$code" >"$d/exit.new" && mv "$d/exit.new" "$d/exit"
 "#;
 
-/// Starts a program as the session's user in the session's environment.
-///
-/// # Errors
-/// The link failed, or the program does not exist.
-pub async fn launch(guest: &dyn Guest, session: &Session, argv: &[String]) -> Result<App, Error> {
+/// The command that starts a program as this user.
+pub fn launch_command(user: &str, argv: &[String]) -> Command {
     let program = argv.first().map(String::as_str).unwrap_or_default();
     let words: Vec<String> = argv.iter().map(|w| quote(w)).collect();
     let script = format!(
@@ -62,9 +86,16 @@ pub async fn launch(guest: &dyn Guest, session: &Session, argv: &[String]) -> Re
         supervisor = quote(SUPERVISOR),
         words = words.join(" "),
     );
-    let command = Command::script(script, TIMEOUT)
-        .as_user(&session.user)
-        .with_env(session.environment());
+    Command::script(script, TIMEOUT).as_user(user)
+}
+
+/// Starts a program as the session's user in the session's environment.
+///
+/// # Errors
+/// The link failed, or the program does not exist.
+pub async fn launch(guest: &dyn Guest, session: &Session, argv: &[String]) -> Result<App, Error> {
+    let program = argv.first().map(String::as_str).unwrap_or_default();
+    let command = launch_command(&session.user, argv).with_env(session.environment());
     let output = guest.exec(command).await?;
     let started = output.stdout.trim().split_once(' ');
     match (output.exit, started) {
@@ -87,7 +118,7 @@ impl App {
             "cd {dir} || exit 3\n\
              if [ ! -e exit ]; then kill -0 {pid} 2>/dev/null && {{ echo running; exit 0; }}; sleep 0.3; fi\n\
              read -r code 2>/dev/null <exit || exit 4\n\
-             echo \"ended $code\"; tail -c {TAIL} out; tail -c {TAIL} err",
+             echo \"ended $code\"; tail -c {TAIL} out; tail -c {TAIL} err >&2",
             dir = quote(&self.dir),
             pid = self.pid,
         );
@@ -100,20 +131,12 @@ impl App {
             if let Some(code) = first.strip_prefix("ended ").and_then(|c| c.parse().ok()) {
                 return Ok(AppState::Ended {
                     exit: exit(code),
-                    output: rest.trim().to_string(),
+                    stdout: Tail::of(rest, TAIL),
+                    stderr: Tail::of(&output.stderr, TAIL),
                 });
             }
         }
         Err(failed(&format!("asking for the state of {}", self.name), &output))
-    }
-
-    /// What the program has written so far, standard output first.
-    ///
-    /// # Errors
-    /// The link failed.
-    pub async fn output(&self, guest: &dyn Guest) -> Result<String, Error> {
-        let script = format!("cd {} && tail -c {TAIL} out && tail -c {TAIL} err", quote(&self.dir));
-        Ok(guest.exec(Command::script(script, TIMEOUT)).await?.stdout)
     }
 }
 
@@ -122,5 +145,17 @@ fn exit(code: i32) -> Exit {
     match code {
         129..=192 => Exit::Signal(code - 128),
         code => Exit::Code(code),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tail_that_is_full_begins_with_a_line() {
+        assert_eq!(Tail::of("half\nwhole\n", 100), Tail::Lines("half\nwhole".into()));
+        assert_eq!(Tail::of("alf\nwhole\n", 10), Tail::Lines("whole".into()));
+        assert_eq!(Tail::of("alf of a line", 13), Tail::Piece("alf of a line".into()));
     }
 }

@@ -1,5 +1,6 @@
 //! A command, its result, and the script that starts it.
 
+use super::Error;
 use secrecy::{ExposeSecret, SecretString};
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -92,6 +93,13 @@ pub fn quote(word: &str) -> String {
     format!("'{}'", word.replace('\'', "'\\''"))
 }
 
+/// First word of what the bootstrap says when it does not come to the command.
+const MARK: &str = "mosdat-bootstrap: ";
+/// Its exit code then.
+const REFUSED: i32 = 127;
+/// The prefix of a command line that runs it as the user.
+const AS_USER: &str = "\"$_mosdat_setpriv\" --reuid \"$_mosdat_user\" --regid \"$_mosdat_gid\" --init-groups --";
+
 /// The script to give to `/bin/sh` on its standard input, so that no value stands in an argument list. The shell
 /// replaces itself by the command, which leads a process group with the shell's process id.
 pub fn bootstrap(command: &Command) -> SecretString {
@@ -101,17 +109,29 @@ pub fn bootstrap(command: &Command) -> SecretString {
         script.push('\n');
     };
     // Names that no variable of the command has: those are set after these.
-    line("_mosdat_setsid=$(command -v setsid) || { echo 'mosdat: no setsid in the guest' >&2; exit 127; }".into());
+    line(format!("_mosdat_stop() {{ echo \"{MARK}$*\" >&2; exit {REFUSED}; }}"));
+    line("_mosdat_setsid=$(command -v setsid) || _mosdat_stop tool setsid".into());
+    // The command itself stands once in the script, whose length is limited.
+    line("set -- \"$_mosdat_setsid\"".into());
     if let Some(user) = &command.user {
         line(format!("_mosdat_user={}", quote(user)));
-        line("_mosdat_setpriv=$(command -v setpriv)".into());
-        line("_mosdat_me=$(id -un)".into());
+        line("for _mosdat_tool in id getent; do command -v \"$_mosdat_tool\" >/dev/null || _mosdat_stop tool \"$_mosdat_tool\"; done".into());
+        line("_mosdat_me=$(id -un 2>/dev/null)".into());
+        // 2: there is no such entry. Anything else is a directory that does not answer.
         line(
-            "_mosdat_entry=$(getent passwd \"$_mosdat_user\") || { echo \"mosdat: no user $_mosdat_user in the guest\" >&2; \
-             exit 127; }"
+            "_mosdat_entry=$(getent passwd \"$_mosdat_user\" 2>/dev/null) || case $? in 2) _mosdat_stop user ;; \
+             *) _mosdat_stop broken getent \"exit code $?\" ;; esac"
                 .into(),
         );
         line("_mosdat_gid=${_mosdat_entry#*:*:*:}; _mosdat_gid=${_mosdat_gid%%:*}".into());
+        line("if [ \"$_mosdat_me\" != \"$_mosdat_user\" ]; then".into());
+        line("_mosdat_setpriv=$(command -v setpriv) || _mosdat_stop tool setpriv".into());
+        // Tried first: setpriv's own exit codes are also those of a command.
+        line(format!(
+            "_mosdat_said=$({AS_USER} /bin/sh -c : 2>&1 </dev/null) || _mosdat_stop broken setpriv \"$_mosdat_said\""
+        ));
+        line(format!("set -- \"$@\" {AS_USER}"));
+        line("fi".into());
         line("HOME=${_mosdat_entry#*:*:*:*:*:}; HOME=${HOME%%:*}".into());
         line("USER=$_mosdat_user LOGNAME=$_mosdat_user; export HOME USER LOGNAME".into());
         line("cd \"$HOME\" 2>/dev/null || cd /".into());
@@ -127,21 +147,67 @@ pub fn bootstrap(command: &Command) -> SecretString {
         None => "</dev/null".to_string(),
         Some(text) => format!("<<'MOSDAT_INPUT_ENDS'\n{}\nMOSDAT_INPUT_ENDS", text.expose_secret()),
     };
-    if command.user.is_some() {
-        line("if [ \"$_mosdat_me\" != \"$_mosdat_user\" ]; then".into());
-        line(format!(
-            "exec \"$_mosdat_setsid\" \"$_mosdat_setpriv\" --reuid \"$_mosdat_user\" --regid \"$_mosdat_gid\" --init-groups -- \
-             {words} {input}"
-        ));
-        line("fi".into());
-    }
-    line(format!("exec \"$_mosdat_setsid\" {words} {input}"));
+    line(format!("exec \"$@\" {words} {input}"));
     script.into()
+}
+
+/// Why the bootstrap did not come to the command, if it did not: its exit code is then not the command's.
+pub fn refused(command: &Command, output: &Output) -> Option<Error> {
+    let said = output.stderr.strip_prefix(MARK)?.trim_end();
+    if output.exit != Exit::Code(REFUSED) {
+        return None;
+    }
+    let purpose = match &command.user {
+        Some(user) => format!("run commands as {user}"),
+        None => "run commands".to_string(),
+    };
+    let mut words = said.splitn(3, ' ');
+    match (words.next(), words.next(), words.next()) {
+        (Some("tool"), Some(tool), None) => Some(Error::NoTool {
+            tool: tool.to_string(),
+            purpose,
+        }),
+        (Some("broken"), Some(tool), why) => Some(Error::BrokenTool {
+            tool: tool.to_string(),
+            purpose,
+            why: why.unwrap_or("it says nothing").to_string(),
+        }),
+        (Some("user"), None, None) => Some(Error::NoUser {
+            user: command.user.clone().unwrap_or_default(),
+        }),
+        _ => None,
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_the_bootstrap_refuses() {
+        let command = Command::script("x", Duration::from_secs(1)).as_user("tester");
+        let output = |code, stderr: &str| Output {
+            exit: Exit::Code(code),
+            stdout: String::new(),
+            stderr: stderr.into(),
+            truncated: false,
+        };
+        assert!(refused(&command, &output(127, "sh: x: not found\n")).is_none());
+        assert!(refused(&command, &output(1, "mosdat-bootstrap: tool setsid\n")).is_none());
+        let error = refused(&command, &output(127, "mosdat-bootstrap: tool setsid\n")).unwrap();
+        assert!(
+            matches!(&error, Error::NoTool { tool, .. } if tool == "setsid"),
+            "{error}"
+        );
+        let error = refused(&command, &output(127, "mosdat-bootstrap: user\n")).unwrap();
+        assert!(error.to_string().contains("tester"), "{error}");
+        let error = refused(
+            &command,
+            &output(127, "mosdat-bootstrap: broken setpriv not permitted\n"),
+        )
+        .unwrap();
+        assert!(error.to_string().contains("not permitted"), "{error}");
+    }
 
     #[test]
     fn words_survive_a_shell() {

@@ -48,6 +48,44 @@ pub enum Error {
         /// What for.
         purpose: String,
     },
+    /// A program that mosdat needs is in the guest and does not work.
+    #[error("{tool}, which is needed to {purpose}, does not work in the guest: {why}; mend it in the template")]
+    BrokenTool {
+        /// The program.
+        tool: String,
+        /// What for.
+        purpose: String,
+        /// What it said.
+        why: String,
+    },
+    /// A command is to run as somebody whom the guest does not know.
+    #[error("the guest has no user '{user}'; name one that the template has, or leave the user out")]
+    NoUser {
+        /// The name.
+        user: String,
+    },
+    /// A command that the agent does not take.
+    #[error(
+        "the command with its variables has {length} bytes, and the guest's agent takes {most}; put it into a file of \
+         the template, or write it in parts"
+    )]
+    TooLong {
+        /// Bytes, with what mosdat adds.
+        length: usize,
+        /// The agent's limit.
+        most: usize,
+    },
+    /// Nothing lists the windows of a Wayland session.
+    #[error(
+        "no window titled '{title}' is known to the X server, and the session led by {leader} is a Wayland session, \
+         whose own windows cannot be listed; leave 'window' out and check the window with 'verify' or 'expect'"
+    )]
+    UnseenWindow {
+        /// Part of the title that was looked for.
+        title: String,
+        /// Program that leads the session.
+        leader: String,
+    },
     /// One of mosdat's own scripts failed.
     #[error("{doing} failed in the guest: {detail}")]
     Script {
@@ -56,4 +94,11 @@ pub enum Error {
         /// Exit and error output.
         detail: String,
     },
+}
+
+impl Error {
+    /// True where the scenario asks for what cannot be: doing it again, on any VM, would end the same.
+    pub fn is_the_authors(&self) -> bool {
+        matches!(self, Error::NoUser { .. } | Error::TooLong { .. })
+    }
 }

@@ -1,6 +1,7 @@
 //! Commands and files inside the VM, the desktop session there, and programs started in it.
 //!
-//! Promises: a lost link is an [`Error`], never an exit code; a command's time limit is kept in the guest too (its
+//! Promises: a lost link, a missing tool or a lost result is an [`Error`], never an exit code; a command that nobody
+//! waits for any more is killed before the next one starts; a command's time limit is kept in the guest too (its
 //! whole process group is killed); values of environment variables are in no process list.
 
 mod agent;
@@ -9,11 +10,11 @@ mod command;
 mod error;
 mod session;
 
-pub use agent::AgentGuest;
-pub use app::{App, AppState, launch};
-pub use command::{Command, Exit, Output, What, bootstrap, quote};
+pub use agent::{AgentGuest, MAX_SCRIPT};
+pub use app::{App, AppState, Tail, launch, launch_command};
+pub use command::{Command, Exit, Output, What, bootstrap, quote, refused};
 pub use error::Error;
-pub use session::{Session, discover, has_window, process_runs};
+pub use session::{Session, Sight, discover, has_window, process_runs};
 
 use async_trait::async_trait;
 

@@ -24,6 +24,14 @@ pub struct Session {
 }
 
 impl Session {
+    /// True where windows may be there that the X server does not know. Compositors set WAYLAND_DISPLAY for their
+    /// clients only, so that their own environment does not always tell.
+    pub fn is_wayland(&self) -> bool {
+        ["kwin_wayland", "labwc", "weston", "sway"].contains(&self.leader.as_str())
+            || self.env.contains_key("WAYLAND_DISPLAY")
+            || self.env.get("XDG_SESSION_TYPE").is_some_and(|kind| kind == "wayland")
+    }
+
     /// The environment for commands.
     pub fn environment(&self) -> impl Iterator<Item = (String, SecretString)> {
         let env = self.env.iter();
@@ -142,35 +150,70 @@ pub async fn process_runs(guest: &dyn Guest, name: &str) -> Result<bool, Error> 
     }
 }
 
+// Prints nothing but errors. `xdotool search` ends with 1 also when it reached no display.
 const WINDOW: &str = r#"
+if [ -z "$DISPLAY" ]; then
+  [ $absent = 5 ] && exit 6
+  echo "the session has no DISPLAY" >&2; exit 7
+fi
 if command -v xdotool >/dev/null; then
   ids=$(xdotool search --onlyvisible --name "$pattern" 2>/dev/null)
-  [ -n "$ids" ]; exit $?
+  [ -n "$ids" ] && exit 0
+  xdotool getdisplaygeometry >/dev/null || exit 7
+  exit $absent
 elif command -v wmctrl >/dev/null; then
-  wmctrl -l | grep -F -q -- "$title"; exit $?
+  list=$(wmctrl -l) || exit 7
+  printf '%s\n' "$list" | grep -F -q -- "$title" && exit 0
+  exit $absent
 fi
 exit 4
 "#;
 
-/// True where a visible window's title contains `title`.
+/// What is known about a window.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sight {
+    /// It is there.
+    Shown,
+    /// It is not there, at present.
+    NotShown,
+    /// It is not among the windows of X clients, and the session has others, which nobody can list. An X client's
+    /// window may still come.
+    Unknown,
+    /// The session has no X server: waiting does not help.
+    Never,
+}
+
+/// Whether a visible window's title contains `title`.
 ///
 /// # Errors
-/// The link failed, or the guest has no program that lists windows.
-pub async fn has_window(guest: &dyn Guest, session: &Session, title: &str) -> Result<bool, Error> {
+/// The link failed, or the guest has no program that lists windows, or it does not work.
+pub async fn has_window(guest: &dyn Guest, session: &Session, title: &str) -> Result<Sight, Error> {
     let command = Command::script(WINDOW, TIMEOUT)
         .as_user(&session.user)
         .with_env(session.environment())
         .with_env([
             ("title".to_string(), title.into()),
+            (
+                "absent".to_string(),
+                if session.is_wayland() { "5" } else { "1" }.into(),
+            ),
             ("pattern".to_string(), regex::escape(title).into()),
         ]);
     let output = guest.exec(command).await?;
+    let purpose = || "find windows by their title".to_string();
     match output.exit {
-        Exit::Code(0) => Ok(true),
-        Exit::Code(1) => Ok(false),
+        Exit::Code(0) => Ok(Sight::Shown),
+        Exit::Code(1) => Ok(Sight::NotShown),
         Exit::Code(4) => Err(Error::NoTool {
             tool: "xdotool or wmctrl".into(),
-            purpose: "find windows by their title".into(),
+            purpose: purpose(),
+        }),
+        Exit::Code(5) => Ok(Sight::Unknown),
+        Exit::Code(6) => Ok(Sight::Never),
+        Exit::Code(7) => Err(Error::BrokenTool {
+            tool: "xdotool or wmctrl".into(),
+            purpose: purpose(),
+            why: output.stderr.trim().to_string(),
         }),
         _ => Err(failed("looking for a window", &output)),
     }

@@ -10,8 +10,8 @@ use serde_json::Value;
 
 /// Most bytes that `file-write` takes: 60 KiB of base64.
 const MAX_WRITE: usize = 61440 / 4 * 3;
-/// Most bytes that `exec` takes as input.
-const MAX_INPUT: usize = 64 * 1024;
+/// Most bytes that [`Client::agent_exec`] takes as input.
+pub const MAX_INPUT: usize = 64 * 1024;
 
 /// A network card as the guest sees it.
 #[derive(Clone, Debug, PartialEq, Eq)]

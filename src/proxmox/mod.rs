@@ -28,7 +28,7 @@ mod upid;
 mod wire;
 
 pub use access::Permissions;
-pub use agent::{AgentExecStatus, Interface, OsInfo};
+pub use agent::{AgentExecStatus, Interface, MAX_INPUT, OsInfo};
 pub use auth::Auth;
 pub use client::{Client, Config};
 pub use cluster::{Node, StorageResource, Version, VmResource};

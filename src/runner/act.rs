@@ -6,7 +6,7 @@ use super::record;
 use super::step::Stage;
 use crate::api::FailureClass;
 use crate::desktop::Button;
-use crate::guest::{self, Command, Exit, Output, Session, has_window};
+use crate::guest::{self, Command, Exit, Output, Session, Sight, has_window};
 use crate::results::{Evidence, Role};
 use crate::scenario::{self, Action, Check, Launch, Shell, Target, Type, Words};
 use crate::vision::Hit;
@@ -183,20 +183,32 @@ impl Stage<'_> {
         );
         self.run.watch.add(app);
         if let Some(title) = &launch.window {
-            while !has_window(guest.as_ref(), &session, title).await? {
-                self.look_after().await?;
-                if !self.run.watch.knows(pid) {
-                    return Err(Failure::failed(
-                        "ApplicationEnded",
-                        format!("{name} ended before a window '{title}' was shown"),
-                    ));
+            loop {
+                let sight = has_window(guest.as_ref(), &session, title).await?;
+                if sight == Sight::Shown {
+                    break;
                 }
-                if Instant::now() >= until {
-                    return Err(Failure {
-                        kind: Kind::TimedOut,
-                        reason: "WindowNotShown",
-                        message: format!("{name} runs, but shows no window whose title contains '{title}'"),
-                    });
+                // A crash speaks about the product on every desktop.
+                self.look_after().await?;
+                let ended = !self.run.watch.knows(pid);
+                let late = Instant::now() >= until;
+                match sight {
+                    Sight::Never => return Err(unseen(title, &session)),
+                    Sight::Unknown if ended || late => return Err(unseen(title, &session)),
+                    _ if ended => {
+                        return Err(Failure::failed(
+                            "ApplicationEnded",
+                            format!("{name} ended before a window '{title}' was shown"),
+                        ));
+                    }
+                    _ if late => {
+                        return Err(Failure {
+                            kind: Kind::TimedOut,
+                            reason: "WindowNotShown",
+                            message: format!("{name} runs, but shows no window whose title contains '{title}'"),
+                        });
+                    }
+                    _ => {}
                 }
                 sleep(Duration::from_millis(200)).await;
             }
@@ -206,23 +218,17 @@ impl Stage<'_> {
 
     /// Runs a command and records it. A lost link is an error, never a result.
     pub(super) async fn shell(&mut self, shell: &Shell, limit: Duration) -> Result<Output, Failure> {
-        let mut command = Command::script(shell.script.clone(), limit);
-        match &shell.user {
-            Some(user) => command = command.as_user(user),
+        let command = match &shell.user {
+            Some(user) => command(shell, user, limit),
             None => {
                 let session = self.session().await?;
-                command = command.as_user(&session.user).with_env(session.environment());
+                let own = command(shell, &session.user, limit);
+                let given = own.env.clone();
+                own.with_env(session.environment()).with_env(given)
             }
-        }
-        let env = shell.env.iter().map(|(name, value)| {
-            let value = match value {
-                Words::Plain(text) => SecretString::from(text.as_str()),
-                Words::Secret(secret) => secret.clone(),
-            };
-            (name.clone(), value)
-        });
+        };
         let start = Instant::now();
-        let output = self.run.rig.guest.exec(command.with_env(env)).await?;
+        let output = self.run.rig.guest.exec(command).await?;
         // Masked before it is cut: a secret that the cut divides would not be found any more.
         let ((stdout, a), (stderr, b)) = (
             record::tail(&self.masked(&output.stdout)),
@@ -247,4 +253,21 @@ impl Stage<'_> {
         let session = guest::discover(self.run.rig.guest.as_ref(), SESSION).await?;
         Ok(self.run.session.insert(session).clone())
     }
+}
+
+/// The command of a shell step. The variables of the scenario win over the session's.
+pub(super) fn command(shell: &Shell, user: &str, limit: Duration) -> Command {
+    let env = shell.env.iter().map(|(name, value)| {
+        let value = match value {
+            Words::Plain(text) => SecretString::from(text.as_str()),
+            Words::Secret(secret) => secret.clone(),
+        };
+        (name.clone(), value)
+    });
+    Command::script(shell.script.clone(), limit).as_user(user).with_env(env)
+}
+
+fn unseen(title: &str, session: &Session) -> Failure {
+    let (title, leader) = (title.to_string(), session.leader.clone());
+    guest::Error::UnseenWindow { title, leader }.into()
 }

@@ -27,6 +27,8 @@ pub enum Kind {
     Crashed,
     /// The infrastructure.
     Error(FailureClass),
+    /// The scenario: it asks for what cannot be, on any VM.
+    Author,
     /// Somebody ended the run.
     Cancelled,
     /// The run's time was up.
@@ -76,7 +78,7 @@ impl Failure {
             Kind::Failed => StepOutcome::Failed,
             Kind::TimedOut | Kind::RunTimedOut => StepOutcome::TimedOut,
             Kind::Crashed => StepOutcome::Crashed,
-            Kind::Error(_) => StepOutcome::Error,
+            Kind::Error(_) | Kind::Author => StepOutcome::Error,
             Kind::Cancelled => StepOutcome::Skipped,
         }
     }
@@ -88,6 +90,7 @@ impl Failure {
             Kind::Failed | Kind::TimedOut => RunResult::Failed,
             Kind::Crashed => RunResult::Crashed,
             Kind::Error(_) => RunResult::Error,
+            Kind::Author => RunResult::Invalid,
             Kind::Cancelled => RunResult::Cancelled,
             Kind::RunTimedOut => RunResult::TimedOut,
         }
@@ -123,11 +126,23 @@ impl From<guest::Error> for Failure {
     fn from(error: guest::Error) -> Failure {
         let reason = match &error {
             guest::Error::NoSession { .. } => "NoDesktopSession",
-            guest::Error::NoTool { .. } => "GuestLacksTool",
+            guest::Error::NoTool { .. } | guest::Error::BrokenTool { .. } | guest::Error::UnseenWindow { .. } => {
+                "GuestLacksTool"
+            }
+            guest::Error::NoUser { .. } => "NoSuchUser",
+            guest::Error::TooLong { .. } => "CommandTooLong",
             guest::Error::Script { .. } => "GuestScriptFailed",
             guest::Error::Stuck { .. } => "GuestStuck",
             guest::Error::Link { .. } | guest::Error::ResultLost { .. } => "GuestLinkLost",
         };
-        Failure::error(FailureClass::Guest, reason, error.to_string())
+        let kind = match error.is_the_authors() {
+            true => Kind::Author,
+            false => Kind::Error(FailureClass::Guest),
+        };
+        Failure {
+            kind,
+            reason,
+            message: error.to_string(),
+        }
     }
 }

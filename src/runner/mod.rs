@@ -7,6 +7,7 @@
 mod act;
 mod check;
 mod failure;
+mod feasible;
 mod locate;
 mod record;
 mod run;
@@ -15,6 +16,7 @@ mod step;
 mod watch;
 
 pub use failure::{Failure, Kind};
+pub use feasible::infeasible;
 pub use run::run;
 pub use screen::Screen;
 

@@ -2,7 +2,7 @@
 
 use super::failure::{Failure, Kind};
 use super::record;
-use crate::guest::{App, AppState, Exit, Guest};
+use crate::guest::{App, AppState, Exit, Guest, Tail};
 use crate::results::{Evidence, Recorder};
 use std::time::Duration;
 use tokio::time::Instant;
@@ -43,7 +43,10 @@ impl Watch {
         for app in std::mem::take(&mut self.apps) {
             match app.state(guest).await {
                 Ok(AppState::Running) => running.push(app),
-                Ok(AppState::Ended { exit, output }) => {
+                Ok(AppState::Ended { exit, stdout, stderr }) => {
+                    let output = [&stdout, &stderr].map(|tail| kept(tail, recorder));
+                    let output = output.iter().filter(|text| !text.is_empty()).cloned();
+                    let output = output.collect::<Vec<_>>().join("\n");
                     recorder.evidence(
                         step,
                         Evidence::App {
@@ -54,7 +57,7 @@ impl Watch {
                         },
                     );
                     if exit != Exit::Code(0) {
-                        crash.get_or_insert(crashed(&app, exit, &recorder.masked(&output)));
+                        crash.get_or_insert(crashed(&app, exit, &output));
                     }
                 }
                 Err(error) => {
@@ -67,6 +70,22 @@ impl Watch {
         self.apps = running;
         self.last = Some(Instant::now());
         crash.map_or(Ok(()), Err)
+    }
+}
+
+/// What is kept of a program's output. Masked before it is cut: a secret that the cut divides would not be found any more.
+fn kept(tail: &Tail, recorder: &Recorder) -> String {
+    match tail {
+        Tail::Lines(text) => record::tail(&recorder.masked(text)).0,
+        Tail::Piece(text) => {
+            // It may begin with half a secret. The cut takes that away, unless masks have made the text short.
+            let masked = recorder.masked(text);
+            if masked == *text {
+                record::tail(text).0
+            } else {
+                "(one long line, left out because it holds a secret)".to_string()
+            }
+        }
     }
 }
 

@@ -333,6 +333,50 @@ async fn what_was_pressed_is_released_at_the_end() {
 }
 
 #[tokio::test]
+async fn what_nobody_waits_for_is_played_no_further() {
+    let (tell, mut told) = tokio::sync::mpsc::unbounded_channel();
+    let d = desktop(move |mut s| async move {
+        while let Some(said) = s.next().await {
+            let asked = matches!(said, Said::Request { .. });
+            let _ = tell.send(said);
+            if asked {
+                s.inputs = 0;
+                s.paint(0, H, 1).await;
+            }
+        }
+    })
+    .await;
+    // Ten seconds of typing, with Shift; another script waits behind it. Both callers go away.
+    let text = "A".repeat(300);
+    let both = async { tokio::join!(d.type_text(&text), d.type_text("zzz")) };
+    assert!(tokio::time::timeout(Duration::from_millis(250), both).await.is_err());
+    // Within the 0.7 s that a capture has here.
+    d.capture().await.unwrap();
+    d.key("q").await.unwrap();
+    d.close().await;
+    let (mut pressed, mut held, mut pictures) = (Vec::new(), Vec::new(), 0);
+    while let Some(said) = told.recv().await {
+        match said {
+            Said::Key { down: true, keysym } => {
+                pressed.push(keysym);
+                held.push(keysym);
+            }
+            Said::Key { down: false, keysym } => held.retain(|k| *k != keysym),
+            Said::Request { .. } => {
+                assert_eq!(held, Vec::<u32>::new(), "a picture with a key held down");
+                pictures += 1;
+            }
+            Said::Pointer { .. } => {}
+        }
+    }
+    assert_eq!((pictures, held.len()), (1, 0));
+    let typed = pressed.iter().filter(|k| **k == u32::from('A')).count();
+    assert!((2..60).contains(&typed), "{typed}");
+    assert!(!pressed.contains(&u32::from('z')));
+    assert_eq!(pressed.last(), Some(&u32::from('q')), "what others do is done");
+}
+
+#[tokio::test]
 async fn pointer_events_carry_buttons_and_stay_on_screen() {
     let (tell, mut told) = tokio::sync::mpsc::unbounded_channel();
     let d = desktop(move |mut s| async move {

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use image::{Rgba, RgbaImage};
 use mosdat::desktop::{self, Button, Frame, Point, Rect, Settled};
-use mosdat::guest::{self, Command, Exit, Guest, Output, What, bootstrap};
+use mosdat::guest::{self, Command, Exit, Guest, Output, What, bootstrap, refused};
 use mosdat::results::{Body, Event, Evidence, Recorder, RunMeta, read_events};
 use mosdat::runner::{Limits, Outcome, Rig, Screen};
 use mosdat::scenario::Scenario;
@@ -25,6 +25,10 @@ pub struct World {
     /// What a click on a text does: shows another.
     pub on_click: BTreeMap<String, String>,
     pub windows: Vec<String>,
+    /// The session is a Wayland one: other windows than these may be there.
+    pub wayland: bool,
+    /// Where the guest's programs are, if not where this machine's are.
+    pub path: Option<std::path::PathBuf>,
     /// The answer to every question, if not from the world.
     pub verdict: Option<Verdict>,
     pub vision_error: Option<fn() -> vision::Error>,
@@ -223,9 +227,14 @@ fn hit((text, rect): &(String, Rect)) -> Hit {
 #[async_trait]
 impl Guest for Double {
     async fn exec(&self, command: Command) -> Result<Output, guest::Error> {
-        let (down, windows) = {
+        let (down, windows, wayland, path) = {
             let world = self.world.lock().unwrap();
-            (world.guest_down, world.windows.clone())
+            (
+                world.guest_down,
+                world.windows.clone(),
+                world.wayland,
+                world.path.clone(),
+            )
         };
         if down {
             return Err(guest::Error::ResultLost { guest: "double".into() });
@@ -234,20 +243,27 @@ impl Guest for Double {
             if script.contains("MOSDAT_LEADER") {
                 let user =
                     String::from_utf8(std::process::Command::new("id").arg("-un").output().unwrap().stdout).unwrap();
+                let kind = if wayland { "wayland" } else { "x11" };
                 return Ok(said(
                     0,
-                    &format!("MOSDAT_USER={}\nMOSDAT_LEADER=double\nDISPLAY=:99\n", user.trim()),
+                    &format!(
+                        "MOSDAT_USER={}\nMOSDAT_LEADER=double\nDISPLAY=:99\nXDG_SESSION_TYPE={kind}\n",
+                        user.trim()
+                    ),
                 ));
             }
             if script.contains("xdotool search") {
                 let title = command.env["title"].expose_secret();
-                return Ok(said(i32::from(!windows.iter().any(|w| w.contains(title))), ""));
+                let absent: i32 = command.env["absent"].expose_secret().parse().unwrap();
+                let found = windows.iter().any(|w| w.contains(title));
+                return Ok(said(if found { 0 } else { absent }, ""));
             }
         }
         let script = bootstrap(&command);
         let tmp = self.tmp.lock().unwrap().clone().unwrap();
         let mut child = tokio::process::Command::new("/bin/sh")
             .env("TMPDIR", tmp)
+            .envs(path.map(|path| ("PATH", path)))
             .stdin(std::process::Stdio::piped())
             .stdout(std::process::Stdio::piped())
             .stderr(std::process::Stdio::piped())
@@ -276,12 +292,13 @@ impl Guest for Double {
             (false, Some(signal)) => Exit::Signal(signal),
             (false, None) => Exit::Code(output.status.code().unwrap_or(0)),
         };
-        Ok(Output {
+        let output = Output {
             exit,
             stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
             stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
             truncated: false,
-        })
+        };
+        refused(&command, &output).map_or(Ok(output), Err)
     }
     async fn read_file(&self, path: &str) -> Result<Vec<u8>, guest::Error> {
         Ok(std::fs::read(path).unwrap())

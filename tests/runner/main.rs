@@ -3,6 +3,8 @@
 //! The screen and the vision backend are doubles that share one drawn world; the guest is this machine: shells,
 //! programs and their deaths are real.
 
+mod blame;
 mod doubles;
 mod evidence;
+mod feasible;
 mod table;

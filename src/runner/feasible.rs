@@ -1,0 +1,78 @@
+//! What cannot be carried out on any VM, found before one exists: texts that cannot be typed in time, and commands that
+//! the guest's agent does not take. Both depend on the values of inputs, so that only a plan can tell.
+
+use super::act::command;
+use crate::desktop::Options;
+use crate::guest::{self, Command, MAX_SCRIPT, bootstrap};
+use crate::scenario::{Action, Check, Plan, Shell, Step, Type, Words};
+use secrecy::ExposeSecret;
+use std::time::Duration;
+
+/// Bytes kept for what is known only in the guest: the session's user and its environment.
+const SESSION: usize = 4096;
+/// Time beside the typing that is proposed: finding the field, and the desktop coming to rest.
+const BESIDE: Duration = Duration::from_secs(20);
+
+/// Why the plan cannot be carried out: every reason, with its step; empty where it can.
+pub fn infeasible(plan: &Plan) -> Vec<String> {
+    plan.all_steps().flat_map(problems).collect()
+}
+
+fn problems(step: &Step) -> Vec<String> {
+    let mut found = Vec::new();
+    match &step.action {
+        Action::Type(typing) => found.extend(slow(typing, step)),
+        Action::Shell(shell) => found.extend(long(&of_shell(shell))),
+        Action::Launch(launch) => found.extend(long(&guest::launch_command("", &launch.argv))),
+        Action::Expect(check) | Action::WaitFor(check) => commands(check, &mut found),
+        Action::Click(_) | Action::Key(_) | Action::Screenshot(_) | Action::Note(_) => {}
+    }
+    if let Some(check) = &step.verify {
+        commands(check, &mut found);
+    }
+    found.iter().map(|why| format!("step {}: {why}", step.id)).collect()
+}
+
+fn commands(check: &Check, found: &mut Vec<String>) {
+    match check {
+        Check::Shell(check) => found.extend(long(&of_shell(&check.shell))),
+        Check::Not(check) => commands(check, found),
+        Check::Any(checks) | Check::All(checks) => checks.iter().for_each(|check| commands(check, found)),
+        Check::See(_) | Check::Text(_) | Check::Process(_) => {}
+    }
+}
+
+fn of_shell(shell: &Shell) -> Command {
+    command(shell, shell.user.as_deref().unwrap_or_default(), Duration::ZERO)
+}
+
+fn long(command: &Command) -> Option<String> {
+    let length = bootstrap(command).expose_secret().len() + SESSION;
+    let most = MAX_SCRIPT;
+    (length > most).then(|| guest::Error::TooLong { length, most }.to_string())
+}
+
+fn slow(typing: &Type, step: &Step) -> Option<String> {
+    let (text, what) = match &typing.text {
+        Words::Plain(text) => (text.as_str(), format!("{} characters", text.chars().count())),
+        // Nor is the length of a secret told.
+        Words::Secret(secret) => (secret.expose_secret(), "the secret text".to_string()),
+    };
+    let options = Options::default();
+    let needed = options.typing_time(text);
+    let all = needed * step.attempts;
+    if all <= step.timeout {
+        return None;
+    }
+    let tries = match step.attempts {
+        1 => String::new(),
+        n => format!(", {n} times"),
+    };
+    Some(format!(
+        "typing {what} takes {}s{tries}, at {} characters a second, and the step has {:?}; write 'timeout: {}s'",
+        needed.as_secs_f64().ceil(),
+        options.keys_per_second,
+        step.timeout,
+        (all + BESIDE).as_secs_f64().ceil(),
+    ))
+}

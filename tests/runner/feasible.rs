@@ -1,0 +1,52 @@
+//! What is refused before any VM exists.
+
+use mosdat::runner::infeasible;
+use mosdat::scenario::{Plan, Scenario};
+use std::collections::BTreeMap;
+
+fn plan(steps: &str, secrets: &[(&str, &str)]) -> Plan {
+    let text = format!("name: t\ninputs: {{pw: {{secret: true}}, word: {{default: x}}}}\nsteps:\n{steps}\n");
+    let scenario = Scenario::from_str("t.yaml", &text).unwrap();
+    let secrets = secrets.iter().map(|(k, v)| (k.to_string(), (*v).into())).collect();
+    scenario.plan(&BTreeMap::new(), &secrets).unwrap()
+}
+
+#[test]
+fn texts_that_cannot_be_typed_in_time_are_refused() {
+    let text = "y".repeat(1900);
+    let secret = "z".repeat(700);
+    let wrong = infeasible(&plan(
+        &format!(
+            "  - {{id: a, type: '{text}'}}\n  - {{id: b, type: '{text}', timeout: 64s}}\n  \
+             - {{id: c, type: '{text}', timeout: 64s, attempts: 2, verify: {{text: y}}}}\n  \
+             - {{id: d, type: '{{{{ pw }}}}', timeout: 10s}}"
+        ),
+        &[("pw", &secret)],
+    ));
+    assert_eq!(
+        wrong,
+        [
+            "step a: typing 1900 characters takes 64s, at 30 characters a second, and the step has 60s; write 'timeout: 84s'",
+            "step c: typing 1900 characters takes 64s, 2 times, at 30 characters a second, and the step has 64s; \
+             write 'timeout: 147s'",
+            "step d: typing the secret text takes 24s, at 30 characters a second, and the step has 10s; write 'timeout: 44s'",
+        ]
+    );
+}
+
+#[test]
+fn commands_that_the_agent_does_not_take_are_refused() {
+    let long = ":".repeat(70_000);
+    let half = "w".repeat(40_000);
+    let wrong = infeasible(&plan(
+        &format!(
+            "  - {{id: a, shell: '{long}'}}\n  - {{id: b, shell: '{half}'}}\n  \
+             - {{id: c, shell: {{command: '{half}', env: {{B: '{half}'}}}}}}\n  - {{id: d, launch: [app, '{long}']}}\n  \
+             - {{id: e, key: f5, verify: {{any: [{{text: x}}, {{not: {{shell: '{long}'}}}}]}}}}"
+        ),
+        &[("pw", "s")],
+    ));
+    let steps: Vec<&str> = wrong.iter().map(|w| w.split(':').next().unwrap()).collect();
+    assert_eq!(steps, ["step a", "step c", "step d", "step e"], "{wrong:?}");
+    assert!(wrong.iter().all(|w| w.contains("takes 65536")), "{wrong:?}");
+}
