@@ -235,7 +235,7 @@ pub enum RunResult {
     Cancelled,
     /// Not run, for a reason that `failure` gives.
     Skipped,
-    /// The scenario or a reference is wrong; nothing was touched.
+    /// The scenario or a reference is wrong. Nearly always that is found before anything is touched.
     Invalid,
     /// The infrastructure failed; nothing is said about the product.
     Error,
