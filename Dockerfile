@@ -16,6 +16,8 @@ RUN apt-get update -q && apt-get install -y -q --no-install-recommends python3 p
 COPY tools/fetch-models.sh tools/
 RUN tools/fetch-models.sh /models
 COPY Cargo.toml Cargo.lock ./
+# Cargo.toml names the bench; without its file Cargo refuses the manifest.
+COPY benches benches
 COPY src src
 RUN cargo build --release --locked --bin mosdat && cp target/release/mosdat /mosdat && rm -rf target
 

@@ -31,5 +31,5 @@ setup: ## installs what the demo and the tests need, if it is missing
 	@tools/setup.sh test
 
 clean: ## build output and local state; the caches in ~/.cache/mosdat stay
-	@cargo clean
-	@rm -rf .mosdat .venv
+	@rm -rf .mosdat .venv target
+	@if command -v cargo >/dev/null; then cargo clean; fi

@@ -49,6 +49,45 @@ pub fn crds() -> Vec<CustomResourceDefinition> {
 mod tests {
     use super::*;
 
+    /// One stored object that the types cannot hold would break every list of its kind.
+    #[test]
+    fn what_the_schema_lets_in_fits_the_types() {
+        fn unbounded(schema: &serde_json::Value, path: &str, out: &mut Vec<String>) {
+            if schema["type"] == "integer" {
+                let bound = |key: &str| schema[key].as_f64();
+                let format = schema["format"].as_str().unwrap_or_default();
+                let most = if format.ends_with("64") {
+                    9e15
+                } else {
+                    f64::from(i32::MAX)
+                };
+                let least = if format.starts_with('u') { 0.0 } else { -most };
+                let fits = bound("maximum").is_some_and(|m| m <= most) && bound("minimum").is_some_and(|m| m >= least);
+                if !fits {
+                    out.push(path.to_string());
+                }
+            }
+            for (name, inner) in schema["properties"].as_object().into_iter().flatten() {
+                unbounded(inner, &format!("{path}.{name}"), out);
+            }
+            for key in ["items", "additionalProperties"] {
+                if schema[key].is_object() {
+                    unbounded(&schema[key], &format!("{path}.{key}"), out);
+                }
+            }
+        }
+        let mut out = Vec::new();
+        for crd in crds() {
+            for v in &crd.spec.versions {
+                let schema = v.schema.as_ref().and_then(|s| s.open_api_v3_schema.as_ref());
+                let schema = serde_json::to_value(schema).expect("JSON");
+                let kind = &crd.spec.names.kind;
+                unbounded(&schema["properties"]["spec"], &format!("{kind}.spec"), &mut out);
+            }
+        }
+        assert!(out.is_empty(), "{out:?}");
+    }
+
     #[test]
     fn every_kind_is_namespaced_described_and_has_short_name_category_and_columns() {
         for crd in crds() {

@@ -69,7 +69,7 @@ pub struct FunctionalTestRunSpec {
     pub cancel: bool,
     /// Seconds after which a finished run is deleted, and its evidence with it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 0))]
+    #[schemars(range(min = 0, max = 31536000))]
     pub ttl_seconds_after_finished: Option<u32>,
 }
 
