@@ -59,7 +59,7 @@ fn needs_frame(check: &Check) -> bool {
     }
 }
 
-fn needs_guest(check: &Check) -> bool {
+pub(super) fn needs_guest(check: &Check) -> bool {
     match check {
         Check::See(_) | Check::Text(_) => false,
         Check::Shell(_) | Check::Process(_) => true,

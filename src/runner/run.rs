@@ -4,7 +4,7 @@ use super::failure::{Failure, Kind};
 use super::step::run_step;
 use super::watch::Watch;
 use super::{Limits, Outcome, Rig};
-use crate::api::{RunFailure, RunResult, StepCounts};
+use crate::api::{FailureClass, RunFailure, RunResult, StepCounts};
 use crate::guest::Session;
 use crate::results::{Body, Recorder, StepOutcome};
 use crate::scenario::{Plan, Step};
@@ -66,8 +66,8 @@ pub async fn run(plan: Plan, rig: Rig, recorder: Recorder, limits: Limits, cance
     };
 
     // What ended the test, and where; what failed softly.
-    let mut ended: Option<(Failure, String)> = None;
-    let mut soft: Option<(Failure, String)> = None;
+    let mut ended: Ended = None;
+    let mut soft: Ended = None;
     for step in plan.setup.iter().chain(&plan.steps) {
         if let Some((failure, at)) = &ended {
             let reason = match failure.kind {
@@ -102,7 +102,7 @@ pub async fn run(plan: Plan, rig: Rig, recorder: Recorder, limits: Limits, cance
         }
     }
 
-    let mut untidy: Option<(Failure, String)> = None;
+    let mut untidy: Ended = None;
     let until = Instant::now() + CLEANUP;
     for step in &plan.cleanup {
         let interrupt = async {
@@ -114,7 +114,8 @@ pub async fn run(plan: Plan, rig: Rig, recorder: Recorder, limits: Limits, cance
             }
         };
         if let Err(failure) = run_step(&mut run, step, interrupt).await {
-            untidy.get_or_insert((failure, step.id.clone()));
+            let place = cleanup_place(&failure, &mut ended, &mut untidy);
+            place.get_or_insert((failure, step.id.clone()));
         }
     }
 
@@ -138,19 +139,26 @@ pub async fn run(plan: Plan, rig: Rig, recorder: Recorder, limits: Limits, cance
     if let Some(error) = error {
         // A verdict without evidence is none that anybody could trust.
         outcome.result = RunResult::Error;
-        let failure = Failure::error(crate::api::FailureClass::Artifact, "EvidenceNotStored", error);
+        let failure = Failure::error(FailureClass::Artifact, "EvidenceNotStored", error);
         outcome.failure = Some(failure.for_status(None));
     }
     outcome
 }
 
+type Ended = Option<(Failure, String)>;
+
+/// Where a failure of a cleanup step counts: lost evidence ends the test, since a verdict without evidence is none that
+/// anybody could trust; anything else is only told.
+fn cleanup_place<'a>(failure: &Failure, ended: &'a mut Ended, untidy: &'a mut Ended) -> &'a mut Ended {
+    match failure.kind {
+        Kind::Error(FailureClass::Artifact) if ended.is_none() => ended,
+        _ => untidy,
+    }
+}
+
 /// The run's verdict. A failed cleanup is told with a verdict that is not `passed`, and never changes one; with
 /// `passed` the counts and the report tell it.
-fn verdict(
-    ended: Option<(Failure, String)>,
-    soft: Option<(Failure, String)>,
-    untidy: Option<(Failure, String)>,
-) -> (RunResult, Option<RunFailure>) {
+fn verdict(ended: Ended, soft: Ended, untidy: Ended) -> (RunResult, Option<RunFailure>) {
     let (result, mut failure) = match (ended, soft) {
         (Some((failure, step)), _) => (failure.result(), failure.for_status(Some(&step))),
         (None, Some((failure, step))) => (RunResult::SoftFailed, failure.for_status(Some(&step))),
@@ -165,7 +173,24 @@ fn verdict(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::api::FailureClass;
+
+    #[test]
+    fn evidence_lost_in_cleanup_leaves_no_verdict_passed() {
+        let lost = || Failure::error(FailureClass::Artifact, "EvidenceNotStored", "disk full");
+        let after = |failure: Failure, mut ended: Ended| {
+            let mut untidy = None;
+            *cleanup_place(&failure, &mut ended, &mut untidy) = Some((failure.clone(), "c".to_string()));
+            verdict(ended, None, untidy)
+        };
+        let (result, failure) = after(lost(), None);
+        assert_eq!(
+            (result, failure.unwrap().class),
+            (RunResult::Error, Some(FailureClass::Artifact))
+        );
+        let failed = Failure::failed("CheckFailed", "no");
+        assert_eq!(after(failed.clone(), None).0, RunResult::Passed);
+        assert_eq!(after(lost(), Some((failed, "s".into()))).0, RunResult::Failed);
+    }
 
     #[test]
     fn verdicts() {

@@ -4,5 +4,6 @@
 //! programs and their deaths are real.
 
 mod doubles;
+mod doubt;
 mod evidence;
 mod table;
