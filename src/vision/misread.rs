@@ -10,7 +10,7 @@ use super::{Line, Word};
 
 /// A stretch at least this similar may be the wanted text.
 const NEAR_MISS: f64 = 0.7;
-/// The reader was certain of a word from here on. What it reads rightly on a plain screen is above 0.95.
+/// The reader was certain of a word from here on. What it reads rightly on a plain screen is above 0.99, its nonsense for icons below.
 const CERTAIN: f32 = 0.9;
 /// What the two kinds of difference cost, in tenths of a letter.
 const HARD: u32 = 10;
