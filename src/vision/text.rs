@@ -8,6 +8,8 @@ use crate::desktop::{Point, Rect};
 pub(super) enum Fit {
     /// Part of words: `Save` in `Saved`. That is another text.
     Substring,
+    /// A word with one thin letter after it, which may be a text caret: `grace` in `gracel`.
+    Caret,
     /// Between spaces and signs: `alice` in `alice@example.org`.
     Part,
     /// Whole words of a longer line: `Save` in `Save all files`.
@@ -158,12 +160,14 @@ pub(super) fn in_words(words: &[Word], wanted: &str, exact: bool) -> Vec<Match> 
             && (1..slice.len()).all(|i| slice[i].2 != 0.0 || ends.contains(&i));
         let whole_line = at == 0 && rest_is_dots(&letters[at + needle.len()..]);
         let before = at.checked_sub(1).and_then(|i| letters.get(i));
-        let apart = (starts_word || before.is_none_or(|l| divided(l.0, slice[0].0)))
-            && (ends_word || after.is_none_or(|l| divided(slice[slice.len() - 1].0, l.0)));
+        let begins = starts_word || before.is_none_or(|l| divided(l.0, slice[0].0));
+        let last = slice[slice.len() - 1].0;
+        let apart = begins && (ends_word || after.is_none_or(|l| divided(last, l.0)));
         let fit = match (whole_line, starts_word && ends_word && spaced) {
             (true, _) => Fit::Line,
             (false, true) => Fit::Words,
             _ if apart => Fit::Part,
+            _ if begins && slice.len() > 2 && caret(last, &letters[at + needle.len()..]) => Fit::Caret,
             _ => Fit::Substring,
         };
         if spaced || fit == Fit::Line {
@@ -204,6 +208,13 @@ fn only_dots(rest: &[(char, usize, f32, f32)], word: usize) -> bool {
     rest.iter()
         .take_while(|l| l.1 == word)
         .all(|l| matches!(l.0, '.' | ',' | ':' | ';' | '!' | '?' | ')' | '\'' | '"'))
+}
+
+/// True if all that is left of the word may be the caret behind a typed text.
+fn caret(last: char, rest: &[(char, usize, f32, f32)]) -> bool {
+    // A number with another digit is another number.
+    let thin = |c: char| matches!(c, 'l' | 'i' | 'I') || (c == '1' && !last.is_ascii_digit());
+    rest.first().is_some_and(|l| thin(l.0) && l.2 > 0.0) && rest.get(1).is_none_or(|l| l.2 == 0.0)
 }
 
 /// True if a word may end between the two: at a sign, and anywhere in writing that has no spaces.
@@ -347,6 +358,10 @@ mod tests {
             [(Fit::Part, 0)]
         );
         assert_eq!(fits(&[line("Book", 0, 0)], "ok", false), [(Fit::Substring, 20)]);
+        // As a form with the caret behind the typed name was read.
+        assert_eq!(fits(&[line("gracel", 0, 0)], "grace", false), [(Fit::Caret, 0)]);
+        assert_eq!(fits(&[line("gracely", 0, 0)], "grace", false), [(Fit::Substring, 0)]);
+        assert_eq!(fits(&[line("port 8081", 0, 0)], "808", false), [(Fit::Substring, 50)]);
         assert_eq!(fits(&[line("保存文件", 0, 0)], "保存", false), [(Fit::Part, 0)]);
     }
 
