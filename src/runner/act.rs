@@ -156,7 +156,10 @@ impl Stage<'_> {
             desktop.key("backspace").await?;
         }
         match &typing.text {
-            Words::Plain(text) => desktop.type_text(text).await?,
+            Words::Plain(text) => {
+                self.run.typed.insert(text.clone());
+                desktop.type_text(text).await?;
+            }
             Words::Secret(secret) => desktop.type_secret(secret).await?,
         }
         if let Some(chord) = &typing.then {

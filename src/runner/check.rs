@@ -9,7 +9,7 @@ use crate::desktop::Frame;
 use crate::guest::{Exit, process_runs};
 use crate::results::{Evidence, Mark, Role};
 use crate::scenario::{Check, ShellCheck};
-use crate::vision::{Located, Verdict};
+use crate::vision::{self, Located, Verdict};
 use futures::future::BoxFuture;
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,16 +17,16 @@ use tokio::time::{Instant, sleep};
 
 const POLL: Duration = Duration::from_millis(250);
 const SLOW_POLL: Duration = Duration::from_secs(1);
-/// A command that is a check: how long one look may take.
-const LOOK: Duration = Duration::from_secs(30);
+/// A command that is a check has all the time that is left, and at least this.
+const LOOK: Duration = Duration::from_secs(2);
 
 /// What a look at a condition gave.
 pub(super) struct Finding {
     pub verdict: Verdict,
     pub reason: String,
     pub marks: Vec<Mark>,
-    /// False where the answer is "no" because the question did not get through (a command that did not end or could
-    /// not be run, a text that may have been misread): its opposite is not true then.
+    /// False where the answer is "no" because the time was up (a command that did not end): its opposite is not true
+    /// then.
     pub sound: bool,
 }
 
@@ -59,7 +59,7 @@ fn needs_frame(check: &Check) -> bool {
     }
 }
 
-fn needs_guest(check: &Check) -> bool {
+pub(super) fn needs_guest(check: &Check) -> bool {
     match check {
         Check::See(_) | Check::Text(_) => false,
         Check::Shell(_) | Check::Process(_) => true,
@@ -167,20 +167,36 @@ impl Stage<'_> {
                         reason: judgement.reason,
                     })
                 }
-                (Check::Text(target), Some(frame)) => Ok(match self.locate(frame, target, until).await? {
+                (Check::Text(target), Some(frame)) => Ok(match self.locate(frame, target, true, until).await? {
+                    Located::Found(hit) if !hit.is_certain() => Finding {
+                        marks: vec![record::area_mark(&hit)],
+                        ..Finding::new(
+                            Verdict::CannotTell,
+                            format!(
+                                "'{}' was read, but with little certainty ({:.2})",
+                                hit.matched, hit.confidence
+                            ),
+                        )
+                    },
                     Located::Found(hit) => Finding {
                         marks: vec![record::area_mark(&hit)],
                         ..Finding::new(Verdict::True, format!("'{}' is shown", hit.matched))
                     },
                     // That it is there more than once does not make it absent.
-                    Located::Ambiguous { hits } => Finding {
-                        marks: hits.iter().map(record::area_mark).collect(),
-                        ..Finding::new(Verdict::True, format!("it is shown {} times", hits.len()))
-                    },
-                    Located::NotFound { reason, sure } => Finding {
-                        sound: sure,
-                        ..Finding::new(Verdict::False, reason)
-                    },
+                    Located::Ambiguous { hits } => {
+                        let (verdict, how) = match hits.iter().any(vision::Hit::is_certain) {
+                            true => (Verdict::True, ""),
+                            false => (Verdict::CannotTell, ", each time read with little certainty"),
+                        };
+                        Finding {
+                            marks: hits.iter().map(record::area_mark).collect(),
+                            ..Finding::new(verdict, format!("it is shown {} times{how}", hits.len()))
+                        }
+                    }
+                    Located::NotFound { reason, sure: true } => Finding::new(Verdict::False, reason),
+                    Located::NotFound { reason, sure: false } => {
+                        Finding::new(Verdict::CannotTell, format!("{reason}; it may be there, but misread"))
+                    }
                 }),
                 (Check::Shell(shell), _) => self.shell_check(shell, until).await,
                 (Check::Process(name), _) => {
@@ -247,16 +263,14 @@ impl Stage<'_> {
 
     async fn shell_check(&mut self, check: &ShellCheck, until: Instant) -> Result<Finding, Failure> {
         let left = until.saturating_duration_since(Instant::now());
-        let output = self
-            .shell(&check.shell, left.clamp(Duration::from_secs(2), LOOK))
-            .await?;
+        let output = self.shell(&check.shell, left.max(LOOK)).await?;
         let no = |reason: String| {
             Ok(Finding {
-                // 126 and 127: the shell could not run the command.
-                sound: matches!(output.exit, Exit::Code(code) if !matches!(code, 126 | 127)),
+                sound: matches!(output.exit, Exit::Code(_)),
                 ..Finding::new(Verdict::False, reason)
             })
         };
+        let cannot_tell = |reason: String| Ok(Finding::new(Verdict::CannotTell, reason));
         let printed = record::last_lines(&self.masked(&output.stdout));
         match output.exit {
             Exit::Code(code) if code == check.shell.exit => {}
@@ -266,28 +280,46 @@ impl Stage<'_> {
                     said if said.is_empty() => printed,
                     said => said,
                 };
-                return no(format!(
+                let reason = format!(
                     "it ended with {}, not with exit code {}{}{words}",
                     super::watch::describe(exit),
                     check.shell.exit,
                     if words.is_empty() { "" } else { ": " },
-                ));
+                );
+                return match exit {
+                    // The shell could not run the command: nobody has looked.
+                    Exit::Code(126 | 127) => cannot_tell(format!("the command could not be run: {reason}")),
+                    _ => no(reason),
+                };
             }
         }
+        let mut misses = Vec::new();
         if let Some(wanted) = &check.contains
             && !output.stdout.contains(wanted)
         {
-            return no(format!("the output does not contain '{wanted}'; it is '{printed}'"));
+            misses.push(format!("the output does not contain '{wanted}'; it is '{printed}'"));
         }
         if let Some(wanted) = &check.equals
             && output.stdout.trim() != wanted.trim()
         {
-            return no(format!("the output is not '{wanted}'; it is '{printed}'"));
+            misses.push(format!("the output is not '{wanted}'; it is '{printed}'"));
         }
         if let Some(wanted) = &check.matches
             && !wanted.is_match(&output.stdout)
         {
-            return no(format!("the output does not match /{wanted}/; it is '{printed}'"));
+            misses.push(format!("the output does not match /{wanted}/; it is '{printed}'"));
+        }
+        // What was cut off may hold what is missing here, and is a part of what is compared as a whole.
+        let whole = check.equals.is_some() || check.matches.is_some();
+        if output.truncated && (whole || !misses.is_empty()) {
+            return cannot_tell(format!(
+                "the command printed more than is kept, so that its output cannot be checked{}{}; let it print less",
+                if misses.is_empty() { "" } else { ": " },
+                misses.join("; "),
+            ));
+        }
+        if let Some(miss) = misses.into_iter().next() {
+            return no(miss);
         }
         Ok(Finding::new(
             Verdict::True,

@@ -32,6 +32,8 @@ pub(super) fn target_of(target: &Target) -> vision::Target {
             right_of: t.right_of.clone(),
             above: t.above.clone(),
             below: t.below.clone(),
+            presence: false,
+            typed: false,
         },
     }
 }
@@ -48,7 +50,7 @@ impl Stage<'_> {
             let frame = self.capture().await?;
             let digest = frame.digest();
             if looked_at.as_deref() != Some(digest.as_str()) {
-                match self.locate(&frame, target, until).await {
+                match self.locate(&frame, target, false, until).await {
                     Ok(Located::Found(hit)) => {
                         let live = self.capture().await?;
                         if unchanged(&frame, &live, hit.rect) {
@@ -63,12 +65,18 @@ impl Stage<'_> {
                             format!("{target} was found, but its place kept changing"),
                         ));
                     }
-                    Ok(Located::NotFound { reason, .. }) => {
+                    Ok(Located::NotFound { reason, sure }) => {
                         looked_at = Some(digest);
-                        why = Some(Failure::failed(
-                            "TargetNotFound",
-                            format!("{target} was not found: {reason}"),
-                        ));
+                        let message = format!("{target} was not found: {reason}");
+                        why = Some(match sure {
+                            true => Failure::failed("TargetNotFound", message),
+                            // It may be there, misread: that is not the product's fault.
+                            false => Failure::error(
+                                FailureClass::Vision,
+                                "CannotTell",
+                                format!("{message}; it may have been misread"),
+                            ),
+                        });
                     }
                     Ok(Located::Ambiguous { hits }) => {
                         looked_at = Some(digest);
@@ -93,11 +101,24 @@ impl Stage<'_> {
         }
     }
 
-    /// Asks the backend once.
-    pub(super) async fn locate(&mut self, frame: &Frame, target: &Target, until: Instant) -> Result<Located, Failure> {
+    /// Asks the backend once; with `presence` only whether it is shown, not for a place to click.
+    pub(super) async fn locate(
+        &mut self,
+        frame: &Frame,
+        target: &Target,
+        presence: bool,
+        until: Instant,
+    ) -> Result<Located, Failure> {
         let start = Instant::now();
         let vision = self.run.rig.vision.clone();
-        let wanted = target_of(target);
+        let mut wanted = target_of(target);
+        wanted.presence = presence;
+        wanted.typed = wanted.text.as_ref().is_some_and(|text| {
+            self.run
+                .typed
+                .iter()
+                .any(|typed| typed.trim_end().ends_with(text.trim_end()))
+        });
         let answer = self.answer(vision.locate(frame, &wanted), until).await?;
         let item = record::located(&target.to_string(), &answer, start.elapsed());
         self.run.recorder.evidence(&self.step.id, item);

@@ -4,10 +4,11 @@ use super::failure::{Failure, Kind};
 use super::step::run_step;
 use super::watch::Watch;
 use super::{Limits, Outcome, Rig};
-use crate::api::{RunFailure, RunResult, StepCounts};
+use crate::api::{FailureClass, RunFailure, RunResult, StepCounts};
 use crate::guest::Session;
 use crate::results::{Body, Recorder, StepOutcome};
 use crate::scenario::{Plan, Step};
+use std::collections::BTreeSet;
 use std::time::Duration;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -21,6 +22,8 @@ pub(super) struct Run {
     pub recorder: Recorder,
     pub session: Option<Session>,
     pub watch: Watch,
+    /// Texts that were typed, secrets aside.
+    pub typed: BTreeSet<String>,
     counts: StepCounts,
 }
 
@@ -59,6 +62,7 @@ pub async fn run(plan: Plan, rig: Rig, recorder: Recorder, limits: Limits, cance
         recorder: recorder.clone(),
         session: None,
         watch: Watch::default(),
+        typed: BTreeSet::new(),
         counts: StepCounts {
             total: u32::try_from(plan.all_steps().count()).unwrap_or(u32::MAX),
             ..StepCounts::default()
@@ -66,8 +70,8 @@ pub async fn run(plan: Plan, rig: Rig, recorder: Recorder, limits: Limits, cance
     };
 
     // What ended the test, and where; what failed softly.
-    let mut ended: Option<(Failure, String)> = None;
-    let mut soft: Option<(Failure, String)> = None;
+    let mut ended: Ended = None;
+    let mut soft: Ended = None;
     for step in plan.setup.iter().chain(&plan.steps) {
         if let Some((failure, at)) = &ended {
             let reason = match failure.kind {
@@ -102,7 +106,7 @@ pub async fn run(plan: Plan, rig: Rig, recorder: Recorder, limits: Limits, cance
         }
     }
 
-    let mut untidy: Option<(Failure, String)> = None;
+    let mut untidy: Ended = None;
     let until = Instant::now() + CLEANUP;
     for step in &plan.cleanup {
         let interrupt = async {
@@ -114,7 +118,8 @@ pub async fn run(plan: Plan, rig: Rig, recorder: Recorder, limits: Limits, cance
             }
         };
         if let Err(failure) = run_step(&mut run, step, interrupt).await {
-            untidy.get_or_insert((failure, step.id.clone()));
+            let place = cleanup_place(&failure, &mut ended, &mut untidy);
+            place.get_or_insert((failure, step.id.clone()));
         }
     }
 
@@ -138,19 +143,26 @@ pub async fn run(plan: Plan, rig: Rig, recorder: Recorder, limits: Limits, cance
     if let Some(error) = error {
         // A verdict without evidence is none that anybody could trust.
         outcome.result = RunResult::Error;
-        let failure = Failure::error(crate::api::FailureClass::Artifact, "EvidenceNotStored", error);
+        let failure = Failure::error(FailureClass::Artifact, "EvidenceNotStored", error);
         outcome.failure = Some(failure.for_status(None));
     }
     outcome
 }
 
+type Ended = Option<(Failure, String)>;
+
+/// Where a failure of a cleanup step counts: lost evidence ends the test, since a verdict without evidence is none that
+/// anybody could trust; anything else is only told.
+fn cleanup_place<'a>(failure: &Failure, ended: &'a mut Ended, untidy: &'a mut Ended) -> &'a mut Ended {
+    match failure.kind {
+        Kind::Error(FailureClass::Artifact) if ended.is_none() => ended,
+        _ => untidy,
+    }
+}
+
 /// The run's verdict. A failed cleanup is told with a verdict that is not `passed`, and never changes one; with
 /// `passed` the counts and the report tell it.
-fn verdict(
-    ended: Option<(Failure, String)>,
-    soft: Option<(Failure, String)>,
-    untidy: Option<(Failure, String)>,
-) -> (RunResult, Option<RunFailure>) {
+fn verdict(ended: Ended, soft: Ended, untidy: Ended) -> (RunResult, Option<RunFailure>) {
     let (result, mut failure) = match (ended, soft) {
         (Some((failure, step)), _) => (failure.result(), failure.for_status(Some(&step))),
         (None, Some((failure, step))) => (RunResult::SoftFailed, failure.for_status(Some(&step))),
@@ -165,7 +177,24 @@ fn verdict(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::api::FailureClass;
+
+    #[test]
+    fn evidence_lost_in_cleanup_leaves_no_verdict_passed() {
+        let lost = || Failure::error(FailureClass::Artifact, "EvidenceNotStored", "disk full");
+        let after = |failure: Failure, mut ended: Ended| {
+            let mut untidy = None;
+            *cleanup_place(&failure, &mut ended, &mut untidy) = Some((failure.clone(), "c".to_string()));
+            verdict(ended, None, untidy)
+        };
+        let (result, failure) = after(lost(), None);
+        assert_eq!(
+            (result, failure.unwrap().class),
+            (RunResult::Error, Some(FailureClass::Artifact))
+        );
+        let failed = Failure::failed("CheckFailed", "no");
+        assert_eq!(after(failed.clone(), None).0, RunResult::Passed);
+        assert_eq!(after(lost(), Some((failed, "s".into()))).0, RunResult::Failed);
+    }
 
     #[test]
     fn verdicts() {

@@ -1,12 +1,13 @@
 //! One step: its attempts, its time, its one end.
 
-use super::check::Held;
+use super::check::{Held, needs_guest};
 use super::failure::{Failure, Kind};
 use super::run::Run;
 use crate::api::FailureClass;
 use crate::desktop::Frame;
+use crate::guest::{Command, Exit};
 use crate::results::{Body, Evidence, Role, StepOutcome};
-use crate::scenario::{Section, Step};
+use crate::scenario::{Action, Section, Step};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -15,6 +16,18 @@ use tokio::time::Instant;
 const STUCK: Duration = Duration::from_secs(120);
 /// How long taking the last picture of a failed step may take.
 const LAST_PICTURE: Duration = Duration::from_secs(5);
+
+/// How long the desktop and the guest each have to show that they are there.
+const PROBE: Duration = Duration::from_secs(5);
+
+fn uses_guest(step: &Step) -> bool {
+    let acts = match &step.action {
+        Action::Launch(_) | Action::Shell(_) => true,
+        Action::Expect(check) | Action::WaitFor(check) => needs_guest(check),
+        _ => false,
+    };
+    acts || step.verify.as_ref().is_some_and(needs_guest)
+}
 
 /// A step in progress.
 pub(super) struct Stage<'a> {
@@ -63,15 +76,10 @@ pub(super) async fn run_step(
             )))
         }
     };
-    let mut result = result.map_err(|failure| match (failure.kind, &stage.trouble) {
-        // The run's time went by in an outage: that says nothing about the product.
-        (Kind::RunTimedOut, Some(trouble)) => Failure::error(
-            FailureClass::Vision,
-            "VisionFailed",
-            format!("{} while the vision backend failed: {trouble}", failure.message),
-        ),
-        _ => failure.in_section(step.section),
-    });
+    let mut result = match result {
+        Err(failure) => Err(stage.judge_time_out(failure).await.in_section(step.section)),
+        Ok(()) => Ok(()),
+    };
     if result.is_err() {
         stage.last_picture().await;
     }
@@ -104,6 +112,49 @@ pub(super) async fn run_step(
 }
 
 impl Stage<'_> {
+    /// The run's time that went by in an outage says nothing about the product: what the step needs is asked once more.
+    async fn judge_time_out(&mut self, failure: Failure) -> Failure {
+        if failure.kind != Kind::RunTimedOut {
+            return failure;
+        }
+        let told = &failure.message;
+        if let Some(trouble) = &self.trouble {
+            let message = format!("{told} while the vision backend failed: {trouble}");
+            return Failure::error(FailureClass::Vision, "VisionFailed", message);
+        }
+        match self.outage().await {
+            Some(outage) => Failure {
+                message: format!("{told} in an outage: {}", outage.message),
+                ..outage
+            },
+            None => failure,
+        }
+    }
+
+    /// What is wrong with the desktop, or with the guest if the step or an earlier one has used it.
+    async fn outage(&mut self) -> Option<Failure> {
+        let silent = |class, reason, what: &str| {
+            let message = format!("{what} gave no answer within {PROBE:?}");
+            Some(Failure::error(class, reason, message))
+        };
+        match tokio::time::timeout(PROBE, self.capture()).await {
+            Ok(Ok(_)) => {}
+            Ok(Err(failure)) => return Some(failure),
+            Err(_) => return silent(FailureClass::Desktop, "DesktopFailed", "the desktop"),
+        }
+        if self.run.session.is_none() && !uses_guest(self.step) {
+            return None;
+        }
+        let guest = self.run.rig.guest.clone();
+        let nothing = Command::script("true", PROBE);
+        match tokio::time::timeout(PROBE + Duration::from_secs(2), guest.exec(nothing)).await {
+            Ok(Ok(output)) if output.exit == Exit::TimedOut => silent(FailureClass::Guest, "GuestStuck", "the guest"),
+            Ok(Ok(_)) => None,
+            Ok(Err(error)) => Some(error.into()),
+            Err(_) => silent(FailureClass::Guest, "GuestLinkLost", "the guest"),
+        }
+    }
+
     async fn carry_out(&mut self, deadline: Instant) -> Result<(), Failure> {
         let result = self.attempts(deadline).await;
         match result {

@@ -25,6 +25,8 @@ impl Vision for Cascade {
         for vision in &self.0 {
             match vision.locate(frame, target).await {
                 Ok(found @ Located::Found(_)) => return Ok(found),
+                // It is shown; where else is not asked.
+                Ok(hits @ Located::Ambiguous { .. }) if target.presence => return Ok(hits),
                 Ok(Located::NotFound { reason, sure }) => {
                     all_sure &= sure;
                     reasons.push(format!("{}: {reason}", vision.name()));
@@ -40,8 +42,9 @@ impl Vision for Cascade {
             }
         }
         match (ambiguous, failure) {
-            (Some(ambiguous), _) => Ok(ambiguous),
-            (None, Some(error)) => Err(error),
+            // The backend that failed might have told them apart.
+            (_, Some(error)) => Err(error),
+            (Some(ambiguous), None) => Ok(ambiguous),
             (None, None) if self.0.is_empty() => Err(Error::Config("the cascade has no backend".into())),
             (None, None) => match unable.filter(|_| reasons.is_empty()) {
                 Some(error) => Err(error),
@@ -139,6 +142,16 @@ mod tests {
             let c = Cascade(vec![Arc::new(Says(a, broken)), Arc::new(Says(b, broken))]);
             c.locate(&frame, &Target::default()).await
         };
+        assert!(locate(several, broken).await.is_err(), "an outage is no ambiguity");
+        let presence = Target {
+            presence: true,
+            ..Target::default()
+        };
+        let c = Cascade(vec![Arc::new(Says(several, broken)), Arc::new(Says(broken, broken))]);
+        assert!(matches!(
+            c.locate(&frame, &presence).await,
+            Ok(Located::Ambiguous { .. })
+        ));
         assert!(matches!(locate(missing, found).await, Ok(Located::Found(_))));
         assert!(matches!(locate(broken, found).await, Ok(Located::Found(_))));
         assert!(matches!(locate(several, found).await, Ok(Located::Found(_))));

@@ -5,13 +5,11 @@
 //! letter makes it: the answer is then "cannot tell". False is given only when nothing on the screen resembles the text.
 //! Whatever else a question asks (negation, state, colour, place, number) is "cannot tell", for the next backend.
 
-use super::locate::{best, hit, misread, seen};
+use super::locate::{best, hit, seen};
+use super::misread::misread;
 use super::target::{quoted, without_quoted, words};
 use super::text::Fit;
-use super::{Judgement, Line, Verdict};
-
-/// A word read with less certainty than this proves nothing.
-const UNSURE: f32 = 0.6;
+use super::{Hit, Judgement, Line, Verdict};
 
 /// Nouns for the place of a text ("button", "status bar") are accepted, but OCR does not check them: it answers whether the
 /// text is shown at all. Who needs the place says so with a target's relations.
@@ -136,11 +134,17 @@ pub(super) fn judge(lines: &[Line], texts: &[String]) -> Judgement {
             Some(m) if m.fit == Fit::Substring => {
                 doubt.get_or_insert(format!("'{text}' stands only inside '{}'", m.matched));
             }
-            Some(m) if m.confidence < UNSURE => {
+            Some(m) if m.fit == Fit::Caret => {
+                doubt.get_or_insert(format!(
+                    "'{}' was read: '{text}' with the caret behind it, or another word",
+                    m.matched
+                ));
+            }
+            Some(m) if m.confidence < Hit::UNSURE => {
                 doubt.get_or_insert(format!("'{text}' was read, but with little certainty"));
             }
             Some(m) => evidence.push(hit(m)),
-            None => match misread(lines, text) {
+            None => match misread(lines, text, false) {
                 Some(similar) => {
                     doubt.get_or_insert(format!("'{text}' was not read, but '{similar}' may be it misread"));
                 }
@@ -216,5 +220,18 @@ mod tests {
     fn near_misses_and_parts_of_words_are_neither() {
         assert_eq!(ask("'Connection estab1ished' is shown"), Verdict::CannotTell);
         assert_eq!(ask("'ok' is shown"), Verdict::CannotTell);
+        // A part of a longer line, misread.
+        assert_eq!(ask("'Setting soved' is shown"), Verdict::CannotTell);
+        // Another word, read with certainty.
+        assert_eq!(ask("'Settings sent' is shown"), Verdict::False);
+    }
+
+    #[test]
+    fn a_sentence_over_two_lines_is_shown() {
+        let lines = [line("The file was changed by", 0, 0), line("another program.", 0, 24)];
+        let ask = |text: &str| judge(&lines, &[text.to_string()]).verdict;
+        assert_eq!(ask("changed by another program"), Verdict::True);
+        assert_eq!(ask("changed by anather program"), Verdict::CannotTell);
+        assert_eq!(ask("changed by nobody at all"), Verdict::False);
     }
 }

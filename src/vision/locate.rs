@@ -1,7 +1,8 @@
 //! Where a target is, decided from read lines.
 
+use super::misread::misread;
 use super::target::{beyond_text, quoted};
-use super::text::{Fit, Match, find, nearest};
+use super::text::{Fit, Match, find, find_across, nearest};
 use super::{Error, Hit, Line, Located, Target};
 use crate::desktop::Rect;
 
@@ -49,29 +50,40 @@ pub(super) fn locate(lines: &[Line], target: &Target) -> Result<Located, Error> 
 }
 
 fn locate_text(lines: &[Line], text: &str, target: &Target) -> Located {
-    let mut found = find(lines, text, target.exact);
+    let doubt = |text: &str, exact: bool| misread(lines, text, exact).is_some();
+    let (mut found, within) = shown(lines, text, target.exact);
+    // 'gracel' is 'grace' with the caret behind it where that was typed, and good enough for a check; else it may be
+    // another word, as 'Model' is for 'Mode'. The caret blinks: a later look may tell.
+    let with_caret = target.presence && target.typed;
+    let caret = !with_caret && found.iter().any(|m| m.fit == Fit::Caret);
+    found.retain(|m| with_caret || m.fit > Fit::Caret);
+    if found.is_empty() && target.presence {
+        found = find_across(lines, text, target.exact);
+    }
     if found.is_empty() {
+        let within = within.map_or(String::new(), |word| format!("; it stands only within '{word}'"));
         return Located::NotFound {
-            reason: format!("the text '{text}' is not on the screen{}", seen(lines, text)),
-            sure: !near_miss(lines, text),
+            reason: format!("the text '{text}' is not on the screen{within}{}", seen(lines, text)),
+            sure: !caret && !doubt(text, target.exact),
         };
     }
     for (name, anchor, relation) in relations(target) {
-        let anchors = find(lines, anchor, false);
+        let (anchors, _) = shown(lines, anchor, false);
         let best = anchors.iter().map(|a| a.fit).max();
         let anchors: Vec<&Match> = anchors.iter().filter(|a| Some(a.fit) == best).collect();
         if anchors.is_empty() {
             let seen = seen(lines, anchor);
             return Located::NotFound {
                 reason: format!("'{anchor}', which {name} refers to, is not on the screen{seen}"),
-                sure: !near_miss(lines, anchor),
+                sure: !doubt(anchor, false),
             };
         }
         found = related(found, &anchors, relation);
         if found.is_empty() {
             return Located::NotFound {
                 reason: format!("'{text}' is on the screen, but not {name} '{anchor}'"),
-                sure: true,
+                // The one that is meant may be another, misread.
+                sure: !doubt(text, target.exact) && !doubt(anchor, false),
             };
         }
     }
@@ -85,7 +97,7 @@ fn locate_text(lines: &[Line], text: &str, target: &Target) -> Located {
     match target.nth {
         Some(n) if n as usize > hits.len() => Located::NotFound {
             reason: format!("'{text}' is {} times on the screen, number {n} was wanted", hits.len()),
-            sure: true,
+            sure: !doubt(text, target.exact),
         },
         Some(n) => Located::Found(hits.swap_remove(n.saturating_sub(1) as usize)),
         None if hits.len() == 1 => Located::Found(hits.swap_remove(0)),
@@ -103,20 +115,11 @@ pub(super) fn hit(m: Match) -> Hit {
     }
 }
 
-/// A text this similar may be the wanted one, misread.
-const NEAR_MISS: f64 = 0.7;
-
-/// The most similar text that was read, if the wanted text may have been misread as that.
-pub(super) fn misread(lines: &[Line], text: &str) -> Option<String> {
-    nearest(lines, text)
-        .into_iter()
-        .next()
-        .filter(|(_, score)| *score >= NEAR_MISS)
-        .map(|(similar, _)| similar)
-}
-
-fn near_miss(lines: &[Line], text: &str) -> bool {
-    misread(lines, text).is_some()
+/// Where the text is shown, and, if nowhere, a word that it is a part of. `OK` within `Book` is not shown: a click there
+/// would hit something else, and a check would hold by accident.
+fn shown(lines: &[Line], text: &str, exact: bool) -> (Vec<Match>, Option<String>) {
+    let (shown, within): (Vec<Match>, Vec<Match>) = find(lines, text, exact).into_iter().partition(Match::is_shown);
+    (shown, within.into_iter().next().map(|m| m.matched))
 }
 
 /// "; similar texts are ..." or nothing.
@@ -198,11 +201,14 @@ fn distance(r: &Rect, anchor: &Rect, relation: Relation) -> Option<u32> {
     }
 }
 
-/// The best fit of a text, for the judge.
+/// The best fit of a text, for the judge; also over the ends of lines.
 pub(super) fn best(lines: &[Line], text: &str) -> Option<Match> {
     let mut found = find(lines, text, false);
+    if !found.iter().any(Match::is_shown) {
+        found.extend(find_across(lines, text, false));
+    }
     found.sort_by_key(|m| std::cmp::Reverse(m.fit));
-    found.into_iter().find(|m| m.fit >= Fit::Substring)
+    found.into_iter().next()
 }
 
 #[cfg(test)]
@@ -343,6 +349,46 @@ mod tests {
     }
 
     #[test]
+    fn a_part_of_a_word_is_not_the_text() {
+        let lines = [line("Book", 0, 0), line("alice@example.org", 0, 40)];
+        match locate(&lines, &target("OK")).unwrap() {
+            Located::NotFound { reason, sure } => assert!(sure && reason.contains("only within 'Book'"), "{reason}"),
+            other => panic!("{other:?}"),
+        }
+        assert_eq!(found(&lines, &target("alice")).y, 40);
+    }
+
+    #[test]
+    fn what_may_be_a_caret_is_good_enough_for_a_check_of_what_was_typed_only() {
+        let lines = [line("gracel", 0, 0)];
+        let check = |presence, typed| Target {
+            presence,
+            typed,
+            ..target("grace")
+        };
+        assert_eq!(found(&lines, &check(true, true)).x, 0);
+        for (presence, typed) in [(true, false), (false, true), (false, false)] {
+            let answer = locate(&lines, &check(presence, typed)).unwrap();
+            assert!(matches!(answer, Located::NotFound { sure: false, .. }), "{answer:?}");
+        }
+    }
+
+    #[test]
+    fn only_a_check_finds_a_text_over_two_lines() {
+        let lines = [line("The file was changed by", 0, 0), line("another program.", 0, 24)];
+        let check = Target {
+            presence: true,
+            ..target("changed by another program")
+        };
+        assert_eq!(found(&lines, &check).y, 0);
+        let click = target("changed by another program");
+        assert!(matches!(
+            locate(&lines, &click).unwrap(),
+            Located::NotFound { sure: false, .. }
+        ));
+    }
+
+    #[test]
     fn senseless_targets_are_refused() {
         for bad in [
             Target::default(),
@@ -364,6 +410,25 @@ mod tests {
         };
         assert!(!sure("Connection established"));
         assert!(sure("Error"));
+        // Misread elsewhere: the wanted one may be that.
+        let lines = [line("Edit", 300, 0), line("Ed1t", 300, 40), line("Name", 0, 40)];
+        let sure = |t: Target| match locate(&lines, &t).unwrap() {
+            Located::NotFound { sure, .. } => sure,
+            other => panic!("{other:?}"),
+        };
+        let right_of = Some("Name".to_string());
+        assert!(!sure(Target {
+            right_of,
+            ..target("Edit")
+        }));
+        assert!(!sure(Target {
+            nth: Some(2),
+            ..target("Edit")
+        }));
+        assert!(sure(Target {
+            nth: Some(2),
+            ..target("Name")
+        }));
         let icon = Target {
             describe: Some("the gear icon".into()),
             ..Target::default()

@@ -8,6 +8,7 @@ mod cascade;
 mod error;
 mod judge;
 mod locate;
+mod misread;
 pub mod models;
 mod ocr;
 mod openai;

@@ -6,8 +6,12 @@ use crate::desktop::{Point, Rect};
 /// How well a place fits; the greater the better.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Fit {
-    /// Part of words: `Save` in `Saved`.
+    /// Part of words: `Save` in `Saved`. That is another text.
     Substring,
+    /// A word with one thin letter after it, which may be a text caret: `grace` in `gracel`.
+    Caret,
+    /// Between spaces and signs: `alice` in `alice@example.org`.
+    Part,
     /// Whole words of a longer line: `Save` in `Save all files`.
     Words,
     /// The whole line.
@@ -24,6 +28,15 @@ pub(super) struct Match {
     pub point: Point,
     pub confidence: f32,
     pub matched: String,
+    /// The first and the last of the words, counted in the words that were searched.
+    pub words: (usize, usize),
+}
+
+impl Match {
+    /// True if it is the text, not only letters within another word.
+    pub fn is_shown(&self) -> bool {
+        self.fit > Fit::Substring
+    }
 }
 
 /// Text as it is compared: spaces collapsed, typographic quotes, dashes and ellipses as their plain forms, and without
@@ -78,8 +91,23 @@ fn find_normalised(lines: &[Line], wanted: &str, exact: bool) -> Vec<Match> {
         .collect()
 }
 
+/// A text of three words or more that goes on over the ends of lines. Not for clicks: two entries of a list below each
+/// other look the same.
+pub(super) fn find_across(lines: &[Line], wanted: &str, exact: bool) -> Vec<Match> {
+    let wanted = normalise(wanted, exact);
+    if wanted.split(' ').count() < 3 {
+        return vec![];
+    }
+    let across = super::misread::wrapped(lines);
+    let mut found: Vec<Match> = across.iter().flat_map(|w| in_words(w, &wanted, exact)).collect();
+    found.retain(Match::is_shown);
+    // A text that begins on the second line is found from the first line and from the second.
+    found.dedup_by(|a, b| a.rect.intersection(&b.rect).is_some());
+    found
+}
+
 /// The words of lines that stand close beside each other on one row, joined.
-fn rows(lines: &[Line]) -> Vec<Vec<Word>> {
+pub(super) fn rows(lines: &[Line]) -> Vec<Vec<Word>> {
     let mut rows: Vec<(Rect, Vec<Word>)> = Vec::new();
     for line in lines {
         let beside = rows.last_mut().filter(|(rect, _)| {
@@ -99,7 +127,7 @@ fn rows(lines: &[Line]) -> Vec<Vec<Word>> {
 
 /// The places within one line. The line's text is compared without regard to where the reader put its spaces, since
 /// narrow and wide letter spacing mislead it; the places of spaces only decide what is a whole word.
-fn in_words(words: &[Word], wanted: &str, exact: bool) -> Vec<Match> {
+pub(super) fn in_words(words: &[Word], wanted: &str, exact: bool) -> Vec<Match> {
     // One entry for each character of the normalised line, spaces left out: which word, which part of it.
     let mut letters: Vec<(char, usize, f32, f32)> = Vec::new();
     for (w, word) in words.iter().enumerate() {
@@ -131,9 +159,15 @@ fn in_words(words: &[Word], wanted: &str, exact: bool) -> Vec<Match> {
         let spaced = ends.iter().all(|i| letters[at + i].2 == 0.0)
             && (1..slice.len()).all(|i| slice[i].2 != 0.0 || ends.contains(&i));
         let whole_line = at == 0 && rest_is_dots(&letters[at + needle.len()..]);
+        let before = at.checked_sub(1).and_then(|i| letters.get(i));
+        let begins = starts_word || before.is_none_or(|l| divided(l.0, slice[0].0));
+        let last = slice[slice.len() - 1].0;
+        let apart = begins && (ends_word || after.is_none_or(|l| divided(last, l.0)));
         let fit = match (whole_line, starts_word && ends_word && spaced) {
             (true, _) => Fit::Line,
             (false, true) => Fit::Words,
+            _ if apart => Fit::Part,
+            _ if begins && slice.len() > 2 && caret(last, &letters[at + needle.len()..]) => Fit::Caret,
             _ => Fit::Substring,
         };
         if spaced || fit == Fit::Line {
@@ -142,7 +176,7 @@ fn in_words(words: &[Word], wanted: &str, exact: bool) -> Vec<Match> {
         at += needle.len();
     }
     let best = found.iter().map(|m| m.fit).max();
-    found.retain(|m| Some(m.fit) == best && (!exact || m.fit > Fit::Substring));
+    found.retain(|m| Some(m.fit) == best && (!exact || m.fit > Fit::Part));
     found
 }
 
@@ -157,7 +191,7 @@ fn spaces(text: &str) -> Vec<usize> {
 }
 
 /// As [`normalise`], but keeps trailing dots: within a line they are characters like others.
-fn normalise_word(word: &str, exact: bool) -> String {
+pub(super) fn normalise_word(word: &str, exact: bool) -> String {
     let mut marked = word.to_string();
     marked.push('|');
     let mut out = normalise(&marked, exact);
@@ -176,6 +210,19 @@ fn only_dots(rest: &[(char, usize, f32, f32)], word: usize) -> bool {
         .all(|l| matches!(l.0, '.' | ',' | ':' | ';' | '!' | '?' | ')' | '\'' | '"'))
 }
 
+/// True if all that is left of the word may be the caret behind a typed text.
+fn caret(last: char, rest: &[(char, usize, f32, f32)]) -> bool {
+    // A number with another digit is another number.
+    let thin = |c: char| matches!(c, 'l' | 'i' | 'I') || (c == '1' && !last.is_ascii_digit());
+    rest.first().is_some_and(|l| thin(l.0) && l.2 > 0.0) && rest.get(1).is_none_or(|l| l.2 == 0.0)
+}
+
+/// True if a word may end between the two: at a sign, and anywhere in writing that has no spaces.
+fn divided(a: char, b: char) -> bool {
+    let unspaced = |c: char| matches!(c, '\u{e00}'..='\u{eff}' | '\u{2e80}'..='\u{9fff}' | '\u{ac00}'..='\u{d7af}' | '\u{20000}'..='\u{3ffff}');
+    !a.is_alphanumeric() || !b.is_alphanumeric() || unspaced(a) || unspaced(b)
+}
+
 fn place(words: &[Word], slice: &[(char, usize, f32, f32)], fit: Fit) -> Match {
     let (first, last) = (slice[0], slice[slice.len() - 1]);
     let x_of = |w: usize, part: f32| words[w].rect.x + (words[w].rect.width as f32 * part) as u32;
@@ -189,7 +236,12 @@ fn place(words: &[Word], slice: &[(char, usize, f32, f32)], fit: Fit) -> Match {
         .map(|w| w.rect)
         .reduce(|a, b| a.union(&b))
         .unwrap_or_default();
-    let rect = Rect::new(left, around.y, right - left, around.height);
+    // Over the end of a line, the words are the place.
+    let one_row = parts.iter().all(|w| super::ocr::same_row(&w.rect, &parts[0].rect));
+    let rect = match one_row {
+        true => Rect::new(left, around.y, right.saturating_sub(left).max(1), around.height),
+        false => around,
+    };
     // A click belongs on a letter: the middle may be the gap between two words.
     let middle = rect.center();
     let on_word = parts.iter().map(|w| w.rect).find(|r| r.contains(middle));
@@ -213,6 +265,7 @@ fn place(words: &[Word], slice: &[(char, usize, f32, f32)], fit: Fit) -> Match {
         point,
         confidence,
         matched,
+        words: (first.1, last.1),
     }
 }
 
@@ -296,6 +349,34 @@ mod tests {
         assert_eq!(fits(&[line("UserName", 0, 0)], "User name", false), [(Fit::Line, 0)]);
         assert_eq!(fits(&[line("Us er name", 0, 0)], "User name", false), [(Fit::Line, 0)]);
         assert_eq!(fits(&[line("now here else", 0, 0)], "nowhere", false), []);
+    }
+
+    #[test]
+    fn words_end_at_signs_and_anywhere_in_chinese() {
+        assert_eq!(
+            fits(&[line("alice@example.org", 0, 0)], "alice", false),
+            [(Fit::Part, 0)]
+        );
+        assert_eq!(fits(&[line("Book", 0, 0)], "ok", false), [(Fit::Substring, 20)]);
+        // As a form with the caret behind the typed name was read.
+        assert_eq!(fits(&[line("gracel", 0, 0)], "grace", false), [(Fit::Caret, 0)]);
+        assert_eq!(fits(&[line("gracely", 0, 0)], "grace", false), [(Fit::Substring, 0)]);
+        assert_eq!(fits(&[line("port 8081", 0, 0)], "808", false), [(Fit::Substring, 50)]);
+        assert_eq!(fits(&[line("保存文件", 0, 0)], "保存", false), [(Fit::Part, 0)]);
+    }
+
+    #[test]
+    fn a_sentence_over_two_lines() {
+        let lines = [line("The file was changed by", 0, 0), line("another program.", 0, 24)];
+        assert!(find(&lines, "changed by another", false).is_empty());
+        let found = find_across(&lines, "changed by another program", false);
+        assert_eq!(found.len(), 1);
+        assert_eq!((found[0].rect.y, found[0].rect.bottom()), (0, 44));
+        assert!(found[0].point.y < 20 || found[0].point.y >= 24, "{found:?}");
+        assert!(
+            find_across(&lines, "by another", false).is_empty(),
+            "it may be two entries"
+        );
     }
 
     #[test]

@@ -28,6 +28,11 @@ pub struct Target {
     pub above: Option<String>,
     /// Below this text, in its column.
     pub below: Option<String>,
+    /// Only whether it is shown is asked, not for a place to click: it may be there several times, and a text may go on
+    /// over the end of a line.
+    pub presence: bool,
+    /// The text was typed in this run, so the caret may stand behind it and be read as a letter of it.
+    pub typed: bool,
 }
 
 /// A place that was found.
@@ -44,6 +49,16 @@ pub struct Hit {
     pub rung: &'static str,
     /// The text or description that was matched, as the backend saw it.
     pub matched: String,
+}
+
+impl Hit {
+    /// A text read with less certainty than this proves nothing.
+    pub(super) const UNSURE: f32 = 0.6;
+
+    /// False where a text was read with so little certainty that it may be another. A VLM's confidence says nothing.
+    pub fn is_certain(&self) -> bool {
+        self.rung == "vlm" || self.confidence >= Hit::UNSURE
+    }
 }
 
 /// The answer to "where is it?".

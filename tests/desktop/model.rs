@@ -217,7 +217,9 @@ async fn limits_are_respected_and_outages_are_errors_without_the_key() {
         .unwrap_err();
     assert_eq!(refused.requests(), 1, "a wrong key is not tried again");
     assert!(
-        error.to_string().contains("401") && !error.to_string().contains("tops3cret"),
+        matches!(error, Error::Refused { .. })
+            && error.to_string().contains("401")
+            && !error.to_string().contains("tops3cret"),
         "{error}"
     );
 

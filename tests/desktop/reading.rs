@@ -56,6 +56,11 @@ fn a_form_and_a_terminal_are_read() {
     ] {
         assert!(all.contains(want), "{want:?} was not read; read was:\n{all}");
     }
+    // What `vision::misread` rests on: plain words are read with more certainty than its threshold.
+    let plain = ["Cancel", "Apply", "Save", "Settings saved"];
+    for line in lines.iter().filter(|l| plain.contains(&l.text.as_str())) {
+        assert!(line.words.iter().all(|w| w.confidence > 0.98), "{line:?}");
+    }
     // A word is overwritten: only its surroundings are read again, all other lines stay.
     let mut image = frame.image().clone();
     (55..152).for_each(|x| (355..378).for_each(|y| image.put_pixel(x, y, *frame.image().get_pixel(300, 400))));
@@ -131,6 +136,10 @@ async fn questions_are_answered_or_passed_on() {
         ("the button 'Delete account' is disabled", Verdict::CannotTell),
         ("the window is dark", Verdict::CannotTell),
         ("'Settings savad' is shown", Verdict::CannotTell),
+        // Another word, read with certainty; and a part of a longer line, misread.
+        ("'Settings saver' is shown", Verdict::False),
+        ("'Cancelled' is shown", Verdict::False),
+        ("'Send me praduct news' is shown", Verdict::CannotTell),
     ] {
         let got = ocr.judge(&frame, question).await.unwrap();
         assert_eq!(got.verdict, want, "{question}: {}", got.reason);

@@ -34,6 +34,13 @@ pub struct World {
     pub vision_error: Option<fn() -> vision::Error>,
     pub desktop_down: bool,
     pub guest_down: bool,
+    /// They never answer.
+    pub desktop_hangs: bool,
+    pub guest_hangs: bool,
+    /// Only the first so many bytes of an output are kept.
+    pub keeps: Option<usize>,
+    /// How certain the reading of a text is.
+    pub confidence: Option<f32>,
     /// What is not found may have been misread.
     pub misreads: bool,
     /// The place of everything shifts with every frame.
@@ -115,6 +122,9 @@ impl Double {
 impl Screen for Double {
     async fn capture(&self) -> Result<Arc<Frame>, desktop::Error> {
         self.down()?;
+        if self.world.lock().unwrap().desktop_hangs {
+            std::future::pending::<()>().await;
+        }
         Ok(Arc::new(self.world.lock().unwrap().frame()))
     }
     async fn settle(&self, _: Duration, _: Duration) -> Result<Settled, desktop::Error> {
@@ -176,7 +186,10 @@ impl Vision for Double {
             .texts(frame)
             .iter()
             .filter(|(t, _)| *t == wanted)
-            .map(hit)
+            .map(|text| Hit {
+                confidence: world.confidence.unwrap_or(0.9),
+                ..hit(text)
+            })
             .collect();
         Ok(match hits.len() {
             0 => Located::NotFound {
@@ -227,15 +240,20 @@ fn hit((text, rect): &(String, Rect)) -> Hit {
 #[async_trait]
 impl Guest for Double {
     async fn exec(&self, command: Command) -> Result<Output, guest::Error> {
-        let (down, windows, wayland, path) = {
+        let (down, hangs, keeps, windows, wayland, path) = {
             let world = self.world.lock().unwrap();
             (
                 world.guest_down,
+                world.guest_hangs,
+                world.keeps,
                 world.windows.clone(),
                 world.wayland,
                 world.path.clone(),
             )
         };
+        if hangs {
+            std::future::pending::<()>().await;
+        }
         if down {
             return Err(guest::Error::ResultLost { guest: "double".into() });
         }
@@ -292,11 +310,14 @@ impl Guest for Double {
             (false, Some(signal)) => Exit::Signal(signal),
             (false, None) => Exit::Code(output.status.code().unwrap_or(0)),
         };
+        let mut stdout = output.stdout;
+        let truncated = keeps.is_some_and(|most| stdout.len() > most);
+        stdout.truncate(keeps.unwrap_or(usize::MAX));
         let output = Output {
             exit,
-            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+            stdout: String::from_utf8_lossy(&stdout).into_owned(),
             stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
-            truncated: false,
+            truncated,
         };
         refused(&command, &output).map_or(Ok(output), Err)
     }

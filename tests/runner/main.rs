@@ -5,6 +5,7 @@
 
 mod blame;
 mod doubles;
+mod doubt;
 mod evidence;
 mod feasible;
 mod table;

@@ -35,6 +35,8 @@ struct Failure {
     text: String,
     /// False for what another try will not change (a wrong key, an unknown model).
     again: bool,
+    /// The server refuses such requests, whatever the picture.
+    refused: bool,
     wait: Option<Duration>,
 }
 
@@ -43,6 +45,7 @@ impl Failure {
         Failure {
             text: text.into(),
             again,
+            refused: false,
             wait: None,
         }
     }
@@ -114,6 +117,7 @@ impl Client {
         let first = self.preferred.load(Ordering::Relaxed);
         let mut order: Vec<usize> = (0..count).map(|i| (first + i) % count).collect();
         let mut attempts = Vec::new();
+        let mut refusals = 0;
         let mut wait = PAUSE;
         for round in 0..ROUNDS {
             if round > 0 && !order.is_empty() {
@@ -130,6 +134,7 @@ impl Client {
                         let attempt = format!("{}: {}", shown(&self.endpoints[i]), failure.text);
                         tracing::debug!(model, attempt, "VLM request failed");
                         attempts.push(attempt);
+                        refusals += usize::from(failure.refused);
                         if failure.again {
                             again.push(i);
                             let asked = failure.wait.unwrap_or(PAUSE).min(LONGEST_WAIT);
@@ -140,9 +145,10 @@ impl Client {
             }
             (order, wait) = (again, shortest.unwrap_or(PAUSE));
         }
-        Err(Error::Unreachable {
-            model: model.into(),
-            attempts,
+        let model = model.to_string();
+        Err(match refusals == count {
+            true => Error::Refused { model, attempts },
+            false => Error::Unreachable { model, attempts },
         })
     }
 
@@ -189,6 +195,7 @@ impl Client {
             return Err(Failure {
                 text: format!("HTTP {status} {said}").trim().to_string(),
                 again,
+                refused: !again,
                 wait,
             });
         }
