@@ -38,7 +38,9 @@ pub async fn run(args: Args) -> anyhow::Result<u8> {
     }
     println!("Next, in another terminal:");
     println!("  export KUBECONFIG={}", local.kubeconfig.display());
-    println!("  mosdat run examples/quickstart/passing.yaml     # or: kubectl apply -f ..., kubectl get ftr -w");
+    println!(
+        "  mosdat run examples/quickstart/scenario.yaml examples/quickstart/passing.yaml\n  # or: kubectl apply -f FILE, kubectl get ftr -w"
+    );
     println!("Ctrl-C ends it.");
     let broken = tokio::select! {
         () = shutdown_signal() => None,

@@ -11,7 +11,10 @@ fn quick_start_passes_and_fails_as_it_should() {
     let up = Up::start(dir.path(), &[]);
     let tool = support::binaries().join("kubectl");
 
-    let passing = up.run(&["examples/quickstart/scenario.yaml", "examples/quickstart/passing.yaml"]);
+    // The very command that `up` proposes.
+    let hint = up.told.lines().find_map(|line| line.trim().strip_prefix("mosdat run "));
+    let files: Vec<&str> = hint.expect("a hint").split_whitespace().collect();
+    let passing = up.run(&files);
     assert_eq!(passing.status.code(), Some(0), "{}\n{}", text(&passing), log(&up.state));
     let run = get(&tool, &up.kubeconfig(), "ftr", "passing").expect("the run");
     assert_eq!(run["status"]["phase"], "Done");

@@ -41,6 +41,8 @@ pub fn ensure_template() {
 pub struct Up {
     child: Child,
     pub state: PathBuf,
+    /// What it printed when it was ready.
+    pub told: String,
 }
 
 impl Up {
@@ -75,6 +77,7 @@ impl Up {
         Up {
             child,
             state: state.to_path_buf(),
+            told: seen,
         }
     }
 

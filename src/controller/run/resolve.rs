@@ -30,7 +30,9 @@ pub async fn resolve(ctx: &Context, run: &FunctionalTestRun) -> Result<Result<Re
         let what = format!("Scenario {ns}/{}", reference.name);
         match get(ctx.api::<Scenario>(&ns).get(&reference.name).await, &what)? {
             Some(found) => scenario = Some((found.spec, what)),
-            None => wrong.push(format!("spec.scenario.ref: {what} does not exist")),
+            None => wrong.push(format!(
+                "spec.scenario.ref: {what} does not exist; apply it first, or give its file to the same command"
+            )),
         }
     }
     let mut secrets = BTreeMap::new();
