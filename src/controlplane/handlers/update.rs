@@ -1,13 +1,13 @@
 //! PUT and PATCH (apply included), on the main resource and on status.
 
 use super::params::{FieldValidation, Params};
-use super::write::{self, check, check_address, decode, normalize, store, writer};
+use super::write::{self, check, check_address, check_kind, decode, normalize, store, writer};
 use super::{Reply, Target};
 use crate::controlplane::apply;
 use crate::controlplane::object::{self, Stored, meta_mut, text};
 use crate::controlplane::patch::Patch;
 use crate::controlplane::resource::Class;
-use crate::controlplane::schema::prune;
+use crate::controlplane::schema::{prune, whole};
 use crate::controlplane::status::{About, ApiError, ApiResult, FieldError};
 use crate::controlplane::store::Txn;
 use crate::controlplane::{Inner, events};
@@ -80,6 +80,7 @@ fn plain_patch(inner: &Inner, target: &Target, patch: &Patch, params: &Params) -
         };
         let old = events::to_wire(resource, existing.value());
         let mut new = patch.apply_to(resource, &old)?;
+        check_kind(resource, &new)?;
         let immutable = [
             ("/metadata/name", "metadata.name"),
             ("/metadata/namespace", "metadata.namespace"),
@@ -156,6 +157,7 @@ fn apply_patch(inner: &Inner, target: &Target, config: Value, params: &Params) -
     }
     let given = text(&config, "/metadata/namespace").to_string();
     let mut config = config;
+    whole::numbers(&mut config);
     check_address(target, &mut config)?;
     let undeclared = || apply::undeclared(&resource.schema, &config).into_iter().next();
     let wrong = undeclared().map(|path| format!(".{path}: field not declared in schema"));
