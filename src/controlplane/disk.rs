@@ -291,10 +291,8 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("s");
         let (mut disk, revision, _) = Disk::open(&path).unwrap();
-        let state = State {
-            revision,
-            ..State::default()
-        };
+        let mut state = State::default();
+        state.revision = revision;
         disk.persist(&[change(revision + 1, "lost")], revision + 1, &state)
             .unwrap();
         // As after a failure.

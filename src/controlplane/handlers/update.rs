@@ -80,7 +80,7 @@ fn plain_patch(inner: &Inner, target: &Target, patch: &Patch, params: &Params) -
         };
         let old = events::to_wire(resource, existing.value());
         let mut new = patch.apply_to(resource, &old)?;
-        check_kind(resource, &new)?;
+        patched_kind(target, &name, &new)?;
         let immutable = [
             ("/metadata/name", "metadata.name"),
             ("/metadata/namespace", "metadata.namespace"),
@@ -123,6 +123,48 @@ fn plain_patch(inner: &Inner, target: &Target, patch: &Patch, params: &Params) -
         object,
         warnings,
     })
+}
+
+/// A patch may not make another kind of an object, in the words that the real server has for it.
+fn patched_kind(target: &Target, name: &str, new: &Value) -> ApiResult<()> {
+    let resource = &target.resource;
+    if resource.class != Class::Custom {
+        return check_kind(resource, new);
+    }
+    let (api_version, kind) = (text(new, "/apiVersion"), text(new, "/kind"));
+    let about = About {
+        group: api_version.split_once('/').map_or("", |(group, _)| group),
+        plural: "",
+        kind,
+    };
+    if kind.is_empty() {
+        let shown = new.to_string();
+        let detail = format!("Object 'Kind' is missing in '{shown}'");
+        let nobody = About { group: "", ..about };
+        return Err(ApiError::invalid(
+            nobody,
+            "",
+            &[FieldError::invalid("patch", shown, detail)],
+        ));
+    }
+    if api_version.is_empty() {
+        return Err(ApiError::internal(
+            "Object 'apiVersion' is missing in 'object has no apiVersion field'",
+        ));
+    }
+    let wanted = resource.api_version();
+    let pairs = [
+        ("kind", kind, resource.kind.as_str()),
+        ("apiVersion", api_version, wanted.as_str()),
+    ];
+    let wrong = pairs.into_iter().filter(|(_, is, wanted)| is != wanted);
+    let wrong: Vec<FieldError> = wrong
+        .map(|(field, is, wanted)| FieldError::invalid(field, is, format!("must be {wanted}")))
+        .collect();
+    match wrong.is_empty() {
+        true => Ok(()),
+        false => Err(ApiError::invalid(about, name, &wrong)),
+    }
 }
 
 fn apply_patch(inner: &Inner, target: &Target, config: Value, params: &Params) -> ApiResult<Reply> {
