@@ -1,6 +1,8 @@
 //! What outlives the lab's process, and what does not.
 
 use crate::rig::{NODE, Rig, vm_dir};
+use crate::template::template;
+use mosdat::lab::template::{BuildOptions, Template, build};
 use mosdat::lab::{Lab, Options};
 use std::time::{Duration, Instant};
 
@@ -100,4 +102,51 @@ async fn machines_are_found_stopped_and_half_clones_are_gone() {
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     drop(state);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_ram_state_that_does_not_load_is_given_up() {
+    let real = template().await;
+    // A cache of its own: the same files, and a RAM state that may be spoiled.
+    let cache = tempfile::tempdir().expect("a folder");
+    let name = real
+        .disk()
+        .parent()
+        .expect("a folder")
+        .file_name()
+        .expect("a name")
+        .to_owned();
+    let dir = cache.path().join("templates").join(name);
+    std::fs::create_dir_all(&dir).expect("a folder");
+    for file in std::fs::read_dir(real.disk().parent().expect("a folder"))
+        .expect("files")
+        .flatten()
+    {
+        if file.path().is_file() {
+            std::os::unix::fs::symlink(file.path(), dir.join(file.file_name())).expect("a link");
+        }
+    }
+    assert!(Template::find(cache.path()).expect("reads").is_some());
+    let options = BuildOptions {
+        cache_dir: Some(cache.path().into()),
+        ..BuildOptions::default()
+    };
+    build(options, |_| ()).await.expect("saves the RAM");
+    let ram = std::fs::read_dir(&dir)
+        .expect("files")
+        .flatten()
+        .map(|f| f.path().join("ram"));
+    let ram = ram.into_iter().find(|p| p.is_file()).expect("a RAM state");
+    std::fs::write(ram, "not a RAM state").expect("spoilt");
+
+    let state = tempfile::tempdir().expect("a folder");
+    let options = Options {
+        cache_dir: cache.path().into(),
+        ..Options::in_state(state.path())
+    };
+    let rig = Rig::open(options, state).await;
+    rig.clone_to(101).await;
+    rig.start(101).await.expect("boots from power-off instead");
+    rig.until_agent(101).await;
+    rig.close().await;
 }
