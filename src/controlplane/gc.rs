@@ -133,7 +133,7 @@ fn concerns(inner: &Inner, seen: u64) -> bool {
 }
 
 enum What {
-    Delete(Propagation),
+    Delete(Option<Propagation>),
     /// Takes a finalizer off; the object goes if it was the last.
     Release(&'static str),
     /// Takes the owner with this uid out of the references.
@@ -188,7 +188,7 @@ fn plan(inner: &Inner) -> Vec<Action> {
             }
             let namespace = state.get("/namespaces", "", &o.namespace);
             if !o.deleting && namespace.is_some_and(|n| n.deleting) {
-                push(o, What::Delete(Propagation::Background));
+                push(o, What::Delete(Some(Propagation::Background)));
                 continue;
             }
             if o.owners.is_empty() || o.deleting {
@@ -218,9 +218,9 @@ fn plan(inner: &Inner) -> Vec<Action> {
             let foreground = o.owners.iter().any(|r| owner(&r.uid).is_some());
             let deeper = dependents.contains_key(o.uid.as_str());
             let how = if foreground && deeper {
-                Propagation::Foreground
+                Some(Propagation::Foreground)
             } else {
-                Propagation::Background
+                None
             };
             push(o, What::Delete(how));
         }

@@ -6,6 +6,7 @@
 
 mod apply;
 mod discovery;
+mod disk;
 mod events;
 mod field;
 mod gc;

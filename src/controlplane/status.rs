@@ -225,6 +225,11 @@ impl ApiError {
             .about(json!({ "causes": [{ "message": why.to_string() }] }))
     }
 
+    /// 507: the disk that holds the state is full.
+    pub fn insufficient_storage(message: impl Into<String>) -> Self {
+        Self::new(507, "InsufficientStorage", message)
+    }
+
     /// The `Status` object, as sent.
     pub fn to_json(&self) -> Value {
         let mut v = json!({

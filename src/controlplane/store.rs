@@ -5,20 +5,13 @@
 //! with 410 Gone, as after a compaction of etcd.
 
 use super::Error;
+use super::disk::Disk;
 use super::object::Stored;
 use super::status::ApiError;
-use redb::{Database, Durability, ReadableTable, TableDefinition};
 use serde_json::Value;
 use std::collections::{BTreeMap, VecDeque};
-use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
-
-const OBJECTS: TableDefinition<&str, &[u8]> = TableDefinition::new("objects");
-const META: TableDefinition<&str, u64> = TableDefinition::new("meta");
-const REVISION: &str = "resourceVersion";
-const FORMAT: &str = "format";
-const FORMAT_VERSION: u64 = 1;
 
 /// How much history is kept for watches.
 const HISTORY_EVENTS: usize = 2000;
@@ -106,132 +99,25 @@ impl State {
 
 /// The store; shared by all requests.
 pub struct Store {
-    db: Database,
-    writer: Mutex<()>,
+    /// Held by the writer whose turn it is.
+    writer: Mutex<Disk>,
     state: RwLock<State>,
     revision: tokio::sync::watch::Sender<u64>,
-}
-
-fn object_key(resource: &str, namespace: &str, name: &str) -> String {
-    format!("{resource}\0{namespace}\0{name}")
 }
 
 impl Store {
     /// Opens or makes the state file and reads it into memory.
     pub fn open(path: &Path) -> Result<Store, Error> {
-        let storage = |what: &'static str| {
-            let path = path.to_path_buf();
-            move |e: redb::Error| Error::Storage {
-                path,
-                what,
-                source: Box::new(e),
-            }
+        let (disk, revision, objects) = Disk::open(path)?;
+        let mut state = State {
+            revision,
+            objects,
+            ..State::default()
         };
-        if let Some(dir) = path.parent().filter(|d| !d.as_os_str().is_empty()) {
-            std::fs::create_dir_all(dir).map_err(|source| Error::Io {
-                path: dir.to_path_buf(),
-                what: "create the folder",
-                source,
-            })?;
-        }
-        // It holds Secrets: nobody else may read it.
-        let private = std::fs::OpenOptions::new()
-            .create(true)
-            .append(true)
-            .mode(0o600)
-            .open(path);
-        private
-            .and_then(|f| f.set_permissions(std::fs::Permissions::from_mode(0o600)))
-            .map_err(|source| Error::Io {
-                path: path.to_path_buf(),
-                what: "open",
-                source,
-            })?;
-        let db = redb::Builder::new()
-            .set_cache_size(4 << 20)
-            .create(path)
-            .map_err(|e| match e {
-                redb::DatabaseError::DatabaseAlreadyOpen | redb::DatabaseError::LockProtocolMismatch => Error::Locked {
-                    path: path.to_path_buf(),
-                },
-                redb::DatabaseError::UpgradeRequired(v) => Error::Corrupt {
-                    path: path.to_path_buf(),
-                    why: format!("redb file format {v} is too old"),
-                },
-                redb::DatabaseError::Storage(redb::StorageError::Corrupted(why)) => Error::Corrupt {
-                    path: path.to_path_buf(),
-                    why,
-                },
-                redb::DatabaseError::Storage(redb::StorageError::Io(source)) => match source.kind() {
-                    std::io::ErrorKind::InvalidData => Error::Corrupt {
-                        path: path.to_path_buf(),
-                        why: source.to_string(),
-                    },
-                    _ => Error::Io {
-                        path: path.to_path_buf(),
-                        what: "open",
-                        source,
-                    },
-                },
-                other => Error::Storage {
-                    path: path.to_path_buf(),
-                    what: "open",
-                    source: Box::new(other.into()),
-                },
-            })?;
-        let mut state = State::default();
-        let begin = db.begin_write().map_err(|e| storage("start a transaction")(e.into()))?;
-        {
-            let objects = begin
-                .open_table(OBJECTS)
-                .map_err(|e| storage("open the table of objects")(e.into()))?;
-            let mut meta = begin
-                .open_table(META)
-                .map_err(|e| storage("open the table of facts")(e.into()))?;
-            let format = meta
-                .get(FORMAT)
-                .map_err(|e| storage("read")(e.into()))?
-                .map(|v| v.value());
-            match format {
-                None => {
-                    meta.insert(FORMAT, FORMAT_VERSION)
-                        .map_err(|e| storage("write")(e.into()))?;
-                }
-                Some(FORMAT_VERSION) => {}
-                Some(other) => {
-                    let why = format!("state format {other}; this mosdat reads format {FORMAT_VERSION}");
-                    return Err(Error::Corrupt {
-                        path: path.to_path_buf(),
-                        why,
-                    });
-                }
-            }
-            state.revision = meta
-                .get(REVISION)
-                .map_err(|e| storage("read")(e.into()))?
-                .map_or(1, |v| v.value());
-            for row in objects.iter().map_err(|e| storage("read")(e.into()))? {
-                let (key, value) = row.map_err(|e| storage("read")(e.into()))?;
-                let broken = |why: String| Error::Corrupt {
-                    path: path.to_path_buf(),
-                    why,
-                };
-                let mut parts = key.value().splitn(3, '\0');
-                let (Some(resource), Some(ns), Some(name)) = (parts.next(), parts.next(), parts.next()) else {
-                    return Err(broken(format!("the key {:?} has not three parts", key.value())));
-                };
-                let object = Stored::parse(value.value())
-                    .map_err(|e| broken(format!("{resource} {ns}/{name} is not JSON: {e}")))?;
-                let map = state.objects.entry(resource.into()).or_default();
-                map.insert((ns.into(), name.into()), Arc::new(object));
-            }
-        }
-        begin.commit().map_err(|e| storage("commit")(e.into()))?;
         state.compacted = state.revision;
         let (revision, _) = tokio::sync::watch::channel(state.revision);
         Ok(Store {
-            db,
-            writer: Mutex::new(()),
+            writer: Mutex::new(disk),
             state: RwLock::new(state),
             revision,
         })
@@ -258,7 +144,7 @@ impl Store {
         let revision = self.read().revision;
         let mut txn = Txn {
             store: self,
-            _writer: guard,
+            disk: guard,
             revision,
             changes: Vec::new(),
         };
@@ -267,7 +153,8 @@ impl Store {
         if changes.is_empty() {
             return Ok(result);
         }
-        self.persist(&changes, revision).map_err(ApiError::internal)?;
+        // Readers go on: nobody else changes the state while this one has its turn.
+        txn.disk.persist(&changes, revision, &self.read())?;
         {
             let mut state = self.state_mut();
             for change in changes {
@@ -277,31 +164,12 @@ impl Store {
         self.revision.send_replace(revision);
         Ok(result)
     }
-
-    fn persist(&self, changes: &[Change], revision: u64) -> Result<(), redb::Error> {
-        let mut txn = self.db.begin_write()?;
-        txn.set_durability(Durability::Immediate)?;
-        {
-            let mut objects = txn.open_table(OBJECTS)?;
-            let mut meta = txn.open_table(META)?;
-            for c in changes {
-                let key = object_key(&c.resource, &c.object.namespace, &c.object.name);
-                match c.kind {
-                    ChangeKind::Deleted => objects.remove(key.as_str())?,
-                    _ => objects.insert(key.as_str(), &c.object.json[..])?,
-                };
-            }
-            meta.insert(REVISION, revision)?;
-        }
-        txn.commit()?;
-        Ok(())
-    }
 }
 
 /// A running read-modify-write.
 pub struct Txn<'a> {
     store: &'a Store,
-    _writer: MutexGuard<'a, ()>,
+    disk: MutexGuard<'a, Disk>,
     revision: u64,
     changes: Vec<Change>,
 }

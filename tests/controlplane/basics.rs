@@ -326,3 +326,114 @@ async fn discovery_in_both_forms() {
     );
     assert_eq!(post.await.0, 405, "definitions are read-only");
 }
+
+#[tokio::test]
+async fn whole_floats_are_integers() {
+    let p = plane();
+    let (code, made) = p.create(widget("a", json!({"size": 30.0, "extra": {"n": 2.0}}))).await;
+    assert_eq!((code, made["spec"]["size"].is_i64()), (201, true), "{made}");
+    let path = format!("{WIDGETS}/a");
+    let (code, w) = p
+        .raw(
+            "PATCH",
+            &path,
+            "application/merge-patch+json",
+            json!({"spec": {"size": 31.0}}),
+        )
+        .await;
+    assert_eq!(
+        (code, &w["spec"]["size"], w["spec"]["size"].is_i64()),
+        (200, &json!(31), true),
+        "{w}"
+    );
+    let apply = format!("{path}?fieldManager=m&force=true");
+    let (code, w) = p
+        .raw(
+            "PATCH",
+            &apply,
+            "application/apply-patch+yaml",
+            widget("a", json!({"size": 32.0})),
+        )
+        .await;
+    assert_eq!((code, w["spec"]["size"].is_i64()), (200, true), "{w}");
+    let apply = format!("{path}?fieldManager=other");
+    let (code, w) = p
+        .raw(
+            "PATCH",
+            &apply,
+            "application/apply-patch+yaml",
+            widget("a", json!({"size": 32.0})),
+        )
+        .await;
+    assert_eq!(code, 200, "the same value is no conflict: {w}");
+}
+
+#[tokio::test]
+async fn the_default_namespace_stays() {
+    let p = plane();
+    let path = "/api/v1/namespaces/default";
+    let (code, status) = p.raw("DELETE", path, "", Value::Null).await;
+    assert_eq!((code, &status["reason"]), (403, &json!("Forbidden")));
+    assert_eq!(
+        status["message"],
+        r#"namespaces "default" is forbidden: this namespace may not be deleted"#
+    );
+    assert_eq!(p.get(path).await.1["status"]["phase"], "Active");
+}
+
+#[tokio::test]
+async fn a_patch_cannot_make_another_kind_of_it() {
+    let p = plane();
+    p.create(widget("a", json!({"size": 3}))).await;
+    let path = format!("{WIDGETS}/a");
+    for change in [
+        json!({"kind": "Gadget"}),
+        json!({"kind": null}),
+        json!({"apiVersion": "test.mosdat.dev/v9"}),
+        json!({"apiVersion": null}),
+    ] {
+        let (code, status) = p
+            .raw("PATCH", &path, "application/merge-patch+json", change.clone())
+            .await;
+        assert!(code >= 400, "{change}: {code} {status}");
+    }
+    let w = p.get(&path).await.1;
+    assert_eq!(
+        (&w["kind"], &w["apiVersion"]),
+        (&json!("Widget"), &json!("test.mosdat.dev/v1alpha1"))
+    );
+}
+
+#[tokio::test]
+async fn a_delete_without_a_word_keeps_the_propagation() {
+    let p = plane();
+    for finalizer in ["foregroundDeletion", "orphan"] {
+        let mut w = widget(finalizer.to_lowercase().as_str(), json!({"size": 3}));
+        // The other one holds it, so that it can be looked at.
+        w["metadata"]["finalizers"] = json!([finalizer, "test.mosdat.dev/hold"]);
+        let path = format!("{WIDGETS}/{}", finalizer.to_lowercase());
+        assert_eq!(p.create(w).await.0, 201);
+        let (code, w) = p.raw("DELETE", &path, "", Value::Null).await;
+        let kept = json!([finalizer, "test.mosdat.dev/hold"]);
+        assert_eq!((code, &w["metadata"]["finalizers"]), (200, &kept));
+        let word = json!({"kind": "DeleteOptions", "apiVersion": "v1", "propagationPolicy": "Background"});
+        let (_, w) = p.raw("DELETE", &path, "application/json", word).await;
+        assert_eq!(w["metadata"]["finalizers"], json!(["test.mosdat.dev/hold"]));
+    }
+}
+
+#[tokio::test]
+async fn a_collection_is_deleted_under_its_preconditions() {
+    let p = plane();
+    p.create(widget("a", json!({"size": 3}))).await;
+    let options = |uid: &Value| json!({"kind": "DeleteOptions", "apiVersion": "v1", "preconditions": {"uid": uid}});
+    let (code, status) = p
+        .raw("DELETE", WIDGETS, "application/json", options(&json!("other")))
+        .await;
+    assert_eq!((code, &status["reason"]), (409, &json!("Conflict")), "{status}");
+    let a = p.get(&format!("{WIDGETS}/a")).await.1;
+    let (code, _) = p
+        .raw("DELETE", WIDGETS, "application/json", options(&a["metadata"]["uid"]))
+        .await;
+    assert_eq!((code, p.get(&format!("{WIDGETS}/a")).await.0), (200, 404));
+}

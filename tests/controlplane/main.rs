@@ -4,6 +4,7 @@ mod apply;
 mod basics;
 mod by_hand;
 mod crash;
+mod full_disk;
 mod gc;
 mod https;
 mod kubectl;

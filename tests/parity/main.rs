@@ -277,6 +277,31 @@ async fn script(s: &Server) -> Vec<(&'static str, Value)> {
         &s.get(&format!("{VMS}?fieldSelector=spec.nonsense%3Dtwo")).await,
     );
 
+    for (what, change) in [
+        ("a patch of the kind", json!({"kind": "Other"})),
+        ("a patch of the version", json!({"apiVersion": "mosdat.dev/v9"})),
+        ("a patch of the group", json!({"apiVersion": "v1"})),
+        ("a patch without the version", json!({"apiVersion": null})),
+    ] {
+        note(what, &s.merge(&one, change).await);
+    }
+    // The words of this one hold the whole object, with what the server made up.
+    let kindless = s.merge(&one, json!({"kind": null})).await;
+    note(
+        "a patch without the kind",
+        &Answer {
+            code: kindless.code,
+            body: kindless.body["reason"].clone(),
+        },
+    );
+    let mut whole = run("whole");
+    whole["spec"]["timeoutSeconds"] = json!(30.0);
+    note("a whole float is an integer", &s.post(RUNS, whole).await);
+    note(
+        "the default namespace stays",
+        &s.delete("/api/v1/namespaces/default").await,
+    );
+
     // Finalizer: deletion waits for it.
     note(
         "a finalizer",

@@ -11,9 +11,8 @@ use serde_json::{Value, json};
 use std::sync::Arc;
 
 /// What becomes of the dependents.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Propagation {
-    #[default]
     Background,
     Foreground,
     Orphan,
@@ -21,11 +20,14 @@ pub enum Propagation {
 
 pub const FOREGROUND: &str = "foregroundDeletion";
 pub const ORPHAN: &str = "orphan";
+/// Namespaces that stay, as kube-apiserver's NamespaceLifecycle keeps them.
+const IMMORTAL: [&str; 3] = ["default", "kube-system", "kube-public"];
 
 /// metav1.DeleteOptions.
 #[derive(Debug, Clone, Default)]
 pub struct DeleteOptions {
-    pub propagation: Propagation,
+    /// Without a word, the finalizers that an object has already decide.
+    pub propagation: Option<Propagation>,
     pub uid: Option<String>,
     pub resource_version: Option<String>,
     pub dry_run: bool,
@@ -47,9 +49,10 @@ impl DeleteOptions {
         let word = text("/propagationPolicy").or_else(|| request.query.get("propagationPolicy").cloned());
         let orphan = body.get("orphanDependents").and_then(Value::as_bool);
         let propagation = match (word.as_deref(), orphan) {
-            (Some("Background"), _) | (None, None | Some(false)) => Propagation::Background,
-            (Some("Foreground"), _) => Propagation::Foreground,
-            (Some("Orphan"), _) | (None, Some(true)) => Propagation::Orphan,
+            (None, None) => None,
+            (Some("Background"), _) | (None, Some(false)) => Some(Propagation::Background),
+            (Some("Foreground"), _) => Some(Propagation::Foreground),
+            (Some("Orphan"), _) | (None, Some(true)) => Some(Propagation::Orphan),
             (Some(other), _) => {
                 let valid = ["Foreground", "Background", "Orphan", "nil"].map(String::from);
                 let e = FieldError::not_supported("propagationPolicy", other.into(), &valid);
@@ -76,6 +79,10 @@ impl DeleteOptions {
 pub fn one(inner: &Inner, target: &Target, options: &DeleteOptions) -> ApiResult<Reply> {
     let resource = &target.resource;
     let name = target.name.clone().unwrap_or_default();
+    if resource.class == Class::Namespace && IMMORTAL.contains(&name.as_str()) {
+        let why = "this namespace may not be deleted";
+        return Err(ApiError::forbidden(resource.about(), &name, why));
+    }
     let (object, gone) = inner.store.write(|txn| {
         let existing = txn.get(&resource.key, &target.namespace, &name);
         let Some(existing) = existing else {
@@ -109,6 +116,7 @@ pub fn collection(inner: &Inner, target: &Target, params: &Params, options: &Del
     inner.store.write(|txn| {
         for item in &listed.items {
             if let Some(existing) = txn.get(&target.resource.key, &item.namespace, &item.name) {
+                preconditions(&target.resource, &existing, options)?;
                 remove(txn, &target.resource, &existing, options);
             }
         }
@@ -148,11 +156,13 @@ pub fn remove(
 ) -> (Arc<Stored>, bool) {
     let mut value = existing.value();
     let mut finalizers = existing.finalizers.clone();
-    finalizers.retain(|f| f != FOREGROUND && f != ORPHAN);
-    match options.propagation {
-        Propagation::Foreground => finalizers.push(FOREGROUND.into()),
-        Propagation::Orphan => finalizers.push(ORPHAN.into()),
-        Propagation::Background => {}
+    if let Some(propagation) = options.propagation {
+        finalizers.retain(|f| f != FOREGROUND && f != ORPHAN);
+        match propagation {
+            Propagation::Foreground => finalizers.push(FOREGROUND.into()),
+            Propagation::Orphan => finalizers.push(ORPHAN.into()),
+            Propagation::Background => {}
+        }
     }
     let namespace = resource.class == Class::Namespace;
     if finalizers.is_empty() && !namespace {

@@ -1,13 +1,13 @@
 //! PUT and PATCH (apply included), on the main resource and on status.
 
 use super::params::{FieldValidation, Params};
-use super::write::{self, check, check_address, decode, normalize, store, writer};
+use super::write::{self, check, check_address, check_kind, decode, normalize, store, writer};
 use super::{Reply, Target};
 use crate::controlplane::apply;
 use crate::controlplane::object::{self, Stored, meta_mut, text};
 use crate::controlplane::patch::Patch;
 use crate::controlplane::resource::Class;
-use crate::controlplane::schema::prune;
+use crate::controlplane::schema::{prune, whole};
 use crate::controlplane::status::{About, ApiError, ApiResult, FieldError};
 use crate::controlplane::store::Txn;
 use crate::controlplane::{Inner, events};
@@ -80,6 +80,7 @@ fn plain_patch(inner: &Inner, target: &Target, patch: &Patch, params: &Params) -
         };
         let old = events::to_wire(resource, existing.value());
         let mut new = patch.apply_to(resource, &old)?;
+        patched_kind(target, &name, &new)?;
         let immutable = [
             ("/metadata/name", "metadata.name"),
             ("/metadata/namespace", "metadata.namespace"),
@@ -124,6 +125,48 @@ fn plain_patch(inner: &Inner, target: &Target, patch: &Patch, params: &Params) -
     })
 }
 
+/// A patch may not make another kind of an object, in the words that the real server has for it.
+fn patched_kind(target: &Target, name: &str, new: &Value) -> ApiResult<()> {
+    let resource = &target.resource;
+    if resource.class != Class::Custom {
+        return check_kind(resource, new);
+    }
+    let (api_version, kind) = (text(new, "/apiVersion"), text(new, "/kind"));
+    let about = About {
+        group: api_version.split_once('/').map_or("", |(group, _)| group),
+        plural: "",
+        kind,
+    };
+    if kind.is_empty() {
+        let shown = new.to_string();
+        let detail = format!("Object 'Kind' is missing in '{shown}'");
+        let nobody = About { group: "", ..about };
+        return Err(ApiError::invalid(
+            nobody,
+            "",
+            &[FieldError::invalid("patch", shown, detail)],
+        ));
+    }
+    if api_version.is_empty() {
+        return Err(ApiError::internal(
+            "Object 'apiVersion' is missing in 'object has no apiVersion field'",
+        ));
+    }
+    let wanted = resource.api_version();
+    let pairs = [
+        ("kind", kind, resource.kind.as_str()),
+        ("apiVersion", api_version, wanted.as_str()),
+    ];
+    let wrong = pairs.into_iter().filter(|(_, is, wanted)| is != wanted);
+    let wrong: Vec<FieldError> = wrong
+        .map(|(field, is, wanted)| FieldError::invalid(field, is, format!("must be {wanted}")))
+        .collect();
+    match wrong.is_empty() {
+        true => Ok(()),
+        false => Err(ApiError::invalid(about, name, &wrong)),
+    }
+}
+
 fn apply_patch(inner: &Inner, target: &Target, config: Value, params: &Params) -> ApiResult<Reply> {
     let resource = &target.resource;
     let name = target.name.clone().unwrap_or_default();
@@ -156,6 +199,7 @@ fn apply_patch(inner: &Inner, target: &Target, config: Value, params: &Params) -
     }
     let given = text(&config, "/metadata/namespace").to_string();
     let mut config = config;
+    whole::numbers(&mut config);
     check_address(target, &mut config)?;
     let undeclared = || apply::undeclared(&resource.schema, &config).into_iter().next();
     let wrong = undeclared().map(|path| format!(".{path}: field not declared in schema"));

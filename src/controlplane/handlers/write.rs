@@ -5,7 +5,7 @@ use super::{Reply, Target, metadata};
 use crate::controlplane::apply::{self, Writer};
 use crate::controlplane::object::{self, Stored, meta_mut, text};
 use crate::controlplane::resource::{Class, Resource};
-use crate::controlplane::schema::{cel, default, prune, validate};
+use crate::controlplane::schema::{cel, default, prune, validate, whole};
 use crate::controlplane::status::{About, ApiError, ApiResult, FieldError, FieldErrorKind};
 use crate::controlplane::store::Txn;
 use crate::controlplane::{Inner, events};
@@ -73,36 +73,8 @@ pub fn writer<'a>(target: &Target, params: &'a Params) -> Writer<'a> {
 /// Checks that the body is of this resource and this request, drops unknown members (or refuses them).
 pub fn decode(target: &Target, body: Value, params: &Params, warnings: &mut Vec<String>) -> ApiResult<Value> {
     let resource = &target.resource;
-    let (api_version, kind) = (text(&body, "/apiVersion").to_string(), text(&body, "/kind").to_string());
-    if kind.is_empty() {
-        return Err(ApiError::bad_request(format!(
-            "the object provided is unrecognized (must be of type {}): Object 'Kind' is missing in '{}' ({})",
-            resource.kind,
-            shown(&body, 200),
-            shown(&body, 30)
-        )));
-    }
-    if kind != resource.kind && resource.class == Class::Custom {
-        let e = FieldError::invalid("kind", kind.as_str(), format!("must be {}", resource.kind));
-        let about = About {
-            kind: &kind,
-            ..resource.about()
-        };
-        return Err(ApiError::invalid(about, object::name(&body), &[e]));
-    }
-    if kind != resource.kind {
-        let version = &resource.version;
-        return Err(ApiError::bad_request(format!(
-            "{kind} in version {version:?} cannot be handled as a {}: converting (v1.{kind}) to ({}.{}): unknown conversion",
-            resource.kind, version, resource.kind
-        )));
-    }
-    if api_version != resource.api_version() {
-        return Err(ApiError::bad_request(format!(
-            "the API version in the data ({api_version}) does not match the expected API version ({})",
-            resource.api_version()
-        )));
-    }
+    check_kind(resource, &body)?;
+    let kind = &resource.kind;
     let mut value = body;
     check_address(target, &mut value)?;
     check_typed(resource, &value)?;
@@ -122,6 +94,41 @@ pub fn decode(target: &Target, body: Value, params: &Params, warnings: &mut Vec<
         }
     }
     Ok(value)
+}
+
+/// Checks that an object says that it is of this resource.
+pub fn check_kind(resource: &Resource, body: &Value) -> ApiResult<()> {
+    let (api_version, kind) = (text(body, "/apiVersion"), text(body, "/kind"));
+    if kind.is_empty() {
+        return Err(ApiError::bad_request(format!(
+            "the object provided is unrecognized (must be of type {}): Object 'Kind' is missing in '{}' ({})",
+            resource.kind,
+            shown(body, 200),
+            shown(body, 30)
+        )));
+    }
+    if kind != resource.kind && resource.class == Class::Custom {
+        let e = FieldError::invalid("kind", kind, format!("must be {}", resource.kind));
+        let about = About {
+            kind,
+            ..resource.about()
+        };
+        return Err(ApiError::invalid(about, object::name(body), &[e]));
+    }
+    if kind != resource.kind {
+        let version = &resource.version;
+        return Err(ApiError::bad_request(format!(
+            "{kind} in version {version:?} cannot be handled as a {}: converting (v1.{kind}) to ({}.{}): unknown conversion",
+            resource.kind, version, resource.kind
+        )));
+    }
+    if api_version != resource.api_version() {
+        return Err(ApiError::bad_request(format!(
+            "the API version in the data ({api_version}) does not match the expected API version ({})",
+            resource.api_version()
+        )));
+    }
+    Ok(())
 }
 
 fn shown(body: &Value, most: usize) -> String {
@@ -267,6 +274,7 @@ pub fn prepare_new(inner: &Inner, txn: &Txn, target: &Target, mut value: Value) 
 /// Defaults, and the built-in kinds' canonical forms.
 pub fn normalize(resource: &Resource, value: &mut Value) -> ApiResult<()> {
     drop_empty_metadata(value);
+    whole::numbers(value);
     default::apply(&resource.schema, value);
     if matches!(resource.class, Class::Event | Class::EventV1) {
         events::fill(resource, value);

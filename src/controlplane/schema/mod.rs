@@ -6,6 +6,7 @@ pub mod default;
 pub mod objectmeta;
 pub mod prune;
 pub mod validate;
+pub mod whole;
 
 use super::Error;
 use regex::Regex;

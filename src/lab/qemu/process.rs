@@ -114,7 +114,7 @@ impl Process {
         let child = spawn_tied(command).await.map_err(Error::io("start", &program))?;
         let pid = child.id();
         let pidfile = dir.join("qemu.pid");
-        std::fs::write(&pidfile, pid.to_string()).map_err(Error::io("write", &pidfile))?;
+        let written = std::fs::write(&pidfile, pid.to_string()).map_err(Error::io("write", &pidfile));
         let child = Arc::new(Mutex::new(Some(child)));
         let (tx, exit) = watch::channel(None);
         let shared = child.clone();
@@ -133,7 +133,9 @@ impl Process {
             let _ = std::fs::remove_file(pidfile);
             let _ = tx.send(Some(status.unwrap_or_default()));
         });
-        Ok(Process { child, exit, pid, log })
+        // Supervised already: where its number could not be written, dropping this kills it.
+        let process = Process { child, exit, pid, log };
+        written.map(|()| process)
     }
 
     /// The process's number.

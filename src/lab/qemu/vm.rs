@@ -75,6 +75,8 @@ impl Vm {
     }
 
     async fn until_running(&self) -> Result<()> {
+        const LIMIT: Duration = Duration::from_secs(60);
+        let mut seen = "silent".to_string();
         loop {
             if let Some(status) = self.process.ended() {
                 let tail = self.process.last_words();
@@ -84,19 +86,23 @@ impl Vm {
                     tail,
                 });
             }
-            match self.status().await.as_deref() {
-                Ok("running") => return Ok(()),
-                Ok("paused") => drop(self.qmp.execute("cont", json!({})).await?),
-                Ok(other) if self.started.elapsed() > Duration::from_secs(60) => {
-                    let detail = format!(" (it is {other})");
-                    return Err(Error::Timeout {
-                        what: format!("start of VM {}", self.vmid),
-                        seconds: 60,
-                        detail,
-                    });
+            if self.started.elapsed() > LIMIT {
+                return Err(Error::Timeout {
+                    what: format!("start of VM {}", self.vmid),
+                    seconds: LIMIT.as_secs(),
+                    detail: format!(" (it is {seen})"),
+                });
+            }
+            match self.status().await {
+                Ok(s) if s == "running" => return Ok(()),
+                Ok(s) => {
+                    if s == "paused" {
+                        self.qmp.execute("cont", json!({})).await?;
+                    }
+                    seen = s;
                 }
                 // A QEMU that ends between two lines of this loop is seen at its beginning.
-                _ => {}
+                Err(e) => seen = format!("not answering: {e}"),
             }
             tokio::time::sleep(Duration::from_millis(10)).await;
         }

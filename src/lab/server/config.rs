@@ -183,7 +183,9 @@ fn check(k: &str, v: &str) -> Result<(), String> {
                 "invalid format - vga type '{other}' is not one of std, virtio, none in the lab"
             )),
         },
-        "machine" if !v.starts_with("q35") => Err("the lab's machines are q35".into()),
+        "machine" if v != "q35" && v != "type=q35" => {
+            Err("the lab's machines are q35, of QEMU's newest version and without options".into())
+        }
         "name" if !is_dns_name(v) => Err("invalid format - value does not look like a valid DNS name\n".into()),
         "net0" if mac(v).is_none() => Err("invalid format - format error\n".into()),
         _ if is_hostpci(k) => Hostpci::parse(v).map(|_| ()),
@@ -211,11 +213,12 @@ pub(super) fn machine(c: &Config, template: &Template, accel: Accel, passed: Vec
     Machine {
         memory_mib: number("memory", 512),
         cores: number("cores", 1),
-        cpu: c
-            .get("cpu")
-            .filter(|m| *m != "host")
-            .cloned()
-            .unwrap_or(base.cpu.clone()),
+        cpu: match c.get("cpu").map(String::as_str) {
+            None => base.cpu.clone(),
+            // Without KVM, all that QEMU's translator can do is the nearest to it.
+            Some("host") if accel == Accel::Tcg => "max".into(),
+            Some(model) => model.into(),
+        },
         vga: match c.get("vga").and_then(|v| v.split(',').next()) {
             Some("virtio") => Vga::Virtio,
             Some("none") => Vga::None,
@@ -260,6 +263,19 @@ mod tests {
         let r = change(&mut c, &set, &[], false).expect_err("refused");
         assert_eq!(r.errors.len(), 2);
         assert_eq!(c, before);
+    }
+
+    #[test]
+    fn machine_types_that_the_lab_has_not_are_refused() {
+        for (v, good) in [
+            ("q35", true),
+            ("q35,viommu=intel", false),
+            ("q35-x", false),
+            ("pc", false),
+        ] {
+            let set = [("machine".to_string(), v.to_string())];
+            assert_eq!(change(&mut template(), &set, &[], false).is_ok(), good, "{v}");
+        }
     }
 
     #[test]

@@ -136,8 +136,7 @@ impl Node {
             |_| async move {
                 let entry = node.entry(vmid).map_err(|r| r.reason)?;
                 let _turn = turn(&entry).await?;
-                // The machine may have been destroyed while this waited.
-                node.entry(vmid).map_err(|r| r.reason)?;
+                node.still(&entry)?;
                 unlocked(&entry.config()).map_err(|r| r.reason)?;
                 if entry.config().contains_key("template") {
                     return Err("you can't start a vm if it's a template".into());
@@ -171,29 +170,35 @@ impl Node {
             pci::reserve(&mut reserved, entry.vmid, &record.config)?
         };
         let machine = config::machine(&record.config, &template, host.accel, passed);
-        let ram = host
-            .ram
-            .as_ref()
+        let ram = locked(&host.ram)
+            .clone()
             .filter(|r| !record.disk && r.machine.same_hardware(&machine));
-        if !record.disk {
-            let base = ram.map_or_else(|| template.disk(), |r| r.disk.clone());
-            let base = base.to_string_lossy();
-            let args = [
-                "create",
-                "-q",
-                "-f",
-                "qcow2",
-                "-b",
-                base.as_ref(),
-                "-F",
-                "qcow2",
-                Machine::DISK,
-            ];
-            qemu_img(&entry.dir, &args).await.map_err(text)?;
-        }
-        let vm = Vm::start(entry.vmid, &entry.dir, &machine, ram.map(|r| r.ram.as_path()))
-            .await
-            .map_err(text)?;
+        let resumed = match &ram {
+            Some(r) => {
+                overlay(entry, &r.disk).await.map_err(text)?;
+                let resumed = Vm::start(entry.vmid, &entry.dir, &machine, Some(&r.ram)).await;
+                resumed.map_err(|e| tracing::warn!(vmid = entry.vmid, "resuming from the template's RAM: {e}"))
+            }
+            None => Err(()),
+        };
+        let (vm, resumed) = match resumed {
+            Ok(vm) => (vm, true),
+            Err(()) => {
+                if !record.disk {
+                    overlay(entry, &template.disk()).await.map_err(text)?;
+                }
+                let vm = Vm::start(entry.vmid, &entry.dir, &machine, None).await.map_err(text)?;
+                if let Some(r) = ram {
+                    tracing::warn!(
+                        "{} does not load and is not used any more; to have it made anew, remove its folder and run \
+                         `mosdat lab template build`",
+                        r.ram.display()
+                    );
+                    *locked(&host.ram) = None;
+                }
+                (vm, false)
+            }
+        };
         let vm = Arc::new(vm);
         entry
             .update(|r| {
@@ -201,7 +206,7 @@ impl Node {
                 Ok::<_, Error>(())
             })
             .map_err(text)?;
-        if ram.is_some() {
+        if resumed {
             // Before this the guest still believes to be the template.
             vm.give_identity(&machine).await.map_err(text)?;
         }
@@ -311,6 +316,7 @@ impl Node {
         let node = self.clone();
         Ok(Value::String(self.tasks.start("qmdestroy", &vmid.to_string(), &user.id, |_| async move {
             let _turn = turn(&entry).await?;
+            node.still(&entry)?;
             if vmid == TEMPLATE_VMID {
                 return Err("base volume 'local:9000/base-9000-disk-0.qcow2' belongs to the lab; delete its cache folder instead".into());
             }
@@ -321,6 +327,23 @@ impl Node {
             Ok(())
         })))
     }
+}
+
+/// Makes a machine's disk, on top of another one.
+async fn overlay(entry: &Entry, base: &std::path::Path) -> Result<(), Error> {
+    let base = base.to_string_lossy();
+    let args = [
+        "create",
+        "-q",
+        "-f",
+        "qcow2",
+        "-b",
+        base.as_ref(),
+        "-F",
+        "qcow2",
+        Machine::DISK,
+    ];
+    qemu_img(&entry.dir, &args).await.map(drop)
 }
 
 /// A clone under way; what is not done when this is dropped leaves nothing behind.

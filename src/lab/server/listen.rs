@@ -231,7 +231,6 @@ async fn body(request: Request<Incoming>) -> Result<Params, Refusal> {
 /// The certificate and its key, made at the first start.
 fn certificate(dir: &Path) -> Result<(CertificateDer<'static>, PrivateKeyDer<'static>)> {
     use std::io::Write;
-    use std::os::unix::fs::OpenOptionsExt;
     let path = dir.join("tls.pem");
     if !path.exists() {
         let wrong = |e: rcgen::Error| Error::Tls(e.to_string());
@@ -245,15 +244,12 @@ fn certificate(dir: &Path) -> Result<(CertificateDer<'static>, PrivateKeyDer<'st
             .map_err(wrong)?
             .self_signed(&key)
             .map_err(wrong)?;
-        let mut file = std::fs::OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(true)
-            .mode(0o600)
-            .open(&path)
-            .map_err(Error::io("create", &path))?;
+        // Whole or not at all; a temporary file is made with mode 0600.
+        let mut file = tempfile::NamedTempFile::new_in(dir).map_err(Error::io("create a file in", dir))?;
         let text = format!("{}{}", cert.pem(), key.serialize_pem());
         file.write_all(text.as_bytes()).map_err(Error::io("write", &path))?;
+        file.as_file().sync_all().map_err(Error::io("write", &path))?;
+        file.persist(&path).map_err(|e| Error::io("write", &path)(e.error))?;
     }
     let bad = |e: rustls::pki_types::pem::Error| Error::BadFile {
         path: path.clone(),
@@ -263,4 +259,23 @@ fn certificate(dir: &Path) -> Result<(CertificateDer<'static>, PrivateKeyDer<'st
         CertificateDer::from_pem_file(&path).map_err(bad)?,
         PrivateKeyDer::from_pem_file(&path).map_err(bad)?,
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_certificate_is_private_and_leaves_nothing_else() {
+        use std::os::unix::fs::PermissionsExt;
+        let dir = tempfile::tempdir().unwrap();
+        let (made, _) = certificate(dir.path()).unwrap();
+        let mode = std::fs::metadata(dir.path().join("tls.pem"))
+            .unwrap()
+            .permissions()
+            .mode();
+        assert_eq!(mode & 0o777, 0o600);
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
+        assert_eq!(certificate(dir.path()).unwrap().0, made, "kept");
+    }
 }

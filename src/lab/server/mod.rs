@@ -126,10 +126,11 @@ pub(crate) struct Node {
 }
 
 /// What QEMU can do here; found out at the first start of a machine.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(crate) struct Host {
     accel: qemu::Accel,
-    ram: Option<RamState>,
+    /// `None` also after it did not load.
+    ram: Mutex<Option<RamState>>,
 }
 
 /// The maps stay consistent between operations, so a panic elsewhere does not spoil them.
@@ -157,6 +158,7 @@ impl Node {
                 } else {
                     None
                 };
+                let ram = Mutex::new(ram);
                 Ok(Host { accel, ram })
             })
             .await
@@ -164,6 +166,14 @@ impl Node {
 
     fn vm(&self, vmid: u32) -> Option<Arc<vm::Entry>> {
         locked(&self.vms).get(&vmid).cloned()
+    }
+
+    /// Refuses where the machine was destroyed while a task waited for it; its number may be another's by now.
+    fn still(&self, entry: &Arc<vm::Entry>) -> Result<(), String> {
+        match self.vm(entry.vmid) {
+            Some(now) if Arc::ptr_eq(&now, entry) => Ok(()),
+            _ => Err(answer::Refusal::no_vm(entry.vmid).reason),
+        }
     }
 
     /// Kills every machine without waiting.

@@ -1,7 +1,7 @@
 //! Tasks: work that goes on after its request was answered, named by a UPID.
 
 use super::answer::{Answer, Refusal};
-use super::params::Params;
+use super::params::{Kind, Params};
 use super::{NODE, locked};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -168,8 +168,25 @@ impl Tasks {
 
     /// The list: finished tasks, or with `source` `all` or `active` the running ones (too).
     pub fn list(&self, p: &Params) -> Answer {
+        p.check(&[
+            ("source", Kind::Text, false),
+            ("vmid", Kind::Number, false),
+            ("typefilter", Kind::Text, false),
+            ("since", Kind::Number, false),
+            ("until", Kind::Number, false),
+            ("start", Kind::Number, false),
+            ("limit", Kind::Number, false),
+        ])?;
+        let number = |name: &str| p.number(name).and_then(|n| i64::try_from(n).ok());
+        let (since, until) = (number("since").unwrap_or(0), number("until").unwrap_or(i64::MAX));
+        let start = p.number("start").unwrap_or(0) as usize;
+        let limit = p.number("limit").unwrap_or(50) as usize;
         let source = p.get("source").unwrap_or("archive");
         let vmid = p.get("vmid");
+        if !["archive", "active", "all"].contains(&source) {
+            let text = format!("value '{source}' does not have a value in the enumeration 'archive, active, all'");
+            return Err(Refusal::parameter("source", text));
+        }
         let kind = p.get("typefilter");
         let all = locked(&self.all);
         let mut out = Vec::new();
@@ -180,6 +197,7 @@ impl Tasks {
                 "all" => true,
                 _ => end.is_some(),
             };
+            let wanted = wanted && (since..=until).contains(&t.start);
             if !wanted || vmid.is_some_and(|v| v != t.id) || kind.is_some_and(|k| k != t.kind) {
                 continue;
             }
@@ -190,7 +208,7 @@ impl Tasks {
             }
             out.push(v);
         }
-        Ok(Value::Array(out))
+        Ok(Value::Array(out.into_iter().skip(start).take(limit).collect()))
     }
 }
 
@@ -206,4 +224,29 @@ fn describe(t: &Task) -> Value {
         "upid": t.upid, "node": NODE, "type": t.kind, "id": t.id, "user": t.user, "starttime": t.start,
         "pid": hex("pid"), "pstart": hex("pstart"),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn the_list_takes_what_it_knows_and_refuses_the_rest() {
+        let tasks = Tasks::default();
+        for id in ["101", "102", "103"] {
+            tasks.start("qmstart", id, "root@pam", |_| async { Ok(()) });
+        }
+        let count = |query: &str| {
+            let p = Params::form(query.as_bytes());
+            tasks.list(&p).map(|v| v.as_array().map_or(0, Vec::len))
+        };
+        assert_eq!(count("source=all").ok(), Some(3));
+        assert_eq!(count("source=all&limit=2").ok(), Some(2));
+        assert_eq!(count("source=all&start=2").ok(), Some(1));
+        let later = now() + 100;
+        assert_eq!(count(&format!("source=all&since={later}")).ok(), Some(0));
+        assert_eq!(count(&format!("source=all&until={later}")).ok(), Some(3));
+        assert!(count("source=some").is_err());
+        assert!(count("userfilter=root").is_err());
+    }
 }

@@ -146,7 +146,10 @@ fn write(dir: &Path, record: &Record) -> Result<()> {
         path: path.clone(),
         why: e.to_string(),
     })?;
-    std::fs::write(&fresh, text).map_err(Error::io("write", &fresh))?;
+    // On disk before it takes the old one's place: a record that cannot be read is a machine that cannot be had.
+    let mut file = std::fs::File::create(&fresh).map_err(Error::io("create", &fresh))?;
+    std::io::Write::write_all(&mut file, &text).map_err(Error::io("write", &fresh))?;
+    file.sync_all().map_err(Error::io("write", &fresh))?;
     std::fs::rename(&fresh, &path).map_err(Error::io("write", &path))
 }
 
@@ -176,13 +179,22 @@ pub(super) fn load(vms: &Path) -> Result<BTreeMap<u32, Arc<Entry>>> {
         };
         qemu::sweep(&dir);
         let path = dir.join(FILE);
-        let record: Option<Record> = std::fs::read(&path).ok().and_then(|t| serde_json::from_slice(&t).ok());
-        match record {
-            Some(r) if r.config.get("lock").is_none_or(|l| l != "clone") => {
+        let record: Option<Record> = match std::fs::read(&path) {
+            Ok(text) => Some(serde_json::from_slice(&text).map_err(|e| Error::BadFile {
+                path: path.clone(),
+                why: format!(
+                    "the record of VM {vmid} cannot be read ({e}); without it the VM and its disk are removed"
+                ),
+            })?),
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => None,
+            Err(e) => return Err(Error::io("read", &path)(e)),
+        };
+        match record.filter(|r| r.config.get("lock").is_none_or(|l| l != "clone")) {
+            Some(r) => {
                 out.insert(vmid, Arc::new(Entry::new(vmid, dir, r)));
             }
             // Nobody will finish it, and in the lab nobody has to be asked.
-            _ => {
+            None => {
                 tracing::warn!(vmid, "removing a clone that was not finished");
                 std::fs::remove_dir_all(&dir).map_err(Error::io("remove", &dir))?;
             }

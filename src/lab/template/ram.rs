@@ -96,6 +96,7 @@ fn directory(image: &str, qemu_version: &str, machine: &Machine) -> String {
 /// Boots the template once and saves its RAM, unless that is cached.
 pub(super) async fn ensure(template: &Template, run: &Run<'_>) -> Result<RamState> {
     run.enter("boot once");
+    sweep(&template.dir)?;
     let qemu = version().await?;
     let accel = Accel::probe(&template.dir, &qemu, &template.kernel(), &template.initrd()).await;
     if let Some(state) = template.ram_state(&qemu, accel) {
@@ -150,6 +151,18 @@ pub(super) async fn ensure(template: &Template, run: &Run<'_>) -> Result<RamStat
         machine,
         record,
     })
+}
+
+/// Removes what a killed build left (the caller holds the lock, so nobody builds now).
+fn sweep(dir: &Path) -> Result<()> {
+    for name in super::run::read_dir_names(dir)? {
+        if name.starts_with(".ram-") {
+            let path = dir.join(name);
+            crate::lab::qemu::sweep(&path);
+            std::fs::remove_dir_all(&path).map_err(Error::io("remove", &path))?;
+        }
+    }
+    Ok(())
 }
 
 /// Waits for the desktop; returns the seconds since QEMU's start.
@@ -216,4 +229,20 @@ w = Gtk.Window(); w.add(Gtk.Entry()); w.show_all(); GLib.timeout_add(500, Gtk.ma
     // Nothing tells when the last daemon has settled; the state is saved once, so a fixed pause is cheap.
     tokio::time::sleep(Duration::from_secs(2)).await;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_killed_build_left_is_removed_and_nothing_else() {
+        let dir = tempfile::tempdir().unwrap();
+        for name in [".ram-abc", "ram-0123"] {
+            std::fs::create_dir(dir.path().join(name)).unwrap();
+            std::fs::write(dir.path().join(name).join("ram"), "x").unwrap();
+        }
+        sweep(dir.path()).unwrap();
+        assert_eq!(super::super::run::read_dir_names(dir.path()).unwrap(), ["ram-0123"]);
+    }
 }
