@@ -62,7 +62,9 @@ async fn one_that_comes_after_the_object_was_deleted_is_removed(world: World) {
 }
 
 async fn one_that_was_cut_off_on_the_templates_node_is_seen(world: World) {
-    world.fake.py("pve.nodes['pve2'] = {'online': True}\npve.slow = [('POST', '/qemu/100/clone', 600)]\n");
+    world
+        .fake
+        .py("pve.nodes['pve2'] = {'online': True}\npve.slow = [('POST', '/qemu/100/clone', 600)]\n");
     let mut spec = world.vm_spec();
     spec["source"]["clone"]["node"] = "pve2".into();
     let running = world.controllers("a");

@@ -25,9 +25,14 @@ pub async fn observe(ctx: &Context, vm: &ProxmoxVM, known: Option<VmConfig>) -> 
     if deleting && (seen.force_delete || status.vmid.is_none()) {
         return Ok(seen);
     }
-    let cluster = match ctx.cluster(&ns, &vm.spec.cluster_ref.name).await {
+    let name = &vm.spec.cluster_ref.name;
+    let cluster = match deleting {
+        true => ctx.cluster_to_clean_up(&ns, name).await,
+        false => ctx.cluster(&ns, name).await,
+    };
+    let cluster = match cluster {
         Ok(c) => c,
-        Err(e @ (Error::Cluster(_) | Error::Proxmox(_))) => {
+        Err(e @ (Error::Cluster(_) | Error::SecretGone(_) | Error::Proxmox(_))) => {
             seen.cluster_error = Some(e.to_string());
             return Ok(seen);
         }
