@@ -198,6 +198,28 @@ impl Context {
         }
     }
 
+    /// The same as [`Context::cluster`], for ending what was begun: when nothing but the Secret is gone, as in a
+    /// namespace that is being deleted, the login that this process remembers goes on.
+    pub(super) async fn cluster_to_clean_up(&self, namespace: &str, name: &str) -> Result<Cluster, Error> {
+        match self.cluster(namespace, name).await {
+            Err(Error::SecretGone(text)) => {
+                let id = (namespace.to_string(), name.to_string());
+                let uid = self
+                    .api::<ProxmoxCluster>(namespace)
+                    .get_metadata(name)
+                    .await
+                    .map_err(Error::kube(format!("reading ProxmoxCluster {namespace}/{name}")))?
+                    .metadata
+                    .uid;
+                let known = lock(&self.clusters).get(&id).map(|c| c.cluster.clone());
+                known
+                    .filter(|c| uid.as_deref() == Some(&c.uid))
+                    .ok_or(Error::SecretGone(text))
+            }
+            other => other,
+        }
+    }
+
     /// The client of a ProxmoxCluster. Rebuilt when the object or its Secret changes.
     pub(super) async fn cluster(&self, namespace: &str, name: &str) -> Result<Cluster, Error> {
         let id = (namespace.to_string(), name.to_string());
@@ -220,7 +242,12 @@ impl Context {
             .api::<Secret>(namespace)
             .get(&secret_name)
             .await
-            .map_err(|e| absent("Secret", &secret_name, e))?;
+            .map_err(|e| match code(&e) {
+                Some(404) => Error::SecretGone(format!(
+                    "Secret {namespace}/{secret_name} does not exist; create it (again) for ProxmoxCluster {name} to be used"
+                )),
+                _ => absent("Secret", &secret_name, e),
+            })?;
         let key = format!(
             "{:?}/{:?}/{:?}",
             object.metadata.uid, object.metadata.generation, secret.metadata.resource_version

@@ -18,6 +18,9 @@ pub enum Error {
     /// A cluster object, its Secret or its settings cannot be used.
     #[error("{0}")]
     Cluster(String),
+    /// The Secret of a cluster object does not exist.
+    #[error("{0}")]
+    SecretGone(String),
     /// An object lacks what the API server always sets.
     #[error("{0}")]
     Malformed(String),
@@ -38,7 +41,7 @@ impl Error {
             Error::Kube { .. } if self.is_conflict() => "conflict",
             Error::Kube { .. } => "kubernetes",
             Error::Proxmox(e) => e.kind.as_str(),
-            Error::Cluster(_) => "cluster",
+            Error::Cluster(_) | Error::SecretGone(_) => "cluster",
             Error::Malformed(_) => "malformed",
         }
     }

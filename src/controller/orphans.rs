@@ -6,6 +6,7 @@
 //! before their owners, and an owner exists before its VM, so that a new VM is never without one.
 
 use super::vm::names;
+use super::vm::refusal::with_advice;
 use super::{Context, Error, backoff};
 use crate::api::{OrphanPolicy, OrphanVm, ProxmoxCluster, ProxmoxVM, VmidRange};
 use crate::proxmox::{Client, ErrorKind, VmConfig, VmResource};
@@ -26,13 +27,17 @@ const PAUSE: Duration = Duration::from_secs(60);
 const GRACE: SignedDuration = SignedDuration::from_secs(120);
 /// How many are named.
 const MOST: usize = 32;
+/// How many descriptions are read in a round; those of known orphans come first, the others in turn.
+const READ: usize = 128;
 const TASK_LIMIT: Duration = Duration::from_secs(120);
 
 /// Looks again and again until `stop`.
 pub async fn run(ctx: Arc<Context>, stop: CancellationToken) {
     let mut pause = FIRST;
+    let mut round = 0;
     while stop.run_until_cancelled(tokio::time::sleep(pause)).await.is_some() {
         pause = backoff::jitter(PAUSE);
+        round += 1;
         let Some(clusters) = stop
             .run_until_cancelled(ctx.scope::<ProxmoxCluster>().list(&ListParams::default()))
             .await
@@ -40,7 +45,7 @@ pub async fn run(ctx: Arc<Context>, stop: CancellationToken) {
             return;
         };
         for cluster in clusters.map(|l| l.items).unwrap_or_default() {
-            match stop.run_until_cancelled(collect(&ctx, &cluster)).await {
+            match stop.run_until_cancelled(collect(&ctx, &cluster, round)).await {
                 Some(Ok(())) => {}
                 Some(Err(e)) => {
                     tracing::debug!(cluster = %cluster.name_any(), error = %e, "orphans were not looked for")
@@ -51,22 +56,32 @@ pub async fn run(ctx: Arc<Context>, stop: CancellationToken) {
     }
 }
 
-async fn collect(ctx: &Context, object: &ProxmoxCluster) -> Result<(), Error> {
+async fn collect(ctx: &Context, object: &ProxmoxCluster, round: usize) -> Result<(), Error> {
     let (ns, name) = (object.namespace().unwrap_or_default(), object.name_any());
     let cluster = ctx.cluster(&ns, &name).await?;
     let rows = cluster.client.cluster_vms().await?;
     let living = owners(ctx, &ns).await?;
-    let mut found = Vec::new();
-    for row in candidates(&rows, &object.spec.vmid_range, &living) {
+    let before = object.status.clone().unwrap_or_default().orphans;
+    let (mut found, mut unread) = (Vec::new(), Vec::new());
+    let all = candidates(&rows, &object.spec.vmid_range, &living);
+    for row in turn(&all, &before, round) {
         match cluster.client.vm_config(&row.node, row.vmid).await {
             Ok(config) => found.push((row, config)),
             Err(e) if matches!(e.kind, ErrorKind::NotFound | ErrorKind::Permission) => {}
+            // One node that does not answer says nothing about the VMs of the others.
+            Err(e) if e.kind != ErrorKind::Auth => {
+                tracing::debug!(vmid = row.vmid, error = %e, "description not read");
+                unread.push(row.vmid);
+            }
             Err(e) => return Err(e.into()),
         }
     }
-    let before = object.status.clone().unwrap_or_default().orphans;
     let now = Timestamp::now();
-    let orphans = orphans(&found, &cluster.uid, &living, &before, now);
+    let mut orphans = orphans(&found, &cluster.uid, &living, &before, now);
+    orphans.extend(before.iter().filter(|o| unread.contains(&o.vmid)).cloned());
+    orphans.sort_by_key(|o| (before.iter().all(|b| b.vmid != o.vmid), o.vmid));
+    orphans.truncate(MOST);
+    orphans.sort_by_key(|o| o.vmid);
     if orphans != before {
         let patch = json!({"metadata": {"uid": object.metadata.uid}, "status": {"orphans": orphans}});
         ctx.api::<ProxmoxCluster>(&ns)
@@ -85,12 +100,21 @@ async fn collect(ctx: &Context, object: &ProxmoxCluster) -> Result<(), Error> {
     }
     if object.spec.orphan_policy == OrphanPolicy::Delete {
         for orphan in due(&orphans, now) {
-            remove(&cluster.client, orphan, &cluster.uid).await?;
-            let note = format!(
-                "VM {} on {}, which no ProxmoxVM owned, is destroyed",
-                orphan.vmid, orphan.node
-            );
-            ctx.event(&object.object_ref(&()), false, "OrphanRemoved", &note).await;
+            let (vmid, node) = (orphan.vmid, &orphan.node);
+            let (warning, reason, note) = match remove(&cluster.client, orphan, &cluster.uid).await {
+                Ok(()) => (
+                    false,
+                    "OrphanRemoved",
+                    format!("VM {vmid} on {node}, which no ProxmoxVM owned, is destroyed"),
+                ),
+                // The others are not to wait for it.
+                Err(e) => (
+                    true,
+                    "OrphanNotRemoved",
+                    format!("VM {vmid} on {node}: {}", with_advice(&e.to_string(), vmid, node)),
+                ),
+            };
+            ctx.event(&object.object_ref(&()), warning, reason, &note).await;
         }
     }
     Ok(())
@@ -109,8 +133,16 @@ fn candidates<'a>(rows: &'a [VmResource], range: &VmidRange, living: &BTreeSet<S
     rows.iter()
         .filter(|r| (range.start..=range.end).contains(&r.vmid) && !r.template)
         .filter(|r| r.tags.iter().all(|t| !tags.contains(t)))
-        .take(MOST)
         .collect()
+}
+
+/// Those whose turn it is: the orphans that are known, and a part of the others that is another one in each round.
+fn turn<'a>(all: &[&'a VmResource], before: &[OrphanVm], round: usize) -> Vec<&'a VmResource> {
+    let (mut out, others): (Vec<_>, Vec<_>) = all.iter().partition(|r| before.iter().any(|o| o.vmid == r.vmid));
+    let room = READ.saturating_sub(out.len()).min(others.len());
+    let first = (round * room).checked_rem(others.len()).unwrap_or(0);
+    out.extend(others.iter().cycle().skip(first).take(room));
+    out
 }
 
 /// The VMs that are ours by their description and whose owner is gone.
@@ -190,6 +222,27 @@ mod tests {
             .map(|r| r.vmid)
             .collect();
         assert_eq!(ids, [200, 202]);
+    }
+
+    #[test]
+    fn everyone_gets_a_turn() {
+        let rows: Vec<VmResource> = (0..500).map(|i| row(200 + i, "", false)).collect();
+        let all: Vec<&VmResource> = rows.iter().collect();
+        let known = [OrphanVm {
+            vmid: 690,
+            node: "n1".to_string(),
+            owner_uid: "dead".to_string(),
+            since: Time(Timestamp::UNIX_EPOCH),
+        }];
+        let mut read = BTreeSet::new();
+        for round in 1..=4 {
+            let ids: Vec<u32> = turn(&all, &known, round).iter().map(|r| r.vmid).collect();
+            assert!(ids.len() == READ && ids[0] == 690);
+            read.extend(ids);
+        }
+        assert_eq!(read.len(), 500);
+        assert_eq!(turn(&all[..3], &[], 7).len(), 3);
+        assert!(turn(&[], &[], 7).is_empty());
     }
 
     #[test]

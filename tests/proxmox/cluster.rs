@@ -1,9 +1,9 @@
 //! The ProxmoxCluster controller and the metrics, against fakepve.
 
-use crate::world::World;
+use crate::world::{World, ready};
 use k8s_openapi::api::core::v1::Secret;
 use kube::api::{Api, Patch, PatchParams};
-use mosdat::api::{GpuProfile, ProxmoxCluster};
+use mosdat::api::{GpuProfile, ProxmoxCluster, ProxmoxVM};
 use mosdat::controller::Metrics;
 use mosdat::server;
 use serde_json::{Value, json};
@@ -14,6 +14,7 @@ on_both!(
     credentials_are_one_kind,
     nodes_quorum_and_capacity,
     metrics_are_served,
+    one_that_vms_need_stays_even_without_its_secret,
 );
 
 fn condition(c: &ProxmoxCluster) -> String {
@@ -179,4 +180,39 @@ async fn metrics_are_served(world: World) {
         tokio::time::sleep(std::time::Duration::from_millis(50)).await;
     }
     apart.shutdown().await;
+}
+
+async fn one_that_vms_need_stays_even_without_its_secret(world: World) {
+    let _running = world.controllers("a");
+    world
+        .create::<ProxmoxVM>(json!({"metadata": {"name": "a"}, "spec": world.vm_spec()}))
+        .await;
+    world.until::<ProxmoxVM>("a", "ready", ready).await;
+    let secrets: Api<Secret> = Api::namespaced(world.client.clone(), &world.ns);
+    secrets.delete("pve", &Default::default()).await.expect("delete");
+    world
+        .api::<ProxmoxCluster>()
+        .delete("lab", &Default::default())
+        .await
+        .expect("delete");
+    let told = condition(
+        &world
+            .until::<ProxmoxCluster>("lab", "in use, without a Secret", |c| {
+                condition(c).starts_with("False InUse") && condition(c).contains("Secret")
+            })
+            .await,
+    );
+    assert!(
+        told.contains("ProxmoxVM a: delete") && told.contains("the login that it remembers"),
+        "{told}"
+    );
+    // All that a namespace's end does.
+    world
+        .api::<ProxmoxVM>()
+        .delete("a", &Default::default())
+        .await
+        .expect("delete");
+    world.gone::<ProxmoxVM>("a").await;
+    assert!(world.fake.clones().is_empty());
+    world.gone::<ProxmoxCluster>("lab").await;
 }

@@ -26,6 +26,10 @@ async def main():
     pristine_answer = FakePve._answer
 
     async def answer(self, request, *args):
+        for slow in list(self.slow):
+            if request.method == slow[0] and request.path.endswith(slow[1]):
+                self.slow.remove(slow)
+                await asyncio.sleep(slow[2])
         response = await pristine_answer(self, request, *args)
         for lost in list(self.lost):
             if request.method == lost[0] and request.path.endswith(lost[1]):
@@ -34,6 +38,7 @@ async def main():
                 raise ConnectionResetError('the test loses this answer')
         return response
     FakePve._answer = answer
+    # `slow`: requests that are begun so many seconds late: (method, end of the path, seconds), once each.
 
     # As in Proxmox a ticket that is still good is taken as the password of the next one. `logins` says what was.
     pristine_check = FakePve.check_password
@@ -91,6 +96,7 @@ async def main():
     pve = FakePve(user='root@pam', password='secret', host='127.0.0.1', port=0)
     pve.time_scale = 0.02
     pve.lost = []
+    pve.slow = []
     pve.logins = []
     pve.works = {}
     pve.shows_pending = False

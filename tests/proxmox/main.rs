@@ -32,4 +32,5 @@ mod run;
 mod vm;
 mod vm_adopt;
 mod vm_drift;
+mod vm_late;
 mod world;

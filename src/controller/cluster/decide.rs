@@ -28,6 +28,7 @@ pub fn decide(seen: &Result<Observed, Error>) -> (Verdict, Duration) {
                     ErrorKind::Parameter => "InvalidSettings",
                     _ => "ApiError",
                 },
+                Error::SecretGone(_) => "SecretMissing",
                 Error::Cluster(_) => "InvalidSettings",
                 _ => "ApiError",
             };

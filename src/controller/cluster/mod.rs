@@ -1,9 +1,13 @@
 //! `ProxmoxCluster`: is the API reachable with this trust and these credentials, may we do there what is declared,
 //! and what does it have?
 //!
+//! While a ProxmoxVM or a lease names it, the object stays, with a condition that says which: they need it for their own
+//! end.
+//!
 //! A look costs five requests, made at once; it is repeated every minute, sooner while something is wrong.
 
 mod decide;
+mod end;
 mod observe;
 mod privileges;
 #[cfg(test)]
@@ -20,8 +24,10 @@ use std::sync::Arc;
 pub async fn reconcile(object: Arc<ProxmoxCluster>, ctx: Arc<Context>) -> Result<Action, Error> {
     let (ns, name) = (object.namespace().unwrap_or_default(), object.name_any());
     if object.metadata.deletion_timestamp.is_some() {
-        return Ok(Action::await_change());
+        return end::end(&ctx, &ns, &name).await;
     }
+    // Before anything is made there: without this object nobody could remove it any more.
+    end::hold(&ctx, &object).await?;
     let seen = observe::observe(&ctx, &ns, &name).await;
     let (verdict, after) = decide::decide(&seen);
     let api = ctx.api::<ProxmoxCluster>(&ns);

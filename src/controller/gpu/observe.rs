@@ -117,7 +117,7 @@ pub async fn world(ctx: &Context, profile: &GpuProfile) -> Result<World, Error> 
 
 /// VMs that are seen not to run. One that we may not see might run.
 async fn stopped(ctx: &Context, profile: &GpuProfile, ns: &str) -> BTreeSet<u32> {
-    let Ok(cluster) = ctx.cluster(ns, &profile.spec.cluster_ref.name).await else {
+    let Ok(cluster) = ctx.cluster_to_clean_up(ns, &profile.spec.cluster_ref.name).await else {
         return BTreeSet::new();
     };
     let all = cluster.client.cluster_vms().await.unwrap_or_default();

@@ -377,7 +377,12 @@ async fn release(ctx: &Context, vm: ProxmoxVM) -> Result<Next, Error> {
 
 async fn client(ctx: &Context, vm: &ProxmoxVM) -> Result<crate::proxmox::Client, Error> {
     let ns = vm.namespace().unwrap_or_default();
-    Ok(ctx.cluster(&ns, &vm.spec.cluster_ref.name).await?.client)
+    let name = &vm.spec.cluster_ref.name;
+    let cluster = match vm.metadata.deletion_timestamp.is_some() {
+        true => ctx.cluster_to_clean_up(&ns, name).await?,
+        false => ctx.cluster(&ns, name).await?,
+    };
+    Ok(cluster.client)
 }
 
 fn place(vm: &ProxmoxVM) -> Result<(String, u32), Error> {

@@ -2,17 +2,22 @@
 
 use super::super::conditions::{self, Verdict};
 use super::decide::View;
-use super::seen::{Lease, Task};
+use super::seen::{Lease, Task, Vm};
 use super::step::{Step, stalled, wait};
 use crate::api::{CloneMode, VmAction, VmPhase};
 use std::time::Duration;
 
 /// How long a clone's lock may stand without a running task before a person is asked for.
 const LOCK_GRACE: Duration = Duration::from_secs(20);
-/// How long after asking for a clone, without an answer, its VM may still turn up.
-const CLONE_GRACE: Duration = Duration::from_secs(10);
+/// How long Proxmox may go on with a request that nobody waits for any more: its proxy's own limit for a worker.
+const LATE: Duration = Duration::from_secs(30);
 /// How long a VM that was ready may be missing: one that moves to another node is nowhere for a moment.
 const MISSING_GRACE: Duration = Duration::from_secs(15);
+
+/// How long after asking for a clone, without an answer, its VM may still turn up.
+pub fn grace(request_timeout_seconds: u32) -> Duration {
+    Duration::from_secs(request_timeout_seconds.into()) + LATE
+}
 
 impl View<'_> {
     pub(super) fn absent(&self) -> Step {
@@ -80,7 +85,9 @@ impl View<'_> {
             Some(Err(why)) => return stalled(VmPhase::Pending, "TemplateNotUsable", why),
             None => return self.task_wait(VmPhase::Pending, "Observing", "the template is being looked up"),
         };
-        let planned = self.status.vmid.filter(|id| !self.seen.taken.contains(id));
+        // While a clone may be on its way to the planned VMID no other is asked for: Proxmox lets only one through.
+        let kept = self.asked(VmAction::Clone) && self.seen.vm == Vm::Absent;
+        let planned = self.status.vmid.filter(|id| kept || !self.seen.taken.contains(id));
         let next = || (p.range.0..=p.range.1).find(|id| !self.seen.taken.contains(id));
         let Some(vmid) = planned.or_else(next) else {
             return stalled(
@@ -127,6 +134,8 @@ impl View<'_> {
     /// Whether a clone was asked for just now and nothing is known of an answer.
     pub(super) fn clone_unheard_of(&self) -> bool {
         let unanswered = self.status.intent.as_ref().is_some_and(|i| i.upid.is_none());
-        unanswered && self.asked(VmAction::Clone) && self.status.failures.is_none() && self.since < CLONE_GRACE
+        // A refusal is an answer, and notes when to try again; the next try takes that note away.
+        let refused = self.status.next_attempt_at.is_some();
+        unanswered && self.asked(VmAction::Clone) && !refused && self.since < self.seen.placement.clone_grace
     }
 }

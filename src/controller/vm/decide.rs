@@ -136,8 +136,11 @@ impl View<'_> {
             );
         }
         if let Lease::Waiting(why) = &self.seen.device {
-            // A VM that exists keeps its phase: it is the pool that cannot be used.
-            let phase = self.status.vmid.and(self.status.phase).unwrap_or(VmPhase::Pending);
+            // A VM that runs keeps its phase: it is the pool that cannot be used. One that waits does not start.
+            let phase = match self.status.vmid.and(self.status.phase) {
+                None | Some(VmPhase::Starting | VmPhase::Cloning) => VmPhase::Pending,
+                Some(phase) => phase,
+            };
             return wait(
                 phase,
                 Verdict::progressing("WaitingForGpu", why),

@@ -6,7 +6,7 @@ use super::seen::{Adoptee, Observed, Template};
 use super::slots::Kind;
 use super::{config, names};
 use crate::api::{CloneMode, ProxmoxVM, ProxmoxVMStatus, VmAction, VmPhase};
-use crate::proxmox::{Client, ErrorKind, VmResource};
+use crate::proxmox::{Client, ErrorKind, VmConfig, VmResource};
 use kube::ResourceExt;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -31,7 +31,17 @@ pub(super) fn others_in(ctx: &Context, vm: &ProxmoxVM, fits: fn(&ProxmoxVMStatus
 
 /// Whether a start is under way.
 pub(super) fn starting(status: &ProxmoxVMStatus) -> bool {
-    status.phase == Some(VmPhase::Starting) && status.intent.as_ref().is_some_and(|i| i.action == VmAction::Start)
+    status.phase == Some(VmPhase::Starting) && under_way(status, VmAction::Start)
+}
+
+/// Whether an action was asked for and not refused. An intent by itself does not say so: it outlives a refusal, and VMs
+/// that wait for each other's refused actions would wait for ever.
+fn under_way(status: &ProxmoxVMStatus, action: VmAction) -> bool {
+    let refused = status.failures.is_some() || status.next_attempt_at.is_some();
+    status
+        .intent
+        .as_ref()
+        .is_some_and(|i| i.action == action && (i.upid.is_some() || !refused))
 }
 
 pub(super) fn adoptee(all: &[VmResource], vmid: u32) -> Result<Adoptee, String> {
@@ -55,6 +65,29 @@ pub(super) async fn moved(pve: &Client, node: &str, vmid: u32, uid: &str) -> Res
     match pve.vm_config(&found.node, vmid).await {
         Ok(c) => Ok(names::is_ours(&c, uid).then(|| found.node.clone())),
         Err(e) if e.kind == ErrorKind::NotFound => Ok(None),
+        Err(e) => Err(e.into()),
+    }
+}
+
+/// Where the VMID of a clone that is not where it should be stands.
+pub(super) enum Elsewhere {
+    Nowhere,
+    /// The cluster lists it, its node does not know it: it comes or goes just now.
+    Listed,
+    On(String, VmConfig),
+}
+
+/// Looks a VMID up in the whole cluster.
+pub(super) async fn elsewhere(pve: &Client, vmid: u32, unconfirmed: bool) -> Result<Elsewhere, Error> {
+    let all = pve.cluster_vms().await?;
+    let Some(row) = all.into_iter().find(|v| v.vmid == vmid) else {
+        return Ok(Elsewhere::Nowhere);
+    };
+    match pve.vm_config(&row.node, vmid).await {
+        Ok(c) => Ok(Elsewhere::On(row.node, c)),
+        Err(e) if e.kind == ErrorKind::NotFound => Ok(Elsewhere::Listed),
+        // One that we may not look at is not ours.
+        Err(e) if e.kind == ErrorKind::Permission && unconfirmed => Ok(Elsewhere::On(row.node, VmConfig::default())),
         Err(e) => Err(e.into()),
     }
 }
@@ -91,17 +124,15 @@ pub(super) async fn clone_needs(
     Ok(())
 }
 
-/// Whether a clone is being made. An intent by itself does not say so: it outlives a refusal, and VMs that wait for
-/// each other's refused clones would wait for ever.
+/// Whether a clone is being made.
 fn in_flight(status: &ProxmoxVMStatus) -> bool {
-    status.intent.as_ref().is_some_and(|i| {
-        i.action == VmAction::Clone
-            && match status.phase {
-                Some(VmPhase::Cloning) => true,
-                Some(VmPhase::Deleting) => i.upid.is_some(),
-                _ => false,
-            }
-    })
+    match status.phase {
+        Some(VmPhase::Cloning) => under_way(status, VmAction::Clone),
+        Some(VmPhase::Deleting) => {
+            under_way(status, VmAction::Clone) && status.intent.as_ref().is_some_and(|i| i.upid.is_some())
+        }
+        _ => false,
+    }
 }
 
 fn template(vm: &ProxmoxVM, all: &[VmResource]) -> Result<Template, String> {
@@ -147,5 +178,38 @@ fn template(vm: &ProxmoxVM, all: &[VmResource]) -> Result<Template, String> {
                 ids.join(", ")
             ))
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::table::doing;
+    use super::*;
+    use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+
+    #[test]
+    fn what_was_refused_is_not_under_way() {
+        let rows = [
+            (
+                VmAction::Start,
+                VmPhase::Starting,
+                starting as fn(&ProxmoxVMStatus) -> bool,
+            ),
+            (VmAction::Clone, VmPhase::Cloning, in_flight),
+        ];
+        for (action, phase, fits) in rows {
+            let mut s = doing(action, false, 1);
+            assert!(!fits(&s), "it waits for something else");
+            s.phase = Some(phase);
+            assert!(fits(&s), "asked for, not answered yet");
+            s.failures = Some(1);
+            s.next_attempt_at = Some(Time(super::super::table::now()));
+            assert!(!fits(&s), "refused");
+            s.intent = doing(action, true, 1).intent;
+            assert!(fits(&s), "its task is known");
+        }
+        let mut gone = doing(VmAction::Clone, false, 1);
+        gone.phase = Some(VmPhase::Deleting);
+        assert!(!in_flight(&gone));
     }
 }

@@ -12,7 +12,7 @@ mod decide;
 mod delete;
 pub(super) mod names;
 mod observe;
-mod refusal;
+pub(super) mod refusal;
 mod look;
 mod seen;
 mod slots;

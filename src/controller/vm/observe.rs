@@ -2,7 +2,7 @@
 
 use super::super::context::{Cluster, Context};
 use super::super::{Error, gpu};
-use super::look::{adoptee, clone_needs, moved, others_in, starting};
+use super::look::{Elsewhere, adoptee, clone_needs, elsewhere, moved, others_in, starting};
 use super::seen::{Guest, Lease, Observed, Placement, Task, Vm};
 use super::slots::Kind;
 use super::{FORCE_DELETE, config, names};
@@ -25,9 +25,14 @@ pub async fn observe(ctx: &Context, vm: &ProxmoxVM, known: Option<VmConfig>) -> 
     if deleting && (seen.force_delete || status.vmid.is_none()) {
         return Ok(seen);
     }
-    let cluster = match ctx.cluster(&ns, &vm.spec.cluster_ref.name).await {
+    let name = &vm.spec.cluster_ref.name;
+    let cluster = match deleting {
+        true => ctx.cluster_to_clean_up(&ns, name).await,
+        false => ctx.cluster(&ns, name).await,
+    };
+    let cluster = match cluster {
         Ok(c) => c,
-        Err(e @ (Error::Cluster(_) | Error::Proxmox(_))) => {
+        Err(e @ (Error::Cluster(_) | Error::SecretGone(_) | Error::Proxmox(_))) => {
             seen.cluster_error = Some(e.to_string());
             return Ok(seen);
         }
@@ -90,8 +95,7 @@ async fn look(
     if seen.task == Task::Running {
         return Ok(());
     }
-    // A clone to another node stands on the template's node until its end.
-    let config = match known {
+    let mut config = match known {
         Some(c) => Some(c),
         None => match pve.vm_config(&node, vmid).await {
             Ok(c) => Some(c),
@@ -102,7 +106,6 @@ async fn look(
         },
     };
     let uid = vm.metadata.uid.as_deref().unwrap_or_default();
-    let ours = config.as_ref().is_some_and(|c| names::is_ours(c, uid));
     let locked = config.as_ref().is_some_and(|c| c.lock().is_some());
     if let Some(intent) = &status.intent
         && intent.upid.is_none()
@@ -113,6 +116,24 @@ async fn look(
         }
     }
     let cloning = status.intent.as_ref().is_some_and(|i| i.action == VmAction::Clone);
+    let mut locked = locked;
+    if config.is_none() && cloning {
+        match elsewhere(pve, vmid, unconfirmed(&status)).await? {
+            Elsewhere::Nowhere => {}
+            // Neither there nor not there: nothing may be made or given up until the two agree.
+            Elsewhere::Listed => return Ok(()),
+            Elsewhere::On(found, c) => {
+                // A clone to another node stands on the template's node until its end, and for ever if it is cut off.
+                if found != node && (names::is_ours(&c, uid) || c.lock() == Some("clone")) {
+                    seen.moved = Some(found);
+                    return Ok(());
+                }
+                locked = c.lock().is_some();
+                config = Some(c);
+            }
+        }
+    }
+    let ours = config.as_ref().is_some_and(|c| names::is_ours(c, uid));
     let Some(mut config) = config else {
         if !cloning {
             seen.moved = moved(pve, &node, vmid, uid).await?;
@@ -196,6 +217,7 @@ fn placement(cluster: &Cluster) -> Placement {
     let d = cluster.spec.defaults.clone().unwrap_or_default();
     Placement {
         range: (cluster.spec.vmid_range.start, cluster.spec.vmid_range.end),
+        clone_grace: super::clone::grace(cluster.spec.limits.request_timeout_seconds),
         parallel_clones: cluster.spec.limits.parallel_clones,
         parallel_starts: cluster.spec.limits.parallel_starts,
         installation: cluster.uid.clone(),

@@ -4,6 +4,7 @@ use super::super::gpu::Device;
 use crate::api::VmDisplay;
 use crate::proxmox::{ErrorKind, VmConfig};
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 /// What was seen of the world; only what the decision needs.
 #[derive(Clone, Debug, Default)]
@@ -47,6 +48,8 @@ pub struct Observed {
 pub struct Placement {
     /// Inclusive VMID range.
     pub range: (u32, u32),
+    /// How long after asking for a clone, without an answer, its VM may still turn up.
+    pub clone_grace: Duration,
     /// Clones allowed at once.
     pub parallel_clones: u32,
     /// Starts allowed at once.

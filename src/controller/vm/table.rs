@@ -100,6 +100,7 @@ pub(super) fn seen(vm: Vm, task: Task) -> Observed {
         placement: Placement {
             range: (20000, 20002),
             parallel_clones: 2,
+            clone_grace: super::clone::grace(15),
             ..Placement::default()
         },
         vm,
@@ -263,6 +264,11 @@ fn choosing_a_vmid() {
     let mut s = seen(foreign(), Task::None);
     s.taken = [20000].into();
     check(&object(doing(VmAction::Clone, false, 0)), &s, "clone 20001");
+    // A list by itself does not say whose it is: a late clone of ours may be what it shows.
+    s.vm = Vm::Absent;
+    check(&object(doing(VmAction::Clone, false, 0)), &s, "clone 20000");
+    s.vm = Vm::Unknown;
+    check(&object(doing(VmAction::Clone, false, 0)), &s, "wait Pending Observing");
     // The task that was found was theirs.
     s.vm = foreign();
     s.task = Task::Ok;
@@ -312,6 +318,13 @@ fn hardware_is_written_only_where_it_differs() {
     check(&vm, &s, "start");
     s.device = Lease::Waiting("all lent".to_string());
     check(&vm, &s, "wait Pending WaitingForGpu");
+    for (phase, want) in [
+        (VmPhase::Starting, "wait Pending WaitingForGpu"),
+        (VmPhase::Ready, "wait Ready WaitingForGpu"),
+    ] {
+        vm.status.get_or_insert_default().phase = Some(phase);
+        check(&vm, &s, want);
+    }
 }
 
 #[test]

@@ -4,6 +4,7 @@ use super::seen::*;
 use super::table::*;
 use crate::api::{DeletionPolicy, LocalRef, ProxmoxVM, ProxmoxVMStatus, VmAction};
 use crate::proxmox::ErrorKind;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 #[test]
 fn deleting() {
@@ -11,6 +12,11 @@ fn deleting() {
     let gone = |status| deleted(object(status));
     let lock = [("lock", "clone")];
     let failed = Task::Failed(ErrorKind::Other, "no".to_string());
+    // The second try after a refusal: not answered either.
+    let mut again = doing(Clone, false, 1);
+    again.failures = Some(1);
+    let mut refused = again.clone();
+    refused.next_attempt_at = Some(Time(now()));
     let rows: Vec<(ProxmoxVM, Observed, &str)> = vec![
         (
             gone(ProxmoxVMStatus::default()),
@@ -32,7 +38,14 @@ fn deleting() {
             seen(Vm::Absent, Task::None),
             "wait Deleting Deleting",
         ),
-        (gone(doing(Clone, false, 11)), seen(Vm::Absent, Task::None), "release"),
+        (
+            gone(doing(Clone, false, 44)),
+            seen(Vm::Absent, Task::None),
+            "wait Deleting Deleting",
+        ),
+        (gone(again), seen(Vm::Absent, Task::None), "wait Deleting Deleting"),
+        (gone(refused), seen(Vm::Absent, Task::None), "release"),
+        (gone(doing(Clone, false, 46)), seen(Vm::Absent, Task::None), "release"),
         (gone(doing(Clone, false, 1)), seen(foreign(), Task::None), "release"),
         (
             gone(doing(Clone, false, 90)),
