@@ -80,7 +80,11 @@ fn default_timeout() -> u32 {
 /// The machine of a run. Exactly one member.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(deny_unknown_fields)]
-#[x_kube(validation = Rule::new("has(self.ref) != has(self.template)").message("set exactly one of ref, template"))]
+#[x_kube(
+    validation = Rule::new("has(self.ref) != has(self.template)").message("set exactly one of ref, template"),
+    validation = Rule::new("!has(self.template) || !has(self.template.power) || self.template.power == 'Running'")
+        .message("a run's own VM has to run; leave template.power out")
+)]
 pub struct RunVm {
     /// An existing ProxmoxVM; the run has it alone while it lasts.
     #[serde(default, rename = "ref", skip_serializing_if = "Option::is_none")]

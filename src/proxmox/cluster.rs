@@ -87,6 +87,13 @@ pub struct VmResource {
     pub tags: Vec<String>,
 }
 
+impl VmResource {
+    /// A virtual machine, no container.
+    pub fn is_vm(&self) -> bool {
+        self.kind == "qemu" || self.kind.is_empty()
+    }
+}
+
 impl Client {
     /// The API's version; also the cheapest proof that address, trust and token are right.
     pub async fn version(&self) -> Result<Version, Error> {
@@ -98,14 +105,20 @@ impl Client {
         self.get("/nodes", vec![]).await
     }
 
-    /// All virtual machines that the token may see. Missing rights leave rows out silently.
-    pub async fn cluster_vms(&self) -> Result<Vec<VmResource>, Error> {
+    /// All guests that the token may see, containers too: they share the VMIDs. Missing rights leave rows out silently.
+    pub async fn cluster_guests(&self) -> Result<Vec<VmResource>, Error> {
         let rows: Vec<Value> = self.get("/cluster/resources", vec![("type", "vm".to_string())]).await?;
         Ok(rows
             .into_iter()
             .filter_map(|r| serde_json::from_value::<VmResource>(r).ok())
-            .filter(|r| r.kind == "qemu" || r.kind.is_empty())
             .collect())
+    }
+
+    /// All virtual machines that the token may see.
+    pub async fn cluster_vms(&self) -> Result<Vec<VmResource>, Error> {
+        let mut all = self.cluster_guests().await?;
+        all.retain(VmResource::is_vm);
+        Ok(all)
     }
 
     /// All storages that the token may see, on all nodes.

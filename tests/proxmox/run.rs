@@ -66,6 +66,19 @@ async fn nothing_left(world: &World) {
 }
 
 async fn what_a_run_refers_to_cannot_be_changed(world: World) {
+    let mut still = world.vm_spec();
+    still["power"] = json!("Stopped");
+    let steps = json!([{"note": "never"}]);
+    let run = json!({"metadata": {"name": "still"}, "spec": {
+        "vm": {"template": still}, "scenario": {"inline": {"name": "s", "steps": steps}},
+    }});
+    let run: FunctionalTestRun = serde_json::from_value(run).expect("a run");
+    let refused = world
+        .api::<FunctionalTestRun>()
+        .create(&Default::default(), &run)
+        .await
+        .unwrap_err();
+    assert!(refused.to_string().contains("has to run"), "{refused}");
     start(&world, "fixed", "good", json!({"visionRef": {"name": "a"}})).await;
     let api = world.api::<FunctionalTestRun>();
     let key = json!([{"name": "pw", "secretKeyRef": {"name": "s", "key": "k"}}]);

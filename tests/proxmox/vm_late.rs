@@ -10,6 +10,7 @@ on_both!(
     one_that_is_listed_and_not_yet_there_is_waited_for,
     one_that_comes_after_the_object_was_deleted_is_removed,
     one_that_was_cut_off_on_the_templates_node_is_seen,
+    the_vmid_of_a_container_is_taken,
 );
 
 async fn asked(world: &World) {
@@ -18,6 +19,17 @@ async fn asked(world: &World) {
         assert!(Instant::now() < deadline, "no clone was asked for");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
+}
+
+async fn the_vmid_of_a_container_is_taken(world: World) {
+    world.fake.py("pve.add_ct(20000, 'a-container')\nNone");
+    let _running = world.controllers("a");
+    world
+        .create::<ProxmoxVM>(json!({"metadata": {"name": "a"}, "spec": world.vm_spec()}))
+        .await;
+    let vm = world.until::<ProxmoxVM>("a", "ready", ready).await;
+    assert_eq!(vm.status.and_then(|s| s.vmid), Some(20001));
+    assert_eq!(world.fake.count("POST", "/clone"), 1);
 }
 
 async fn one_that_is_listed_and_not_yet_there_is_waited_for(world: World) {

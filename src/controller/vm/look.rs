@@ -107,8 +107,9 @@ pub(super) async fn clone_needs(
         // It has to wait, which shall not cost anything.
         return Ok(());
     }
-    let all = cluster.client.cluster_vms().await?;
+    let mut all = cluster.client.cluster_guests().await?;
     seen.taken.extend(all.iter().map(|v| v.vmid));
+    all.retain(VmResource::is_vm);
     let others = others(ctx, vm);
     seen.taken.extend(others.iter().filter_map(|o| o.status.as_ref()?.vmid));
     let planned = vm.status.as_ref().and_then(|s| s.vmid);
