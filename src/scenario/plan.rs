@@ -71,7 +71,9 @@ impl Scenario {
                     (Some(value), _) => {
                         values.secret.insert(name.clone(), value.clone());
                     }
-                    (None, _) => wrong(format!("the secret input '{name}' has no value")),
+                    (None, _) => wrong(format!(
+                        "the secret input '{name}' has no value; give it by the run's secretVariables"
+                    )),
                 }
                 continue;
             }

@@ -139,7 +139,7 @@ fn values_are_checked() {
     assert_eq!(
         of(&[("usr", "x"), ("tries", "two"), ("ratio", "nan")], &BTreeMap::new()),
         "login.yaml: unknown variable 'usr'; did you mean 'user'? Valid variables: password, ratio, tries, user\n\
-         login.yaml: the secret input 'password' has no value\n\
+         login.yaml: the secret input 'password' has no value; give it by the run's secretVariables\n\
          login.yaml: input 'ratio': 'nan' is not a number\n\
          login.yaml: input 'tries': 'two' is not an integer"
     );
