@@ -204,6 +204,11 @@ fn actions_and_conditions() {
 fn the_outermost_object_and_inputs() {
     let table = [
         (
+            "name: t\nstepz: [{note: x}]",
+            "login.yaml:2:1: unknown key of a scenario 'stepz'; did you mean 'steps'? Valid keys: name, description, platforms, \
+             inputs, setup, steps, cleanup",
+        ),
+        (
             "nmae: t\nsteps: [{note: x}]",
             "login.yaml:1:1: unknown key of a scenario 'nmae'; did you mean 'name'? Valid keys: name, description, platforms, \
              inputs, setup, steps, cleanup",

@@ -49,6 +49,7 @@ pub(in crate::scenario) fn scenario(parser: &mut Parser<'_>, node: &Node) -> Opt
     let steps = section(Section::Steps, 500);
     let cleanup = section(Section::Cleanup, 100);
     match fields.get("steps") {
+        None if fields.has_strangers() => {}
         None => parser.problem(&node.place, "a scenario needs 'steps'"),
         Some(list) if matches!(&list.value, Value::Seq(items) if items.is_empty()) => {
             parser.problem(
