@@ -60,16 +60,18 @@ echo "    page: $page"
 
 table=$(printf '%-10s %-8s %s' RUN RESULT SECONDS)
 
-# run_one LABEL EXPECTED-EXIT-CODE FILE
+# run_one LABEL EXPECTED-EXIT-CODE FILE...
 run_one() {
-  local label=$1 expected=$2 file=$3 rc=0 start=$SECONDS result
-  say "the $label run: mosdat run $file"
-  "$mosdat" run --state "$STATE" $QUICKSTART/scenario.yaml "$file" </dev/null || rc=$?
+  local label=$1 expected=$2 rc=0 start=$SECONDS result
+  shift 2
+  # As it can be typed: the files are the ones that are run.
+  say "the $label run: $mosdat run --state $STATE $*"
+  "$mosdat" run --state "$STATE" "$@" </dev/null || rc=$?
   case $rc in 0) result=passed ;; 1) result=failed ;; 2) result=error ;; 3) result=invalid ;; *) result="exit $rc" ;; esac
   table+=$(printf '\n%-10s %-8s %d' "$label" "$result" $((SECONDS - start)))
   [ "$rc" = "$expected" ] || die "the $label run should have ended with exit code $expected, and ended with $rc; see $UP_LOG"
 }
-run_one passing 0 $QUICKSTART/passing.yaml
+run_one passing 0 $QUICKSTART/scenario.yaml $QUICKSTART/passing.yaml
 run_one failing 1 $QUICKSTART/failing.yaml
 
 echo
