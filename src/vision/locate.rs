@@ -52,11 +52,10 @@ pub(super) fn locate(lines: &[Line], target: &Target) -> Result<Located, Error> 
 fn locate_text(lines: &[Line], text: &str, target: &Target) -> Located {
     let doubt = |text: &str, exact: bool| misread(lines, text, exact).is_some();
     let (mut found, within) = shown(lines, text, target.exact);
-    // 'gracel' is 'grace' with the caret behind it where that was typed, and good enough for a check; else it may be
-    // another word, as 'Model' is for 'Mode'. The caret blinks: a later look may tell.
-    let with_caret = target.presence && target.typed;
-    let caret = !with_caret && found.iter().any(|m| m.fit == Fit::Caret);
-    found.retain(|m| with_caret || m.fit > Fit::Caret);
+    // 'gracel' is 'grace' with the caret behind it where that was typed; else it may be another word, as 'Model' is for
+    // 'Mode'. Waiting for the caret to blink is no way out: it stops, and may stand still.
+    let caret = !target.typed && found.iter().any(|m| m.fit == Fit::Caret);
+    found.retain(|m| target.typed || m.fit > Fit::Caret);
     if found.is_empty() && target.presence {
         found = find_across(lines, text, target.exact);
     }
@@ -359,18 +358,21 @@ mod tests {
     }
 
     #[test]
-    fn what_may_be_a_caret_is_good_enough_for_a_check_of_what_was_typed_only() {
+    fn what_may_be_a_caret_is_one_behind_what_was_typed_only() {
         let lines = [line("gracel", 0, 0)];
-        let check = |presence, typed| Target {
+        let asked = |presence, typed| Target {
             presence,
             typed,
             ..target("grace")
         };
-        assert_eq!(found(&lines, &check(true, true)).x, 0);
-        for (presence, typed) in [(true, false), (false, true), (false, false)] {
-            let answer = locate(&lines, &check(presence, typed)).unwrap();
+        for presence in [true, false] {
+            assert_eq!(found(&lines, &asked(presence, true)).x, 0);
+            let answer = locate(&lines, &asked(presence, false)).unwrap();
             assert!(matches!(answer, Located::NotFound { sure: false, .. }), "{answer:?}");
         }
+        // A place where it stands by itself is the better one.
+        let both = [line("gracel", 0, 0), line("grace", 0, 40)];
+        assert_eq!(found(&both, &asked(false, true)).y, 40);
     }
 
     #[test]
