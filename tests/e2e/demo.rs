@@ -58,6 +58,75 @@ fn quick_start_passes_and_fails_as_it_should() {
     assert!(machines(&state).is_empty());
 }
 
+/// A scenario with a password: it arrives, and nothing that the run leaves behind holds it.
+#[test]
+fn a_secret_is_typed_and_shown_nowhere() {
+    ensure_template();
+    let dir = tempfile::tempdir().expect("temp dir");
+    let up = Up::start(dir.path(), &[]);
+    let tool = support::binaries().join("kubectl");
+    let done = up.run(&["examples/quickstart/secret.yaml"]);
+    assert_eq!(done.status.code(), Some(0), "{}\n{}", text(&done), log(&up.state));
+
+    const SECRET: &str = "S3cret-pa'ss";
+    let everything = "ftr,pvm,gpuprofile,proxmoxcluster,events,leases,configmaps";
+    let resources = kubectl(&tool, &up.kubeconfig(), &["get", everything, "-A", "-o", "yaml"]);
+    assert!(resources.status.success(), "{}", text(&resources));
+    let stored = kubectl(
+        &tool,
+        &up.kubeconfig(),
+        &["get", "secret", "test-account", "-o", "yaml"],
+    );
+    assert!(stored.status.success(), "{}", text(&stored));
+    let mut shown = vec![
+        ("mosdat run".to_string(), text(&done)),
+        ("resources".to_string(), text(&resources)),
+        (
+            "up.log".to_string(),
+            std::fs::read_to_string(up.state.join("up.log")).expect("log"),
+        ),
+    ];
+    let run = get(&tool, &up.kubeconfig(), "ftr", "secret").expect("the run");
+    let folder = run["status"]["artifacts"]["location"].as_str().expect("location");
+    for entry in walk(std::path::Path::new(folder)) {
+        let bytes = std::fs::read(&entry).expect("artifact");
+        shown.push((
+            entry.display().to_string(),
+            String::from_utf8_lossy(&bytes).into_owned(),
+        ));
+    }
+    assert!(
+        shown.iter().any(|(name, _)| name.ends_with("events.jsonl")),
+        "the artifacts are in {folder}"
+    );
+    for (place, content) in &shown {
+        // As it is, and as a single-quoted shell or YAML text writes it.
+        for form in [SECRET, "S3cret-pa''ss", "S3cret-pa'\\''ss", "S3cret"] {
+            assert!(!content.contains(form), "the secret is in {place}");
+        }
+    }
+    let events = shown.iter().find(|(name, _)| name.ends_with("events.jsonl"));
+    assert!(
+        events.is_some_and(|(_, e)| e.contains("***")),
+        "what the shell printed is there, masked"
+    );
+    up.stop();
+}
+
+/// The files below a folder.
+fn walk(folder: &std::path::Path) -> Vec<std::path::PathBuf> {
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(folder).expect("folder") {
+        let path = entry.expect("entry").path();
+        if path.is_dir() {
+            files.extend(walk(&path));
+        } else {
+            files.push(path);
+        }
+    }
+    files
+}
+
 /// A GET over plain HTTP; the tests need no client crate for one page.
 fn http_get(url: &str) -> String {
     use std::io::{Read, Write};
