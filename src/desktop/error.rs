@@ -50,6 +50,56 @@ pub enum Error {
         /// The deadline.
         after: Duration,
     },
+    /// A server that has been asked something sends nothing.
+    #[error("the VNC server has sent nothing for {after:?} although it was asked for a picture")]
+    Silent {
+        /// How long it has been silent.
+        after: Duration,
+    },
+    /// No stream to the server could be opened.
+    #[error("no connection to the VNC server: {reason}")]
+    Dial {
+        /// Why not.
+        reason: String,
+    },
+    /// The link died while input was under way. Nobody knows how much of it has arrived, so it is not repeated.
+    #[error("the VNC link died after {sent} of {of} input events, which may or may not have arrived: {reason}")]
+    Interrupted {
+        /// Events that had been written.
+        sent: usize,
+        /// Events of the whole input.
+        of: usize,
+        /// Why the link died.
+        reason: String,
+    },
+    /// The link died and has not come back in the time that the caller gave.
+    #[error("no picture within {after:?}: the VNC link is down and being opened anew ({reason})")]
+    Offline {
+        /// The caller's deadline.
+        after: Duration,
+        /// Why the link is down.
+        reason: String,
+    },
+    /// The link died and could not be opened anew.
+    #[error("the VNC link is lost; it could not be opened anew within {after:?}: {reason}")]
+    Lost {
+        /// How long it was tried.
+        after: Duration,
+        /// Why the last attempt failed.
+        reason: String,
+    },
+    /// A text that the server's clipboard cannot take.
+    #[error("this VNC server takes Latin-1 clipboard text only, which has no {character:?}; type the text instead")]
+    Clipboard {
+        /// The character it has no place for.
+        character: char,
+    },
+    /// Something that this server does not offer.
+    #[error("this VNC server does not offer {what}")]
+    Unsupported {
+        /// What it would need to offer.
+        what: &'static str,
+    },
     /// The session has ended; `reason` says why.
     #[error("the desktop session has ended: {reason}")]
     Closed {

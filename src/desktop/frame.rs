@@ -1,14 +1,15 @@
 //! One picture of the screen and the facts about when it was taken.
 
 use std::fmt;
-use std::sync::OnceLock;
-use std::time::Instant;
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
 
 use image::codecs::png::{CompressionType, FilterType, PngEncoder};
 use image::{DynamicImage, ExtendedColorType, ImageEncoder, RgbaImage};
 use sha2::{Digest, Sha256};
 
-use super::{Error, Rect};
+use super::rfb::Cursor;
+use super::{Error, Point, Rect};
 
 /// A picture of the whole screen: RGBA, width x height, row-major, alpha 255. Shared as `Arc<Frame>`.
 pub struct Frame {
@@ -21,17 +22,35 @@ pub struct Frame {
     pub received_at: Instant,
     /// True if the server let the request wait unusually long (the answer came, so the frame is still fresh).
     pub stalled: bool,
+    /// How often and for how long the link had been away until then.
+    pub link: LinkFacts,
+    /// The mouse pointer and where it was; it is not part of the picture.
+    pub(super) cursor: Option<(Arc<Cursor>, Point)>,
+    /// The screen's version: changes after it are not in this picture.
+    pub(super) version: u64,
     digest: OnceLock<String>,
 }
 
+/// How often and for how long a session's link has been away.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct LinkFacts {
+    /// How often it has been opened anew.
+    pub reopened: u32,
+    /// How long it has been away in all.
+    pub offline: Duration,
+}
+
 impl Frame {
-    pub(super) fn new(image: RgbaImage, seq: u64, requested_at: Instant, received_at: Instant, stalled: bool) -> Frame {
+    pub(super) fn new(image: RgbaImage, seq: u64, requested_at: Instant, received_at: Instant) -> Frame {
         Frame {
             image,
             seq,
             requested_at,
             received_at,
-            stalled,
+            stalled: false,
+            link: LinkFacts::default(),
+            cursor: None,
+            version: 0,
             digest: OnceLock::new(),
         }
     }
@@ -39,7 +58,7 @@ impl Frame {
     /// A frame from a picture, for tools and tests that have no session.
     pub fn from_image(image: RgbaImage) -> Frame {
         let now = Instant::now();
-        Frame::new(image, 0, now, now, false)
+        Frame::new(image, 0, now, now)
     }
 
     /// Width in pixels.
@@ -55,6 +74,15 @@ impl Frame {
     /// The pixels.
     pub fn image(&self) -> &RgbaImage {
         &self.image
+    }
+
+    /// The picture with the mouse pointer drawn where it was, if the server told what it looks like: for people.
+    pub fn with_cursor(&self) -> RgbaImage {
+        let mut image = self.image.clone();
+        if let Some((cursor, at)) = &self.cursor {
+            cursor.draw(*at, &mut image);
+        }
+        image
     }
 
     /// The picture as an RGB PNG (fast compression: evidence is written often and read rarely).

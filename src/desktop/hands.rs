@@ -10,7 +10,7 @@ use super::session::Shared;
 
 pub(super) struct Hands {
     shared: Arc<Shared>,
-    keys: Vec<u32>,
+    keys: Vec<(u32, u16)>,
     buttons: u8,
 }
 
@@ -26,12 +26,12 @@ impl Hands {
     /// Appends the message for one input.
     pub(super) fn send(&mut self, input: Input, out: &mut BytesMut) {
         match input {
-            Input::Key { down, keysym } => {
-                self.keys.retain(|k| *k != keysym);
+            Input::Key { down, keysym, scan } => {
+                self.keys.retain(|(k, _)| *k != keysym);
                 if down {
-                    self.keys.push(keysym);
+                    self.keys.push((keysym, scan));
                 }
-                out.extend_from_slice(&message::key_event(down, keysym));
+                key(down, keysym, scan, out);
             }
             Input::Pointer { at } => {
                 self.shared.update(|s| s.position = at);
@@ -53,8 +53,8 @@ impl Hands {
 
     /// Lets go of what is still pressed, the last first.
     pub(super) fn release_all(&mut self, out: &mut BytesMut) {
-        for keysym in std::mem::take(&mut self.keys).into_iter().rev() {
-            out.extend_from_slice(&message::key_event(false, keysym));
+        for (keysym, scan) in std::mem::take(&mut self.keys).into_iter().rev() {
+            key(false, keysym, scan, out);
         }
         if self.buttons != 0 {
             self.buttons = 0;
@@ -62,8 +62,22 @@ impl Hands {
         }
     }
 
+    /// The link is gone, and the server has let go of everything.
+    pub(super) fn forget(&mut self) {
+        self.keys.clear();
+        self.buttons = 0;
+    }
+
     fn pointer(&self, wheel: u8, out: &mut BytesMut) {
         let at = self.shared.get().position;
         out.extend_from_slice(&message::pointer_event(self.buttons | wheel, at.x, at.y));
+    }
+}
+
+fn key(down: bool, keysym: u32, scan: u16, out: &mut BytesMut) {
+    if scan == 0 {
+        out.extend_from_slice(&message::key_event(down, keysym));
+    } else {
+        out.extend_from_slice(&message::extended_key_event(down, keysym, scan));
     }
 }

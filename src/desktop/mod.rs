@@ -10,12 +10,20 @@
 //! * Nothing a server sends can make it panic, hang past a deadline, or allocate beyond fixed bounds.
 //! * Keys and buttons that were pressed are released on error and on close.
 
+mod changes;
+mod command;
 mod error;
 mod frame;
 mod geometry;
 mod hands;
+mod heal;
+mod input;
 mod keys;
+mod layout;
+mod link;
+mod playing;
 mod pointer;
+mod proof;
 pub mod rfb;
 mod script;
 mod session;
@@ -23,9 +31,12 @@ mod settle;
 mod task;
 
 pub use error::Error;
-pub use frame::Frame;
+pub use frame::{Frame, LinkFacts};
 pub use geometry::{Button, Point, Rect};
+pub use input::{Leds, Power, Wheel};
 pub use keys::{Chord, KeyError, parse_chord};
+pub use layout::Layout;
+pub use link::{Dialled, Stream};
 pub use pointer::Motion;
 pub use session::{Auth, Desktop, Options};
 pub use settle::Settled;

@@ -3,15 +3,28 @@
 use std::time::Duration;
 
 use super::keys::{Chord, KeyError, SHIFT, keysym};
-use super::{Button, Point};
+use super::layout::Stroke;
+use super::{Button, Layout, Point, Wheel};
 
 /// One event on the wire.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Input {
-    Key { down: bool, keysym: u32 },
-    Pointer { at: Point },
-    Button { down: bool, button: Button },
-    Wheel { mask: u8 },
+    /// `scan` is the key's XT scan code, where the guest's layout is known and the server takes such; else 0.
+    Key {
+        down: bool,
+        keysym: u32,
+        scan: u16,
+    },
+    Pointer {
+        at: Point,
+    },
+    Button {
+        down: bool,
+        button: Button,
+    },
+    Wheel {
+        mask: u8,
+    },
 }
 
 /// An event and how long to wait before it.
@@ -30,10 +43,10 @@ const BETWEEN_CLICKS: Duration = Duration::from_millis(80);
 /// Between Shift and the key it belongs to; some guests drop the modifier when both come in one poll.
 const AROUND_SHIFT: Duration = Duration::from_millis(4);
 
-fn key(wait: Duration, down: bool, keysym: u32) -> Step {
+fn key(wait: Duration, down: bool, (keysym, scan): (u32, u16)) -> Step {
     Step {
         wait,
-        input: Input::Key { down, keysym },
+        input: Input::Key { down, keysym, scan },
     }
 }
 
@@ -44,36 +57,59 @@ pub(super) fn typing_time(text: &str, rate: u32) -> Duration {
     Duration::from_secs_f64(count as f64 / f64::from(rate.max(1)))
 }
 
-/// A text, one character after the other, at most `rate` characters a second.
-pub(super) fn text(text: &str, rate: u32) -> Result<Vec<Step>, KeyError> {
+/// A text, one character after the other, at most `rate` characters a second. With a layout, characters that it has are
+/// scan codes.
+pub(super) fn text(text: &str, rate: u32, layout: Option<Layout>) -> Result<Vec<Step>, KeyError> {
     let period = Duration::from_secs(1) / rate.max(1);
     let held = KEY_HELD.min(period / 2);
     let shift_gap = AROUND_SHIFT.min(period / 8);
     let mut steps = Vec::new();
     let mut gap = NOW;
     for c in text.replace("\r\n", "\n").chars() {
-        let (k, shifted) = keysym(c)?;
-        let mut used = held;
-        if shifted {
-            steps.push(key(gap, true, SHIFT));
-            gap = shift_gap;
-            used += shift_gap * 2;
+        let strokes = match layout.and_then(|l| l.strokes(c)) {
+            Some(strokes) => strokes,
+            None => vec![plain(c)?],
+        };
+        // A character with an accent is two strokes, which share its time.
+        let each = strokes.len() as u32;
+        for stroke in strokes {
+            let mut used = held / each;
+            for (i, modifier) in stroke.modifiers.iter().enumerate() {
+                steps.push(key(if i == 0 { gap } else { NOW }, true, *modifier));
+                gap = shift_gap;
+                used += shift_gap * 2;
+            }
+            steps.push(key(gap, true, stroke.key));
+            steps.push(key(held / each, false, stroke.key));
+            for modifier in stroke.modifiers.iter().rev() {
+                steps.push(key(shift_gap, false, *modifier));
+            }
+            gap = (period / each).saturating_sub(used);
         }
-        steps.push(key(gap, true, k));
-        steps.push(key(held, false, k));
-        if shifted {
-            steps.push(key(shift_gap, false, SHIFT));
-        }
-        gap = period.saturating_sub(used);
     }
     Ok(steps)
 }
 
-/// A chord: pressed in order, held, released in reverse.
-pub(super) fn chord(chord: &Chord) -> Vec<Step> {
-    let mut steps: Vec<Step> = chord.keysyms.iter().map(|k| key(AROUND_SHIFT, true, *k)).collect();
-    let up = chord.keysyms.iter().rev().enumerate();
-    steps.extend(up.map(|(i, k)| key(if i == 0 { CHORD_HELD } else { AROUND_SHIFT }, false, *k)));
+/// A character as a keysym.
+fn plain(c: char) -> Result<Stroke, KeyError> {
+    let (k, shifted) = keysym(c)?;
+    Ok(Stroke {
+        modifiers: if shifted { vec![(SHIFT, 0)] } else { Vec::new() },
+        key: (k, 0),
+    })
+}
+
+/// A chord: pressed in order, held (for `time`, or as long as a tap), released in reverse.
+pub(super) fn chord(chord: &Chord, layout: Option<Layout>, time: Option<Duration>) -> Vec<Step> {
+    let keys: Vec<(u32, u16)> = chord
+        .keysyms
+        .iter()
+        .map(|k| (*k, layout.and_then(|l| l.scan_code(*k)).unwrap_or(0)))
+        .collect();
+    let held = time.unwrap_or(CHORD_HELD);
+    let mut steps: Vec<Step> = keys.iter().map(|k| key(AROUND_SHIFT, true, *k)).collect();
+    let up = keys.iter().rev().enumerate();
+    steps.extend(up.map(|(i, k)| key(if i == 0 { held } else { AROUND_SHIFT }, false, *k)));
     steps
 }
 
@@ -96,9 +132,14 @@ pub(super) fn click(button: Button, count: u32, dwell: Duration) -> Vec<Step> {
         .collect()
 }
 
-/// Turns the wheel; positive is down. RFB has wheel notches as buttons 4 (up) and 5 (down).
-pub(super) fn scroll(notches: i32) -> Vec<Step> {
-    let mask = if notches < 0 { 8 } else { 16 };
+/// Turns the wheel; positive is down or right. RFB has notches as buttons 4 (up), 5 (down), 6 (left) and 7 (right).
+pub(super) fn scroll(wheel: Wheel, notches: i32) -> Vec<Step> {
+    let mask = match (wheel, notches < 0) {
+        (Wheel::Vertical, true) => 8,
+        (Wheel::Vertical, false) => 16,
+        (Wheel::Horizontal, true) => 32,
+        (Wheel::Horizontal, false) => 64,
+    };
     (0..notches.unsigned_abs())
         .flat_map(|_| {
             [mask, 0].map(|mask| Step {
@@ -115,7 +156,7 @@ mod tests {
 
     #[test]
     fn text_keeps_its_rate_and_balances_keys() {
-        let steps = text("aB!\n", 30).unwrap();
+        let steps = text("aB!\n", 30, None).unwrap();
         let total: Duration = steps.iter().map(|s| s.wait).sum();
         assert!(
             total >= Duration::from_secs(3) / 30 && total < Duration::from_secs(4) / 30,
@@ -126,8 +167,10 @@ mod tests {
         let mut down = Vec::new();
         for s in &steps {
             match s.input {
-                Input::Key { down: true, keysym } => down.push(keysym),
-                Input::Key { down: false, keysym } => assert_eq!(down.pop(), Some(keysym)),
+                Input::Key { down: true, keysym, .. } => down.push(keysym),
+                Input::Key {
+                    down: false, keysym, ..
+                } => assert_eq!(down.pop(), Some(keysym)),
                 _ => panic!("only keys"),
             }
         }
@@ -138,6 +181,6 @@ mod tests {
     #[test]
     fn clicks_are_pairs() {
         assert_eq!(click(Button::Left, 2, NOW).len(), 4);
-        assert_eq!(scroll(-3).len(), 6);
+        assert_eq!(scroll(Wheel::Vertical, -3).len(), 6);
     }
 }

@@ -1,18 +1,19 @@
-//! The handle: what a caller can ask of a desktop.
+//! The handle: opening and closing a session, and looking at the screen. What hands do is in `input`.
 
 use std::fmt;
+use std::future::Future;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
-use secrecy::{ExposeSecret, SecretString};
-use tokio::io::{AsyncRead, AsyncWrite};
+use secrecy::SecretString;
 use tokio::sync::{mpsc, oneshot};
 
-use super::rfb::handshake::handshake;
-use super::rfb::{Decoder, encoding};
+use super::command::{Change, Command, Waiter, Watcher};
+use super::link::{Dial, Dialled, Link, Stream};
+use super::rfb::Cursor;
 use super::script::{self, Step};
-use super::task::{Command, Task};
-use super::{Button, Error, Frame, Motion, Point, parse_chord};
+use super::task::Task;
+use super::{Error, Frame, Layout, Leds, LinkFacts, Motion, Point};
 
 /// How to authenticate to the VNC server.
 pub enum Auth {
@@ -25,17 +26,25 @@ pub enum Auth {
 /// Settings of a session; `Options::default()` suits a real VM.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// Deadline of the handshake.
+    /// Deadline of opening a stream, and of the handshake on it.
     pub connect_timeout: Duration,
     /// Deadline of one capture, and of handing input to a server that does not read.
     pub timeout: Duration,
+    /// How long a server that has been asked something may send nothing at all before the link is opened anew. Only for
+    /// sessions that can do so, see [`Desktop::connect`].
+    pub silence: Duration,
+    /// How long to go on trying to open a lost link anew before the session ends.
+    pub heal: Duration,
     /// Most characters typed per second.
     pub keys_per_second: u32,
+    /// The guest's keyboard layout: keys are then sent as scan codes where the server takes them. Without one, and
+    /// elsewhere, as keysyms, which the server turns into keys of the layout that it thinks the guest has.
+    pub layout: Option<Layout>,
     /// How the pointer travels.
     pub motion: Motion,
     /// Pause between arriving and pressing.
     pub dwell: Duration,
-    /// Ask for ZRLE (far servers). False asks for raw pixels, which is faster on the same machine.
+    /// Ask for compressed pixels (far servers). False asks for raw pixels, which is faster on the same machine.
     pub compressed: bool,
 }
 
@@ -44,7 +53,10 @@ impl Default for Options {
         Options {
             connect_timeout: Duration::from_secs(15),
             timeout: Duration::from_secs(15),
+            silence: Duration::from_secs(6),
+            heal: Duration::from_secs(60),
             keys_per_second: 30,
+            layout: None,
             motion: Motion::Linear(Duration::from_millis(160)),
             dwell: Duration::from_millis(50),
             compressed: true,
@@ -65,19 +77,34 @@ pub(super) struct Shared {
     pub ended: OnceLock<Error>,
 }
 
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 pub(super) struct State {
     pub size: (u32, u32),
     pub position: Point,
+    pub name: Arc<str>,
+    pub cursor: Option<Arc<Cursor>>,
+    /// As RFB has them: bit 0 Scroll Lock, bit 1 Num Lock, bit 2 Caps Lock.
+    pub leds: Option<u8>,
+    pub scan_codes: bool,
+    pub power: bool,
+    pub clipboard: Option<Arc<str>>,
+    pub link: LinkFacts,
 }
 
 impl Shared {
     pub(super) fn get(&self) -> State {
-        *self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     pub(super) fn update(&self, change: impl FnOnce(&mut State)) {
         change(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+
+    pub(super) fn resized(&self, size: (u32, u32)) {
+        self.update(|s| {
+            s.size = size;
+            s.position = s.position.clamped(size);
+        });
     }
 }
 
@@ -88,13 +115,12 @@ pub struct Desktop {
     commands: mpsc::Sender<Command>,
     shared: Arc<Shared>,
     options: Arc<Options>,
-    name: Arc<str>,
 }
 
 impl fmt::Debug for Desktop {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Desktop")
-            .field("name", &self.name)
+            .field("name", &self.name())
             .field("size", &self.size())
             .finish_non_exhaustive()
     }
@@ -105,50 +131,68 @@ impl Desktop {
     ///
     /// # Errors
     /// [`Error`] if the server cannot be talked to, refuses, or does not answer in time.
-    pub async fn open<S>(stream: S, auth: Auth) -> Result<Desktop, Error>
-    where
-        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    {
+    pub async fn open<S: Stream>(stream: S, auth: Auth) -> Result<Desktop, Error> {
         Desktop::open_with(stream, auth, Options::default()).await
     }
 
-    /// Opens a session with other settings.
+    /// Opens a session with other settings. When the stream ends, the session does.
     ///
     /// # Errors
     /// As [`Desktop::open`].
-    pub async fn open_with<S>(mut stream: S, auth: Auth, options: Options) -> Result<Desktop, Error>
+    pub async fn open_with<S: Stream>(stream: S, auth: Auth, options: Options) -> Result<Desktop, Error> {
+        let link = Link::open(Box::new(stream), &auth, &options).await?;
+        Ok(Desktop::start(link, None, options))
+    }
+
+    /// Opens a session that heals: `dial` opens a stream to the server, now and each time the link has died. Input that
+    /// is under way then ends with [`Error::Interrupted`] and is not repeated; captures wait for the new link.
+    ///
+    /// # Errors
+    /// As [`Desktop::open`], and [`Error::Dial`], if the first link cannot be opened.
+    pub async fn connect<F, D>(dial: D, options: Options) -> Result<Desktop, Error>
     where
-        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+        F: Future<Output = Dialled> + Send + 'static,
+        D: Fn() -> F + Send + Sync + 'static,
     {
         let late = |_| Error::Timeout {
-            what: "the VNC handshake",
+            what: "opening a stream to the VNC server",
             after: options.connect_timeout,
         };
-        let init = tokio::time::timeout(options.connect_timeout, handshake(&mut stream, &auth))
+        let dialled = tokio::time::timeout(options.connect_timeout, dial())
             .await
-            .map_err(late)??;
-        let decoder = Decoder::new(init.width, init.height)?;
-        let size = (init.width, init.height);
-        // The first pointer event puts the pointer here; a corner could trigger the desktop's hot corners.
-        let position = Point::new(size.0 / 2, size.1 / 2);
+            .map_err(late)?;
+        let (stream, auth) = dialled.map_err(|reason| Error::Dial { reason })?;
+        let link = Link::open(stream, &auth, &options).await?;
+        let again: Dial = Arc::new(move || Box::pin(dial()));
+        Ok(Desktop::start(link, Some(again), options))
+    }
+
+    fn start(link: Link, dial: Option<Dial>, options: Options) -> Desktop {
+        let size = link.decoder.canvas().size();
+        let state = State {
+            size,
+            // The first pointer event puts the pointer here; a corner could trigger the desktop's hot corners.
+            position: Point::new(size.0 / 2, size.1 / 2),
+            name: link.name.as_str().into(),
+            cursor: None,
+            leds: None,
+            scan_codes: false,
+            power: false,
+            clipboard: None,
+            link: LinkFacts::default(),
+        };
         let shared = Arc::new(Shared {
-            state: Mutex::new(State { size, position }),
+            state: Mutex::new(state),
             ended: OnceLock::new(),
         });
-        let mut encodings = vec![encoding::COPY_RECT, encoding::RAW];
-        if options.compressed {
-            encodings.insert(0, encoding::ZRLE);
-        }
-        encodings.extend([encoding::DESKTOP_SIZE, encoding::LAST_RECT, encoding::CURSOR]);
+        let options = Arc::new(options);
         let (commands, receiver) = mpsc::channel(64);
-        let task = Task::new(stream, decoder, shared.clone(), receiver, options.timeout, &encodings);
-        tokio::spawn(task.run());
-        Ok(Desktop {
+        tokio::spawn(Task::new(link, dial, shared.clone(), receiver, options.clone()).run());
+        Desktop {
             commands,
             shared,
-            options: Arc::new(options),
-            name: init.name.into(),
-        })
+            options,
+        }
     }
 
     /// The screen's width and height in pixels; changes when the guest changes its resolution.
@@ -156,9 +200,19 @@ impl Desktop {
         self.shared.get().size
     }
 
-    /// The name the server gave itself.
-    pub fn name(&self) -> &str {
-        &self.name
+    /// The desktop's name, as the server tells it.
+    pub fn name(&self) -> Arc<str> {
+        self.shared.get().name
+    }
+
+    /// How often and for how long the link has been away.
+    pub fn link(&self) -> LinkFacts {
+        self.shared.get().link
+    }
+
+    /// The keyboard's lights, where the server tells them.
+    pub fn leds(&self) -> Option<Leds> {
+        self.shared.get().leds.map(Leds::from_bits)
     }
 
     /// Where the pointer is: the last place this session sent it to.
@@ -180,73 +234,14 @@ impl Desktop {
     /// As [`Desktop::capture`].
     pub async fn capture_within(&self, limit: Duration) -> Result<Arc<Frame>, Error> {
         let deadline = Instant::now() + limit;
-        self.ask(|done| Command::Capture { deadline, limit, done }).await
+        self.ask(|done| Command::Capture(Waiter { deadline, limit, done }))
+            .await
     }
 
-    /// Moves the pointer; a place outside the screen is moved to the nearest inside.
-    ///
-    /// # Errors
-    /// [`Error`] if the link failed.
-    pub async fn move_to(&self, to: Point) -> Result<(), Error> {
-        self.play(self.path(to)).await
-    }
-
-    /// Moves the pointer, waits the dwell time, and presses the button `count` times (2 is a double click).
-    ///
-    /// # Errors
-    /// [`Error`] if the link failed.
-    pub async fn click(&self, at: Point, button: Button, count: u32) -> Result<(), Error> {
-        let mut steps = self.path(at);
-        steps.extend(script::click(button, count, self.options.dwell));
-        self.play(steps).await
-    }
-
-    /// Presses the button at one place, moves to another and releases it there.
-    ///
-    /// # Errors
-    /// [`Error`] if the link failed.
-    pub async fn drag(&self, from: Point, to: Point, button: Button) -> Result<(), Error> {
-        let size = self.size();
-        let press = script::click(button, 1, self.options.dwell);
-        let mut steps = self.path(from);
-        steps.extend(&press[..1]);
-        steps.extend(self.options.motion.path(from.clamped(size), to.clamped(size)));
-        steps.extend(&press[1..]);
-        self.play(steps).await
-    }
-
-    /// Moves the pointer and turns the wheel: positive notches scroll down, negative up.
-    ///
-    /// # Errors
-    /// [`Error`] if the link failed.
-    pub async fn scroll(&self, at: Point, notches: i32) -> Result<(), Error> {
-        let mut steps = self.path(at);
-        steps.extend(script::scroll(notches));
-        self.play(steps).await
-    }
-
-    /// Presses a key or chord, such as `enter`, `f5` or `ctrl+shift+t` (see [`parse_chord`]).
-    ///
-    /// # Errors
-    /// [`Error::Key`] for an unknown name, before anything is sent; otherwise if the link failed.
-    pub async fn key(&self, chord: &str) -> Result<(), Error> {
-        self.play(script::chord(&parse_chord(chord)?)).await
-    }
-
-    /// Types a text at no more than the session's rate; newline is Enter, tab is Tab.
-    ///
-    /// # Errors
-    /// [`Error::Key`] for a control character, before anything is sent; otherwise if the link failed.
-    pub async fn type_text(&self, text: &str) -> Result<(), Error> {
-        self.play(script::text(text, self.options.keys_per_second)?).await
-    }
-
-    /// Types a secret. Nothing of it is kept or logged.
-    ///
-    /// # Errors
-    /// As [`Desktop::type_text`].
-    pub async fn type_secret(&self, secret: &SecretString) -> Result<(), Error> {
-        self.type_text(secret.expose_secret()).await
+    /// What the screen shows where it has been painted since `version`; `None` if nothing has been within `limit`.
+    pub(super) async fn change(&self, after: u64, limit: Duration) -> Result<Option<Change>, Error> {
+        let deadline = Instant::now() + limit;
+        self.ask(|done| Command::Watch(Watcher { after, deadline, done })).await
     }
 
     /// Releases what is still pressed and ends the connection, for all handles.
@@ -257,12 +252,24 @@ impl Desktop {
         }
     }
 
-    fn path(&self, to: Point) -> Vec<Step> {
-        let state = self.shared.get();
-        self.options.motion.path(state.position, to.clamped(state.size))
+    pub(super) fn options(&self) -> &Options {
+        &self.options
     }
 
-    async fn play(&self, script: Vec<Step>) -> Result<(), Error> {
+    pub(super) fn state(&self) -> State {
+        self.shared.get()
+    }
+
+    /// Sends a message as it is.
+    pub(super) async fn send(&self, bytes: Vec<u8>) -> Result<(), Error> {
+        self.ask(|done| Command::Send { bytes, done }).await
+    }
+
+    pub(super) async fn send_clipboard(&self, text: String) -> Result<(), Error> {
+        self.ask(|done| Command::Clipboard { text, done }).await
+    }
+
+    pub(super) async fn play(&self, script: Vec<Step>) -> Result<(), Error> {
         self.ask(|done| Command::Input { script, done }).await
     }
 

@@ -1,408 +1,472 @@
-//! The background task that owns the connection: it reads all the time, plays input in order, and proves frames fresh.
-//!
-//! Freshness. The server is asked for the whole screen, non-incrementally, and never for anything else; at most one such
-//! request is unanswered at any moment, so pixels that come after a request belong to its answer. The answer is complete
-//! at the end of an update once every pixel has been painted by updates that began after the request. A capture that
-//! gives up leaves its request unanswered, and the next capture sends its own only after that answer has come.
-//! A resolution change breaks the count: some servers drop the request, some answer it in the new size. Then the request
-//! is repeated after a grace time, and the frame is only given out after the link has been silent that long, so that no
-//! second answer can be under way.
+//! The background task that owns the link: it reads all the time, plays input in order, proves frames fresh (see
+//! `proof`), tells changes, and opens the link anew when it has died.
 
-use std::collections::VecDeque;
-use std::future::Future;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::Poll;
 use std::time::{Duration, Instant};
 
-use bytes::{Buf, BytesMut};
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadHalf, WriteHalf};
 use tokio::sync::{mpsc, oneshot};
 
+use super::changes::Changes;
+use super::command::{Change, Command, Waiter, Watcher};
 use super::hands::Hands;
-use super::rfb::{Coverage, Decoder, Event, message};
-use super::script::Step;
+use super::link::{Dial, Link};
+use super::playing::Playing;
+use super::proof::{Ask, Next, Proof};
+use super::rfb::{Clipboard, Event, clipboard, message};
 use super::session::Shared;
-use super::{Error, Frame, Rect};
+use super::{Error, Frame, Options};
 
-/// What a handle asks for.
-pub(super) enum Command {
-    Input {
-        script: Vec<Step>,
-        done: oneshot::Sender<Result<(), Error>>,
-    },
-    Capture {
-        deadline: Instant,
-        limit: Duration,
-        done: oneshot::Sender<Result<Arc<Frame>, Error>>,
-    },
-    Close {
-        done: oneshot::Sender<()>,
-    },
-}
-
-struct Waiter {
-    deadline: Instant,
-    limit: Duration,
-    done: oneshot::Sender<Result<Arc<Frame>, Error>>,
-}
-
-/// A full update request that has not been answered in full.
-struct Outstanding {
-    requested_at: Instant,
-    waiters: Vec<Waiter>,
-    /// Set by a resolution change: repeat the request, or give the frame out, when nothing has come until then.
-    grace: Option<Instant>,
-}
-
-struct Playing {
-    steps: VecDeque<Step>,
-    due: Instant,
-    done: oneshot::Sender<Result<(), Error>>,
-}
-
-pub(super) struct Task<S> {
-    reader: ReadHalf<S>,
-    writer: WriteHalf<S>,
-    decoder: Decoder,
-    shared: Arc<Shared>,
-    commands: mpsc::Receiver<Command>,
-    timeout: Duration,
-    outgoing: BytesMut,
-    unflushed: bool,
-    /// Since when the server has not taken bytes that wait for it.
-    blocked_since: Option<Instant>,
-    playing: Option<Playing>,
+pub(super) struct Task {
+    pub(super) link: Link,
+    pub(super) dial: Option<Dial>,
+    pub(super) shared: Arc<Shared>,
+    pub(super) options: Arc<Options>,
+    pub(super) commands: mpsc::Receiver<Command>,
+    pub(super) playing: Option<Playing>,
     /// Inputs whose bytes are written but perhaps not yet handed over.
-    unsent: Vec<oneshot::Sender<Result<(), Error>>>,
-    waiting: Vec<Waiter>,
-    outstanding: Option<Outstanding>,
-    /// True if the update being received began after the outstanding request.
-    counting: bool,
-    coverage: Coverage,
+    pub(super) unsent: Vec<oneshot::Sender<Result<(), Error>>>,
+    /// Captures whose request has not been sent.
+    pub(super) waiting: Vec<Waiter>,
+    /// Captures that the request under way answers.
+    pub(super) asked: Vec<Waiter>,
+    pub(super) watchers: Vec<Watcher>,
+    pub(super) proof: Proof,
+    pub(super) changes: Changes,
+    /// When the pointer was last told where it is.
+    nudged: Instant,
+    /// When changes were asked for last.
+    watched: Instant,
     seq: u64,
-    hands: Hands,
+    pub(super) hands: Hands,
+    /// The text that the guest may paste, for servers that ask for it.
+    clipboard: Option<String>,
+    extended_clipboard: bool,
+}
+
+/// How the service of a link ended.
+pub(super) enum End {
+    /// The handles are gone, or one of them asked for the end.
+    Closed(Option<oneshot::Sender<()>>),
+    Failed(Error),
 }
 
 /// An answer that took longer than this is marked in its frame.
 const STALL: Duration = Duration::from_secs(1);
-/// How long a server may stay silent after a resolution change before a request counts as dropped or answered.
-const GRACE: Duration = Duration::from_millis(500);
-const READ_AHEAD: usize = 256 * 1024;
+/// How often the pointer is told where it is while changes are waited for: QEMU refreshes an idle console less and less
+/// often, and any input event puts it back to 30 ms.
+const NUDGE: Duration = Duration::from_millis(100);
+/// How long the last bytes may take.
+const FAREWELL: Duration = Duration::from_millis(500);
 
-impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Task<S> {
+impl Task {
     pub(super) fn new(
-        stream: S,
-        decoder: Decoder,
+        link: Link,
+        dial: Option<Dial>,
         shared: Arc<Shared>,
         commands: mpsc::Receiver<Command>,
-        timeout: Duration,
-        encodings: &[i32],
-    ) -> Task<S> {
-        let (reader, writer) = tokio::io::split(stream);
-        let (width, height) = decoder.canvas().size();
-        let mut outgoing = BytesMut::new();
-        outgoing.extend_from_slice(&message::set_pixel_format());
-        // Before the first pointer event: QEMU takes pointer events for relative motion until it has seen encodings.
-        outgoing.extend_from_slice(&message::set_encodings(encodings));
+        options: Arc<Options>,
+    ) -> Task {
+        let size = link.decoder.canvas().size();
         Task {
-            reader,
-            writer,
-            decoder,
+            link,
+            dial,
             hands: Hands::new(shared.clone()),
             shared,
+            options,
             commands,
-            timeout,
-            outgoing,
-            unflushed: false,
-            blocked_since: None,
             playing: None,
             unsent: Vec::new(),
             waiting: Vec::new(),
-            outstanding: None,
-            counting: false,
-            coverage: Coverage::new(width, height),
+            asked: Vec::new(),
+            watchers: Vec::new(),
+            proof: Proof::new(size),
+            changes: Changes::default(),
+            nudged: Instant::now(),
+            watched: Instant::now(),
             seq: 0,
+            clipboard: None,
+            extended_clipboard: false,
         }
     }
 
-    /// Runs until the handles are gone, one of them closes the session, or the link fails.
+    /// Runs until the handles are gone, one of them closes the session, or the link has failed for good.
     pub(super) async fn run(mut self) {
-        let (ended, closing) = match self.serve().await {
-            Ok(closing) => (
-                Error::Closed {
-                    reason: "it was closed".into(),
-                },
-                closing,
-            ),
-            Err(error) => {
+        let end = loop {
+            let failed = match self.serve().await {
+                End::Failed(error) => error,
+                closed => break closed,
+            };
+            tracing::debug!(error = %failed, "the VNC link failed");
+            match self.reopen(failed).await {
+                Ok(()) => {}
+                Err(end) => break end,
+            }
+        };
+        let (ended, closing) = match end {
+            End::Closed(closing) => {
+                let reason = "it was closed".into();
+                (Error::Closed { reason }, closing)
+            }
+            End::Failed(error) => {
                 tracing::debug!(%error, "VNC session ended");
                 (error, None)
             }
         };
-        self.hands.release_all(&mut self.outgoing);
         // Best effort, for a link that still works: the guest must not be left with a key held down.
-        let farewell = async {
-            self.writer.write_all(&self.outgoing).await?;
-            self.writer.flush().await?;
-            self.writer.shutdown().await
-        };
-        let _ = tokio::time::timeout(GRACE, farewell).await;
+        self.hands.release_all(&mut self.link.outgoing);
+        self.link.farewell(FAREWELL).await;
         // Set before the answers are sent or dropped: a handle looks here for the reason.
         let _ = self.shared.ended.set(ended.clone());
-        let outstanding = self.outstanding.take().map(|o| o.waiters).unwrap_or_default();
-        for waiter in self.waiting.drain(..).chain(outstanding) {
-            let _ = waiter.done.send(Err(ended.clone()));
-        }
-        for done in self.unsent.drain(..).chain(self.playing.take().map(|p| p.done)) {
-            let _ = done.send(Err(ended.clone()));
-        }
+        self.fail_all(&ended);
         if let Some(done) = closing {
             let _ = done.send(());
         }
     }
 
-    async fn serve(&mut self) -> Result<Option<oneshot::Sender<()>>, Error> {
+    fn fail_all(&mut self, error: &Error) {
+        for waiter in self.waiting.drain(..).chain(self.asked.drain(..)) {
+            let _ = waiter.done.send(Err(error.clone()));
+        }
+        for watcher in self.watchers.drain(..) {
+            let _ = watcher.done.send(Err(error.clone()));
+        }
+        self.fail_input(error);
+    }
+
+    pub(super) fn fail_input(&mut self, error: &Error) {
+        for done in self.unsent.drain(..).chain(self.playing.take().map(|p| p.done)) {
+            let _ = done.send(Err(error.clone()));
+        }
+    }
+
+    async fn serve(&mut self) -> End {
         loop {
-            self.play_due();
-            self.check_deadlines()?;
-            self.start_capture().await?;
-            let wake = self.next_deadline();
-            let idle = self.playing.is_none();
-            let sending = !self.outgoing.is_empty() || self.unflushed;
-            self.decoder.buffer().reserve(READ_AHEAD);
-            tokio::select! {
-                n = self.reader.read_buf(self.decoder.buffer()) => {
-                    let n = n.map_err(|e| Error::io("reading from the VNC server", e))?;
-                    if n == 0 {
-                        return Err(Error::Eof { doing: "the session was in use" });
-                    }
-                    self.take_events()?;
-                }
-                sent = send(&mut self.writer, &mut self.outgoing, &mut self.unflushed), if sending => {
-                    sent.map_err(|e| Error::io("writing to the VNC server", e))?;
-                    self.blocked_since = None;
-                    if self.outgoing.is_empty() && !self.unflushed {
-                        self.unsent.drain(..).for_each(|done| { let _ = done.send(Ok(())); });
-                    }
-                }
-                command = self.commands.recv(), if idle => match command {
-                    None => return Ok(None),
-                    Some(Command::Close { done }) => return Ok(Some(done)),
-                    Some(Command::Input { script, done }) => {
-                        let due = Instant::now() + script.first().map_or(Duration::ZERO, |s| s.wait);
-                        self.playing = Some(Playing { steps: script.into(), due, done });
-                    }
-                    Some(Command::Capture { deadline, limit, done }) => {
-                        self.waiting.push(Waiter { deadline, limit, done });
-                    }
-                },
-                () = tokio::time::sleep_until(wake.into()) => {}
+            match self.turn().await {
+                Ok(None) => {}
+                Ok(Some(closed)) => return closed,
+                Err(error) => return End::Failed(error),
             }
         }
     }
 
+    async fn turn(&mut self) -> Result<Option<End>, Error> {
+        self.play_due();
+        self.check_deadlines()?;
+        self.start_capture().await?;
+        self.watch();
+        let wake = self.next_deadline();
+        let idle = self.playing.is_none();
+        tokio::select! {
+            flushed = self.link.exchange() => {
+                if flushed? {
+                    self.unsent.drain(..).for_each(|done| { let _ = done.send(Ok(())); });
+                }
+                self.take_events()?;
+            }
+            command = self.commands.recv(), if idle => return Ok(self.take_command(command)),
+            () = tokio::time::sleep_until(wake.into()) => {}
+        }
+        Ok(None)
+    }
+
+    /// Keeps what a handle asks for; the end if it asks for that.
+    pub(super) fn take_command(&mut self, command: Option<Command>) -> Option<End> {
+        match command {
+            None => return Some(End::Closed(None)),
+            Some(Command::Close { done }) => return Some(End::Closed(Some(done))),
+            Some(Command::Input { script, done }) => self.playing = Some(Playing::new(script, done)),
+            Some(Command::Capture(waiter)) => self.waiting.push(waiter),
+            Some(Command::Watch(watcher)) => {
+                self.watchers.push(watcher);
+                self.tell_changes();
+            }
+            Some(Command::Send { bytes, done }) => {
+                self.link.outgoing.extend_from_slice(&bytes);
+                self.link.ask_flush();
+                self.unsent.push(done);
+            }
+            Some(Command::Clipboard { text, done }) => self.set_clipboard(text, done),
+        }
+        None
+    }
+
     /// Writes the steps of the playing script whose time has come.
     fn play_due(&mut self) {
-        while let Some(playing) = &mut self.playing {
-            // Whoever wanted this is gone. The rest must not be played into what others do next.
-            if playing.done.is_closed() {
-                self.playing = None;
-                self.hands.release_all(&mut self.outgoing);
-                return;
-            }
-            let Some(step) = playing.steps.front().copied() else {
-                if let Some(done) = self.playing.take() {
-                    self.unsent.push(done.done);
-                    // Make the flush branch run even if everything was handed over already.
-                    self.unflushed = true;
-                }
-                return;
-            };
-            if playing.due > Instant::now() {
-                return;
-            }
-            playing.steps.pop_front();
-            let next = playing.steps.front().map_or(Duration::ZERO, |s| s.wait);
-            playing.due = Instant::now() + next;
-            self.hands.send(step.input, &mut self.outgoing);
+        let Some(playing) = &mut self.playing else { return };
+        // Whoever wanted this is gone. The rest must not be played into what others do next.
+        if playing.done.is_closed() {
+            self.playing = None;
+            self.hands.release_all(&mut self.link.outgoing);
+            return;
+        }
+        let now = Instant::now();
+        while let Some(input) = playing.next_due(now) {
+            self.hands.send(input, &mut self.link.outgoing);
+        }
+        if playing.finished()
+            && let Some(playing) = self.playing.take()
+        {
+            self.unsent.push(playing.done);
+            // Answered after a flush, even if everything was handed over already.
+            self.link.ask_flush();
         }
     }
 
     /// Sends a full request for those who wait, unless one is still unanswered.
     async fn start_capture(&mut self) -> Result<(), Error> {
-        if self.waiting.is_empty() || self.outstanding.is_some() {
+        if self.waiting.is_empty() || self.proof.busy() {
             return Ok(());
         }
         // What has already arrived is older than the request and must not count for it.
-        if !self.take_received().await? || self.decoder.in_update() {
+        if !self.take_received().await? || self.link.decoder.in_update() {
             return Ok(());
         }
-        self.counting = false;
-        self.coverage.clear();
-        self.request();
-        let waiters = std::mem::take(&mut self.waiting);
-        self.outstanding = Some(Outstanding {
-            requested_at: Instant::now(),
-            waiters,
-            grace: None,
-        });
+        if let Some(ask) = self.proof.capture(Instant::now()) {
+            self.send_request(ask);
+            self.asked.append(&mut self.waiting);
+        }
         Ok(())
     }
 
-    fn request(&mut self) {
-        // QEMU refreshes an idle console less and less often; any input event puts it back to 30 ms.
-        self.hands.stay(&mut self.outgoing);
-        let (width, height) = self.decoder.canvas().size();
-        self.outgoing
-            .extend_from_slice(&message::update_request(false, &Rect::new(0, 0, width, height)));
+    /// Asks for changes if somebody waits for them, and keeps the server looking.
+    fn watch(&mut self) {
+        if self.watchers.is_empty() || self.proof.busy() {
+            return;
+        }
+        let now = Instant::now();
+        // A server that does not tell changes has to be looked at. One that has been silent for long may be gone: a picture
+        // asked for shows that, though nobody waits for it.
+        let look = match self.proof.tells_changes() {
+            false => self.nudged + NUDGE <= now,
+            true => self.dial.is_some() && self.link.heard.max(self.watched) + self.options.silence <= now,
+        };
+        if look && !self.link.decoder.in_update() {
+            if let Some(ask) = self.proof.capture(now) {
+                self.send_request(ask);
+            }
+        } else if let Some(ask) = self.proof.watch() {
+            self.watched = now;
+            self.send_request(ask);
+        } else if self.nudged + NUDGE <= now && self.link.outgoing.is_empty() {
+            self.nudge();
+        }
+    }
+
+    fn nudge(&mut self) {
+        self.nudged = Instant::now();
+        self.hands.stay(&mut self.link.outgoing);
+    }
+
+    fn send_request(&mut self, ask: Ask) {
+        self.nudge();
+        let rect = ask.rect(self.link.decoder.canvas().size());
+        let request = message::update_request(ask.incremental(), &rect);
+        self.link.outgoing.extend_from_slice(&request);
     }
 
     /// Decodes what can be read without waiting. False if the server sends faster than that: then deadlines come first.
     async fn take_received(&mut self) -> Result<bool, Error> {
         for _ in 0..64 {
-            self.decoder.buffer().reserve(READ_AHEAD);
-            let mut read = std::pin::pin!(self.reader.read_buf(self.decoder.buffer()));
-            let ready = std::future::poll_fn(|cx| match Pin::new(&mut read).poll(cx) {
-                Poll::Ready(n) => Poll::Ready(Some(n)),
-                Poll::Pending => Poll::Ready(None),
-            });
-            match ready.await {
-                None => return Ok(true),
-                Some(Ok(0)) => {
-                    return Err(Error::Eof {
-                        doing: "the session was in use",
-                    });
-                }
-                Some(Ok(_)) => self.take_events()?,
-                Some(Err(e)) => return Err(Error::io("reading from the VNC server", e)),
+            if !self.link.read_now().await? {
+                return Ok(true);
             }
+            self.take_events()?;
         }
         Ok(false)
     }
 
     fn take_events(&mut self) -> Result<(), Error> {
-        while let Some(event) = self.decoder.next_event()? {
+        while let Some(event) = self.link.decoder.next_event()? {
             match event {
-                Event::UpdateBegin => self.counting = self.outstanding.is_some(),
-                Event::Painted(rect) if self.counting => self.coverage.add(&rect),
+                Event::UpdateBegin => self.proof.update_began(),
+                Event::Painted(rect) => {
+                    self.proof.painted(&rect);
+                    self.changes.painted(&rect);
+                }
                 Event::Resized(width, height) => {
                     tracing::debug!(width, height, "the guest changed its resolution");
-                    self.coverage = Coverage::new(width, height);
-                    self.shared.update(|s| {
-                        s.size = (width, height);
-                        s.position = s.position.clamped(s.size);
-                    });
-                    if let Some(outstanding) = &mut self.outstanding {
-                        outstanding.grace = Some(Instant::now() + GRACE);
+                    self.proof.resized(width, height, Instant::now());
+                    self.changes.all_new();
+                    self.shared.resized((width, height));
+                }
+                Event::UpdateEnd => {
+                    self.changes.update_ended();
+                    let next = self.proof.update_ended(Instant::now());
+                    self.go_on(next);
+                    if !self.proof.busy() {
+                        self.tell_changes();
                     }
                 }
-                Event::UpdateEnd if self.counting => self.update_ended(),
-                Event::UpdateEnd | Event::Painted(_) | Event::Bell => {}
+                Event::Cursor(cursor) => self.shared.update(|s| s.cursor = cursor),
+                Event::Leds(leds) => self.shared.update(|s| s.leds = Some(leds)),
+                Event::ScanCodes => self.shared.update(|s| s.scan_codes = true),
+                Event::Name(name) => self.shared.update(|s| s.name = name.into()),
+                Event::Power { offered } => self.shared.update(|s| s.power = offered),
+                Event::Clipboard(said) => self.clipboard_message(said),
+                Event::Bell => {}
             }
         }
         Ok(())
     }
 
-    fn update_ended(&mut self) {
-        match &mut self.outstanding {
-            Some(Outstanding { grace: Some(grace), .. }) => *grace = Instant::now() + GRACE,
-            _ if self.coverage.is_full() => self.answer(),
-            _ => {}
+    fn go_on(&mut self, next: Next) {
+        match next {
+            Next::Nothing => {}
+            Next::Send(ask) => self.send_request(ask),
+            Next::Complete(requested_at) => self.answer(requested_at),
         }
     }
 
     /// Gives the complete frame to those who waited for it.
-    fn answer(&mut self) {
-        self.counting = false;
-        let Some(Outstanding {
-            requested_at, waiters, ..
-        }) = self.outstanding.take()
-        else {
-            return;
-        };
-        if waiters.is_empty() {
+    fn answer(&mut self, requested_at: Instant) {
+        if self.asked.is_empty() {
             return;
         }
         self.seq += 1;
         let received_at = Instant::now();
-        let stalled = received_at - requested_at > STALL;
-        let image = self.decoder.canvas().to_image();
-        let frame = Arc::new(Frame::new(image, self.seq, requested_at, received_at, stalled));
-        for waiter in waiters {
+        let state = self.shared.get();
+        let image = self.link.decoder.canvas().to_image();
+        let mut frame = Frame::new(image, self.seq, requested_at, received_at);
+        frame.stalled = received_at - requested_at > STALL;
+        frame.version = self.changes.version();
+        frame.cursor = state.cursor.map(|c| (c, state.position));
+        frame.link = state.link;
+        let frame = Arc::new(frame);
+        for waiter in self.asked.drain(..) {
             let _ = waiter.done.send(Ok(frame.clone()));
         }
     }
 
+    /// Tells those who wait for changes what there is.
+    fn tell_changes(&mut self) {
+        let canvas = self.link.decoder.canvas();
+        for watcher in std::mem::take(&mut self.watchers) {
+            let Some(rect) = self.changes.since(watcher.after, canvas.size()) else {
+                self.watchers.push(watcher);
+                continue;
+            };
+            let change = Change {
+                rect,
+                pixels: canvas.crop(&rect),
+                size: canvas.size(),
+                version: self.changes.version(),
+            };
+            let _ = watcher.done.send(Ok(Some(change)));
+        }
+    }
+
+    fn set_clipboard(&mut self, text: String, done: oneshot::Sender<Result<(), Error>>) {
+        let message = if self.extended_clipboard {
+            clipboard::notify(true)
+        } else {
+            match clipboard::plain(&text) {
+                Ok(message) => message,
+                Err(character) => {
+                    let _ = done.send(Err(Error::Clipboard { character }));
+                    return;
+                }
+            }
+        };
+        self.clipboard = Some(text);
+        self.link.outgoing.extend_from_slice(&message);
+        self.link.ask_flush();
+        self.unsent.push(done);
+    }
+
+    fn clipboard_message(&mut self, said: Clipboard) {
+        let answer = match said {
+            Clipboard::Text(text) => {
+                self.shared.update(|s| s.clipboard = Some(text.into()));
+                return;
+            }
+            Clipboard::Extended => {
+                self.extended_clipboard = true;
+                clipboard::capabilities()
+            }
+            Clipboard::Available => clipboard::request(),
+            Clipboard::Peek => clipboard::notify(self.clipboard.is_some()),
+            Clipboard::Wanted => match clipboard::provide(self.clipboard.as_deref().unwrap_or_default()) {
+                Ok(message) => message,
+                Err(error) => {
+                    tracing::warn!(%error, "the clipboard's text could not be compressed");
+                    return;
+                }
+            },
+        };
+        self.link.outgoing.extend_from_slice(&answer);
+    }
+
+    /// The link is new: nothing that was under way on the old one counts.
+    pub(super) fn start_anew(&mut self, link: Link) {
+        self.link = link;
+        let size = self.link.decoder.canvas().size();
+        self.proof = Proof::new(size);
+        self.changes.all_new();
+        self.hands.forget();
+        self.extended_clipboard = false;
+        let mut again = std::mem::take(&mut self.asked);
+        again.append(&mut self.waiting);
+        self.waiting = again;
+        self.shared.resized(size);
+    }
+
     fn check_deadlines(&mut self) -> Result<(), Error> {
         let now = Instant::now();
-        let waiters = self.outstanding.as_mut().map(|o| &mut o.waiters);
-        for list in waiters.into_iter().chain([&mut self.waiting]) {
+        self.drop_late(now, None);
+        if self.proof.grace().is_some_and(|grace| grace <= now) {
+            let next = self.proof.grace_over(now, self.link.decoder.in_update());
+            self.go_on(next);
+        }
+        if let Some(dead) = self.dead_at()
+            && dead <= now
+        {
+            return Err(Error::Silent {
+                after: self.options.silence,
+            });
+        }
+        self.link.check_blocked(now, self.options.timeout)
+    }
+
+    /// When the link counts as dead if nothing comes: only where it can be opened anew, and something has been asked.
+    fn dead_at(&self) -> Option<Instant> {
+        let since = self.proof.since().filter(|_| self.dial.is_some())?;
+        Some(since.max(self.link.heard) + self.options.silence)
+    }
+
+    /// Answers those whose time is over. `trouble` is what keeps the link from working, for the message.
+    pub(super) fn drop_late(&mut self, now: Instant, trouble: Option<&Error>) {
+        for list in [&mut self.asked, &mut self.waiting] {
             for late in list.extract_if(.., |w| w.deadline <= now) {
-                let _ = late.done.send(Err(Error::Timeout {
-                    what: "a full picture of the screen",
-                    after: late.limit,
+                let after = late.limit;
+                let _ = late.done.send(Err(match trouble {
+                    Some(reason) => Error::Offline {
+                        after,
+                        reason: reason.to_string(),
+                    },
+                    None => Error::Timeout {
+                        what: "a full picture of the screen",
+                        after,
+                    },
                 }));
             }
         }
-        if self
-            .outstanding
-            .as_ref()
-            .and_then(|o| o.grace)
-            .is_some_and(|grace| grace <= now)
-        {
-            if self.coverage.is_full() && !self.decoder.in_update() {
-                self.answer();
-            } else {
-                self.request();
-                if let Some(o) = &mut self.outstanding {
-                    o.grace = Some(now + GRACE);
-                }
-            }
+        for late in self.watchers.extract_if(.., |w| w.deadline <= now) {
+            let _ = late.done.send(Ok(None));
         }
-        if self.outgoing.is_empty() && !self.unflushed {
-            self.blocked_since = None;
-        } else if now - *self.blocked_since.get_or_insert(now) > self.timeout {
-            return Err(Error::Timeout {
-                what: "handing bytes to the VNC server",
-                after: self.timeout,
-            });
-        }
-        Ok(())
     }
 
-    fn next_deadline(&self) -> Instant {
-        let outstanding = self.outstanding.iter();
-        let waiters = outstanding
-            .clone()
-            .flat_map(|o| &o.waiters)
-            .chain(&self.waiting)
-            .map(|w| w.deadline);
+    pub(super) fn next_deadline(&self) -> Instant {
+        let waiters = self.asked.iter().chain(&self.waiting).map(|w| w.deadline);
+        let watchers = self.watchers.iter().map(|w| w.deadline);
+        let nudge = (!self.watchers.is_empty()).then(|| self.nudged + NUDGE);
         waiters
-            .chain(outstanding.filter_map(|o| o.grace))
-            .chain(self.playing.iter().map(|p| p.due))
-            .chain(self.blocked_since.map(|t| t + self.timeout))
+            .chain(watchers)
+            .chain(nudge)
+            .chain(self.proof.grace())
+            .chain(self.dead_at())
+            .chain(self.playing.iter().map(Playing::due))
+            .chain(self.link.blocked_since().map(|t| t + self.options.timeout))
             .min()
             .unwrap_or_else(|| Instant::now() + Duration::from_secs(3600))
     }
-}
-
-/// Hands over some bytes, or flushes when all are handed over. Dropping the future half-way loses and repeats nothing.
-async fn send<W: AsyncWrite + Unpin>(
-    writer: &mut W,
-    bytes: &mut BytesMut,
-    unflushed: &mut bool,
-) -> std::io::Result<()> {
-    if bytes.is_empty() {
-        writer.flush().await?;
-        *unflushed = false;
-        return Ok(());
-    }
-    let n = writer.write(bytes).await?;
-    if n == 0 {
-        return Err(std::io::ErrorKind::WriteZero.into());
-    }
-    bytes.advance(n);
-    *unflushed = true;
-    Ok(())
 }

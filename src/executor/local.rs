@@ -4,7 +4,7 @@ use super::{Checked, Executor, Job, Machine, Outcome, Progress, VisionSettings};
 use crate::api::{
     CoordinateConvention, CurrentStep, FailureClass, RunFailure, RunResult, ScenarioSpec, StepCounts, StepResult,
 };
-use crate::desktop::{Auth, Desktop};
+use crate::desktop::{self, Auth, Desktop, Options, Stream};
 use crate::guest::AgentGuest;
 use crate::results::{Body, Event, PlannedStep, Recorder, RunMeta, StepOutcome};
 use crate::runner::{self, Limits, Rig};
@@ -84,29 +84,35 @@ impl Local {
     }
 }
 
-/// Opens the VM's console. A VNC ticket is used up by the first try, so each try asks for a new one.
+/// Opens the VM's console, which opens itself anew when its link dies. A VNC ticket is used up by the first try, so each
+/// try asks for a new one.
 async fn console(machine: &Machine) -> Result<Desktop, RunFailure> {
+    let dial = {
+        let (client, node, vmid) = (machine.client.clone(), machine.node.clone(), machine.vmid);
+        move || {
+            let (client, node) = (client.clone(), node.clone());
+            async move {
+                let vnc = client.vnc(&node, vmid).await.map_err(|e| e.to_string())?;
+                Ok((Box::new(vnc.stream) as Box<dyn Stream>, Auth::Password(vnc.password)))
+            }
+        }
+    };
     let mut tries = 0;
     loop {
         tries += 1;
-        let wrong = |class, e: String| {
-            failure(
-                class,
-                "ConsoleNotReached",
-                format!("console of VM {} on {}: {e}", machine.vmid, machine.node),
-            )
+        let error = match Desktop::connect(dial.clone(), Options::default()).await {
+            Ok(desktop) => return Ok(desktop),
+            Err(error) => error,
         };
-        let why = match machine.client.vnc(&machine.node, machine.vmid).await {
-            Ok(vnc) => match Desktop::open(vnc.stream, Auth::Password(vnc.password)).await {
-                Ok(desktop) => return Ok(desktop),
-                Err(e) => wrong(FailureClass::Desktop, e.to_string()),
-            },
-            Err(e) => wrong(FailureClass::Proxmox, e.to_string()),
+        let class = match error {
+            desktop::Error::Dial { .. } => FailureClass::Proxmox,
+            _ => FailureClass::Desktop,
         };
+        let message = format!("console of VM {} on {}: {error}", machine.vmid, machine.node);
         if tries >= CONSOLE_TRIES {
-            return Err(why);
+            return Err(failure(class, "ConsoleNotReached", message));
         }
-        tracing::warn!(vm = %machine.name, tries, message = %why.message, "the console did not open");
+        tracing::warn!(vm = %machine.name, tries, message, "the console did not open");
         tokio::time::sleep(Duration::from_secs(1)).await;
     }
 }

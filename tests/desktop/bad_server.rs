@@ -6,24 +6,34 @@ use mosdat::desktop::{Auth, Button, Desktop, Error, Options, Point};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use tokio::time::sleep;
 
-const W: u16 = 40;
-const H: u16 = 30;
+pub const W: u16 = 40;
+pub const H: u16 = 30;
 
-struct Server {
-    stream: DuplexStream,
+pub struct Server {
+    pub stream: DuplexStream,
     /// How many input events have come: the "true" content of the screen.
-    inputs: u8,
+    pub inputs: u8,
 }
 
 #[derive(Debug, PartialEq)]
-enum Said {
-    Request { incremental: bool },
-    Key { down: bool, keysym: u32 },
-    Pointer { mask: u8, x: u16, y: u16 },
+pub enum Said {
+    Request {
+        incremental: bool,
+        rect: (u16, u16, u16, u16),
+    },
+    Key {
+        down: bool,
+        keysym: u32,
+    },
+    Pointer {
+        mask: u8,
+        x: u16,
+        y: u16,
+    },
 }
 
 impl Server {
-    async fn accept(mut stream: DuplexStream) -> Server {
+    pub async fn accept(mut stream: DuplexStream) -> Server {
         stream.write_all(b"RFB 003.008\n").await.unwrap();
         let mut b = [0; 12];
         stream.read_exact(&mut b).await.unwrap();
@@ -47,13 +57,17 @@ impl Server {
     }
 
     /// The next message; counts key events as changes of the screen.
-    async fn next(&mut self) -> Option<Said> {
+    pub async fn next(&mut self) -> Option<Said> {
         let kind = self.stream.read_u8().await.ok()?;
         Some(match kind {
             3 => {
                 let mut b = [0; 9];
                 self.stream.read_exact(&mut b).await.ok()?;
-                Said::Request { incremental: b[0] != 0 }
+                let at = |i: usize| u16::from_be_bytes([b[i], b[i + 1]]);
+                Said::Request {
+                    incremental: b[0] != 0,
+                    rect: (at(1), at(3), at(5), at(7)),
+                }
             }
             4 => {
                 let mut b = [0; 7];
@@ -77,23 +91,32 @@ impl Server {
         })
     }
 
-    async fn request(&mut self) {
+    /// The next request: whether it is incremental, and for what.
+    pub async fn any_request(&mut self) -> (bool, (u16, u16, u16, u16)) {
         loop {
-            match self.next().await.expect("the client went away") {
-                Said::Request { incremental } => return assert!(!incremental, "only full requests prove freshness"),
-                _ => continue,
+            if let Said::Request { incremental, rect } = self.next().await.expect("the client went away") {
+                return (incremental, rect);
             }
         }
     }
 
+    pub async fn request(&mut self) {
+        let (incremental, _) = self.any_request().await;
+        assert!(!incremental, "only full requests prove freshness");
+    }
+
+    async fn changes_request(&mut self) {
+        assert!(self.any_request().await.0, "changes are asked for incrementally");
+    }
+
     /// Rows y0..y1 filled with `value`, as one update.
-    async fn paint(&mut self, y0: u16, y1: u16, value: u8) {
+    pub async fn paint(&mut self, y0: u16, y1: u16, value: u8) {
         let bytes = [vec![0, 0, 0, 1], raw(y0, y1, value)].concat();
         self.stream.write_all(&bytes).await.unwrap();
     }
 }
 
-fn raw(y0: u16, y1: u16, value: u8) -> Vec<u8> {
+pub fn raw(y0: u16, y1: u16, value: u8) -> Vec<u8> {
     let mut b: Vec<u8> = [0, y0, W, y1 - y0, 0, 0]
         .iter()
         .flat_map(|v: &u16| v.to_be_bytes())
@@ -102,7 +125,7 @@ fn raw(y0: u16, y1: u16, value: u8) -> Vec<u8> {
     b
 }
 
-fn quick() -> Options {
+pub fn quick() -> Options {
     let short = Duration::from_millis(700);
     Options {
         connect_timeout: short,
@@ -121,7 +144,7 @@ where
     Desktop::open_with(ours, Auth::None, quick()).await.unwrap()
 }
 
-fn values(frame: &mosdat::desktop::Frame) -> Vec<u8> {
+pub fn values(frame: &mosdat::desktop::Frame) -> Vec<u8> {
     let mut v: Vec<u8> = frame.image().pixels().map(|p| p.0[0]).collect();
     v.sort();
     v.dedup();
@@ -196,6 +219,98 @@ async fn captures_asked_for_meanwhile_get_a_newer_frame() {
     assert!(second.requested_at >= asked && first.requested_at < asked);
 }
 
+/// While a still picture is waited for, an incremental request is open. Its answer, late and with every pixel, is not
+/// taken for what was asked after it.
+#[tokio::test]
+async fn a_change_that_was_under_way_is_not_taken_for_the_answer() {
+    let (watched, is_watched) = tokio::sync::oneshot::channel();
+    let d = desktop(|mut s| async move {
+        s.request().await;
+        s.paint(0, H, 1).await;
+        s.changes_request().await;
+        watched.send(()).unwrap();
+        // What the screen showed before the key, sent after it.
+        while !matches!(s.next().await, Some(Said::Key { down: true, .. })) {}
+        assert_eq!(s.any_request().await, (false, (0, 0, 1, 1)), "one pixel first");
+        s.paint(0, H, 50).await;
+        assert_eq!(s.any_request().await, (false, (0, 0, W, H)));
+        // The answer to the pixel, then the one to the whole, in two parts.
+        s.paint(0, 1, 100 + s.inputs).await;
+        s.paint(0, 20, 100 + s.inputs).await;
+        s.paint(20, H, 100 + s.inputs).await;
+        sleep(Duration::from_secs(5)).await;
+    })
+    .await;
+    let settling = {
+        let d = d.clone();
+        tokio::spawn(async move { d.settle(Duration::from_secs(3), Duration::from_secs(3)).await })
+    };
+    is_watched.await.unwrap();
+    d.key("a").await.unwrap();
+    let pressed = Instant::now();
+    let frame = d.capture().await.unwrap();
+    assert!(frame.requested_at >= pressed);
+    assert_eq!(values(&frame), [101]);
+    settling.abort();
+}
+
+/// Waiting for a still picture asks once for changes, not again and again for pictures.
+#[tokio::test]
+async fn a_still_picture_costs_four_requests() {
+    let (tell, mut told) = tokio::sync::mpsc::unbounded_channel();
+    let d = desktop(move |mut s| async move {
+        loop {
+            let (incremental, rect) = s.any_request().await;
+            tell.send((incremental, rect)).unwrap();
+            if !incremental {
+                s.paint(0, rect.3, 7).await;
+            }
+        }
+    })
+    .await;
+    let settled = d
+        .settle(Duration::from_millis(500), Duration::from_secs(5))
+        .await
+        .unwrap();
+    assert!(settled.still && settled.moving.is_none());
+    let mut requests = Vec::new();
+    while let Ok(request) = told.try_recv() {
+        requests.push(request);
+    }
+    let all = (0, 0, W, H);
+    assert_eq!(
+        requests,
+        [(false, all), (true, all), (false, (0, 0, 1, 1)), (false, all)],
+        "a picture, the wait for changes, and a pixel and a picture at the end"
+    );
+}
+
+/// A server that paints without having been asked cannot be relied on to tell changes: it is looked at instead.
+#[tokio::test]
+async fn a_server_that_paints_unasked_is_looked_at() {
+    let d = desktop(|mut s| async move {
+        s.request().await;
+        s.paint(0, H, 1).await;
+        s.paint(0, H, 2).await;
+        for value in [2, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3] {
+            s.request().await;
+            s.paint(0, H, value).await;
+        }
+    })
+    .await;
+    d.capture().await.unwrap();
+    sleep(Duration::from_millis(100)).await;
+    let settled = d
+        .settle(Duration::from_millis(300), Duration::from_secs(5))
+        .await
+        .unwrap();
+    assert_eq!((settled.still, values(&settled.frame)), (true, vec![3]));
+    assert_eq!(
+        settled.moving,
+        Some(mosdat::desktop::Rect::new(0, 0, W.into(), H.into()))
+    );
+}
+
 #[tokio::test]
 async fn a_resize_within_an_answer() {
     for answers_again in [true, false] {
@@ -236,7 +351,7 @@ async fn lies_and_silence_end_in_typed_errors() {
     let cases: Vec<(Vec<u8>, &str)> = vec![
         (update([0, 0, W + 1, 1], 0), "reaches outside"),
         (update([0, 0, 60000, 60000], -223), "outside what is accepted"),
-        (update([0, 0, W, H], 7), "not asked for"),
+        (update([0, 0, W, H], 15), "not asked for"),
         (
             [update([0, 0, W, H], 16), vec![0xff; 4]].concat(),
             "longer than the accepted",

@@ -4,6 +4,7 @@
 //! test with its name.
 
 mod bad_server;
+mod healing;
 mod independent;
 mod model;
 mod processes;

@@ -1,6 +1,6 @@
 //! What was typed and clicked is read back from inside the desktop.
 
-use mosdat::desktop::{Button, Point};
+use mosdat::desktop::{Button, Point, Wheel};
 
 use crate::processes::wait_for_text;
 use crate::xserver::Xserver;
@@ -61,8 +61,8 @@ async fn clicks_wheel_and_chords_are_seen_by_xev() {
     }
     assert_eq!(d.position(), at);
     d.click(at, Button::Left, 2).await.unwrap();
-    d.scroll(at, -1).await.unwrap();
-    d.scroll(at, 2).await.unwrap();
+    d.scroll(at, Wheel::Vertical, -1).await.unwrap();
+    d.scroll(at, Wheel::Vertical, 2).await.unwrap();
     d.drag(Point::new(left + 20, top + 20), at, Button::Left).await.unwrap();
     d.key("ctrl+shift+t").await.unwrap();
     d.key("f5").await.unwrap();

@@ -13,7 +13,7 @@ pub struct Xserver {
     pub display: String,
     pub dir: TempDir,
     children: Vec<Process>,
-    _server: Process,
+    server: Process,
 }
 
 impl Xserver {
@@ -61,7 +61,7 @@ impl Xserver {
             display: format!(":{}", number.trim()),
             dir,
             children: vec![],
-            _server: server,
+            server,
         };
         let socket = x.dir.path().join("rfb");
         wait_for("Xvnc's socket", 20, || socket.exists().then_some(())).await;
@@ -108,6 +108,12 @@ impl Xserver {
             Some((get("X")?, get("Y")?, get("WIDTH")?, get("HEIGHT")?))
         })
         .await
+    }
+
+    /// Sends the server a signal.
+    pub fn signal(&self, signal: i32) {
+        // SAFETY: the child has not been waited for, so its pid is still its own.
+        assert_eq!(unsafe { libc::kill(self.server.0.id() as i32, signal) }, 0);
     }
 
     pub async fn stream(&self) -> UnixStream {

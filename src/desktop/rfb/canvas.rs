@@ -36,11 +36,22 @@ impl Canvas {
 
     /// A copy as an image with alpha 255.
     pub fn to_image(&self) -> RgbaImage {
-        // The buffer always has width * height * 4 bytes, so the fallback is never taken.
-        let image = RgbaImage::from_raw(self.width, self.height, self.pixels.clone())
-            .unwrap_or_else(|| RgbaImage::new(self.width, self.height));
-        // To RGB and back sets alpha, in code of `image` that is optimised in our debug builds too.
-        DynamicImage::ImageRgb8(DynamicImage::ImageRgba8(image).into_rgb8()).into_rgba8()
+        opaque(self.width, self.height, self.pixels.clone())
+    }
+
+    /// A copy of a part, as [`Canvas::to_image`]; the rectangle is cut to what is inside.
+    pub fn crop(&self, r: &Rect) -> RgbaImage {
+        let inside = r
+            .intersection(&Rect::new(0, 0, self.width, self.height))
+            .unwrap_or_default();
+        let stride = self.width as usize * 4;
+        let length = inside.width as usize * 4;
+        let mut pixels = Vec::with_capacity(length * inside.height as usize);
+        for y in inside.y..inside.bottom() {
+            let at = y as usize * stride + inside.x as usize * 4;
+            pixels.extend_from_slice(&self.pixels[at..at + length]);
+        }
+        opaque(inside.width, inside.height, pixels)
     }
 
     /// # Errors
@@ -88,6 +99,13 @@ impl Canvas {
         }
         Ok(())
     }
+}
+
+fn opaque(width: u32, height: u32, pixels: Vec<u8>) -> RgbaImage {
+    // The bytes are always width * height * 4, so the fallback is never taken.
+    let image = RgbaImage::from_raw(width, height, pixels).unwrap_or_else(|| RgbaImage::new(width, height));
+    // To RGB and back sets alpha, in code of `image` that is optimised in our debug builds too.
+    DynamicImage::ImageRgb8(DynamicImage::ImageRgba8(image).into_rgb8()).into_rgba8()
 }
 
 /// Which pixels have been painted since the last [`Coverage::clear`]: one bit each.

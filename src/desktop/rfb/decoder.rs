@@ -4,11 +4,16 @@
 //! asked for it with a size message *instead of* pixels and then forgets the request, so a client could not tell when a
 //! full request has been answered. DesktopSize alone has the same effect on resolution changes without that trap.
 
+use std::sync::Arc;
+
 use bytes::{Buf, BytesMut};
 
 use super::super::Rect;
+use super::hextile::Hextile;
+use super::inflate::Inflate;
+use super::tight::{self, Tight};
 use super::zrle::Zrle;
-use super::{Canvas, ProtocolError, encoding, limits};
+use super::{Canvas, Clipboard, Cursor, ProtocolError, encoding, limits};
 
 /// What the server said.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,6 +28,21 @@ pub enum Event {
     UpdateEnd,
     /// The server rang the bell.
     Bell,
+    /// The mouse pointer's picture; `None` hides it.
+    Cursor(Option<Arc<Cursor>>),
+    /// The keyboard's lights: bit 0 Scroll Lock, bit 1 Num Lock, bit 2 Caps Lock.
+    Leds(u8),
+    /// The server takes key events with scan codes (QEMU's extended key event).
+    ScanCodes,
+    /// The desktop has this name now.
+    Name(String),
+    /// A message about the clipboard.
+    Clipboard(Clipboard),
+    /// The server can do power actions (XVP); or it refused one.
+    Power {
+        /// True for "ready", false for "the last action failed".
+        offered: bool,
+    },
 }
 
 /// Decodes what a server sends after the handshake. Feed bytes into [`Decoder::buffer`], then call [`Decoder::next_event`]
@@ -34,6 +54,8 @@ pub struct Decoder {
     left: Option<u16>,
     canvas: Canvas,
     zrle: Zrle,
+    zlib: Inflate,
+    tight: Tight,
 }
 
 #[derive(Clone, Copy)]
@@ -47,25 +69,33 @@ enum State {
     CopyRect {
         rect: Rect,
     },
-    ZrleLength {
+    /// A rectangle that is decoded when all of it is there.
+    Whole {
         rect: Rect,
+        kind: Whole,
     },
-    ZrleData {
-        rect: Rect,
-        length: usize,
-    },
+    Hextile(Hextile),
     Screens {
         reason: u32,
         status: u32,
         width: u32,
         height: u32,
     },
-    /// Bytes without interest; `rect` when they end a rectangle.
+    /// A message that is not an update and has this many bytes without interest left.
     Skip {
         bytes: u64,
-        rect: bool,
     },
-    TextLength,
+}
+
+/// What is sent in one piece.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Whole {
+    Zrle,
+    Zlib,
+    Tight,
+    Cursor,
+    Leds,
+    Name,
 }
 
 impl Decoder {
@@ -80,6 +110,8 @@ impl Decoder {
             left: None,
             canvas: Canvas::new(width, height)?,
             zrle: Zrle::new(),
+            zlib: Inflate::new("Zlib"),
+            tight: Tight::new(),
         })
     }
 
@@ -95,10 +127,7 @@ impl Decoder {
 
     /// True while a FramebufferUpdate has begun and not ended.
     pub fn in_update(&self) -> bool {
-        !matches!(
-            self.state,
-            State::Message | State::TextLength | State::Skip { rect: false, .. }
-        )
+        !matches!(self.state, State::Message | State::Skip { .. })
     }
 
     /// The next event, or `None` if more bytes are needed.
@@ -112,16 +141,15 @@ impl Decoder {
                 State::RectHeader => self.rect_header()?,
                 State::Raw { rect, row } => self.raw(rect, row),
                 State::CopyRect { rect } => self.copy_rect(rect)?,
-                State::ZrleLength { rect } => self.zrle_length(rect)?,
-                State::ZrleData { rect, length } => self.zrle_data(rect, length)?,
+                State::Whole { rect, kind } => self.whole(rect, kind)?,
+                State::Hextile(hextile) => self.hextile(hextile)?,
                 State::Screens {
                     reason,
                     status,
                     width,
                     height,
                 } => self.screens(reason, status, width, height)?,
-                State::Skip { bytes, rect } => self.skip(bytes, rect),
-                State::TextLength => self.text_length()?,
+                State::Skip { bytes } => self.skip(bytes),
             };
             match step {
                 Step::Go => {}
@@ -151,16 +179,20 @@ impl Decoder {
                     return Ok(Step::NeedMore);
                 };
                 let bytes = u64::from(u16::from_be_bytes([head[4], head[5]])) * 6;
-                self.state = State::Skip { bytes, rect: false };
+                self.state = State::Skip { bytes };
                 Ok(Step::Go)
             }
             2 => {
                 self.buffer.advance(1);
                 Ok(Step::Emit(Event::Bell))
             }
-            3 => {
-                self.state = State::TextLength;
-                Ok(Step::Go)
+            3 => self.cut_text(),
+            250 => {
+                let Some(xvp) = self.take::<4>() else {
+                    return Ok(Step::NeedMore);
+                };
+                // Code 0 is a failure, 1 the greeting of a server that can.
+                Ok(Step::Emit(Event::Power { offered: xvp[3] == 1 }))
             }
             other => Err(ProtocolError::Message(other)),
         }
@@ -195,24 +227,40 @@ impl Decoder {
                 };
             }
             encoding::CURSOR => {
-                if rect.width > limits::MAX_CURSOR_SIDE || rect.height > limits::MAX_CURSOR_SIDE {
-                    return Err(ProtocolError::TooLong {
-                        what: "cursor side",
-                        length: rect.width.max(rect.height).into(),
-                        limit: limits::MAX_CURSOR_SIDE.into(),
-                    });
-                }
-                let bytes = u64::from(rect.width) * u64::from(rect.height) * 4
-                    + u64::from(rect.width.div_ceil(8)) * u64::from(rect.height);
-                self.state = State::Skip { bytes, rect: true };
+                within(
+                    "cursor side",
+                    rect.width.max(rect.height).into(),
+                    limits::MAX_CURSOR_SIDE.into(),
+                )?;
+                self.wait_for(rect, Whole::Cursor);
             }
-            known @ (encoding::RAW | encoding::COPY_RECT | encoding::ZRLE) => {
+            encoding::LED_STATE => self.wait_for(rect, Whole::Leds),
+            encoding::DESKTOP_NAME => self.wait_for(rect, Whole::Name),
+            encoding::EXTENDED_KEY_EVENT => return Ok(Step::Emit(Event::ScanCodes)),
+            known @ (encoding::RAW
+            | encoding::COPY_RECT
+            | encoding::HEXTILE
+            | encoding::ZLIB
+            | encoding::TIGHT
+            | encoding::ZRLE) => {
                 self.canvas.check(&rect)?;
                 self.state = match known {
                     encoding::RAW if empty => State::RectHeader,
                     encoding::RAW => State::Raw { rect, row: 0 },
                     encoding::COPY_RECT => State::CopyRect { rect },
-                    _ => State::ZrleLength { rect },
+                    encoding::HEXTILE => State::Hextile(Hextile::new(rect)),
+                    encoding::ZLIB => State::Whole {
+                        rect,
+                        kind: Whole::Zlib,
+                    },
+                    encoding::TIGHT => State::Whole {
+                        rect,
+                        kind: Whole::Tight,
+                    },
+                    _ => State::Whole {
+                        rect,
+                        kind: Whole::Zrle,
+                    },
                 };
             }
             other => return Err(ProtocolError::Encoding(other)),
@@ -244,30 +292,78 @@ impl Decoder {
         Ok(self.painted(rect))
     }
 
-    fn zrle_length(&mut self, rect: Rect) -> Result<Step, ProtocolError> {
-        let Some(b) = self.take::<4>() else {
-            return Ok(Step::NeedMore);
-        };
-        let length = u32::from_be_bytes(b) as usize;
-        if length > limits::MAX_COMPRESSED {
-            let (length, limit) = (length as u64, limits::MAX_COMPRESSED as u64);
-            return Err(ProtocolError::TooLong {
-                what: "ZRLE rectangle",
-                length,
-                limit,
-            });
+    fn hextile(&mut self, mut hextile: Hextile) -> Result<Step, ProtocolError> {
+        while !hextile.done() {
+            let Some(took) = hextile.tile(&self.buffer, &mut self.canvas)? else {
+                self.state = State::Hextile(hextile);
+                return Ok(Step::NeedMore);
+            };
+            self.buffer.advance(took);
         }
-        self.state = State::ZrleData { rect, length };
-        Ok(Step::Go)
+        Ok(self.painted(hextile.rect()))
     }
 
-    fn zrle_data(&mut self, rect: Rect, length: usize) -> Result<Step, ProtocolError> {
+    fn wait_for(&mut self, rect: Rect, kind: Whole) {
+        self.state = State::Whole { rect, kind };
+    }
+
+    /// Decodes a rectangle if all of it has come.
+    fn whole(&mut self, rect: Rect, kind: Whole) -> Result<Step, ProtocolError> {
+        let mut tight_head = None;
+        let length = match kind {
+            Whole::Zrle | Whole::Zlib | Whole::Name => {
+                let Some(b) = self.buffer.first_chunk::<4>() else {
+                    return Ok(Step::NeedMore);
+                };
+                let length = u64::from(u32::from_be_bytes(*b));
+                match kind {
+                    Whole::Name => within("desktop name", length, limits::MAX_TEXT as u64)?,
+                    _ => within("compressed rectangle", length, limits::MAX_COMPRESSED as u64)?,
+                }
+                4 + length as usize
+            }
+            Whole::Tight => {
+                tight_head = tight::Head::read(&self.buffer, &rect)?;
+                tight_head.map_or(usize::MAX, |head| head.total())
+            }
+            Whole::Cursor => Cursor::bytes(&rect),
+            Whole::Leds => 1,
+        };
         if self.buffer.len() < length {
             return Ok(Step::NeedMore);
         }
-        self.zrle.decode(&self.buffer[..length], &rect, &mut self.canvas)?;
-        self.buffer.advance(length);
-        Ok(self.painted(rect))
+        let bytes = self.buffer.split_to(length);
+        self.state = State::RectHeader;
+        match kind {
+            Whole::Zrle => self.zrle.decode(&bytes[4..], &rect, &mut self.canvas)?,
+            Whole::Zlib => {
+                let stride = rect.width as usize * 4;
+                let size = stride * rect.height as usize;
+                let plain = self.zlib.piece(&bytes[4..], size)?;
+                if plain.len() != size {
+                    return Err(ProtocolError::Damaged {
+                        encoding: "Zlib",
+                        what: "decompresses to less than its rectangle holds",
+                    });
+                }
+                for (y, line) in (rect.y..rect.bottom()).zip(plain.chunks_exact(stride.max(1))) {
+                    self.canvas.put_raw_row(rect.x, y, line);
+                }
+            }
+            Whole::Tight => {
+                if let Some(head) = tight_head {
+                    self.tight.decode(&head, &bytes, &rect, &mut self.canvas)?;
+                }
+            }
+            Whole::Cursor => return Ok(Step::Emit(Event::Cursor(Cursor::decode(&rect, &bytes).map(Arc::new)))),
+            Whole::Leds => return Ok(Step::Emit(Event::Leds(bytes[0]))),
+            Whole::Name => {
+                return Ok(Step::Emit(Event::Name(
+                    String::from_utf8_lossy(&bytes[4..]).into_owned(),
+                )));
+            }
+        }
+        Ok(Step::Emit(Event::Painted(rect)))
     }
 
     fn screens(&mut self, reason: u32, status: u32, width: u32, height: u32) -> Result<Step, ProtocolError> {
@@ -289,35 +385,33 @@ impl Decoder {
         Ok(Step::Emit(Event::Resized(width, height)))
     }
 
-    fn skip(&mut self, bytes: u64, rect: bool) -> Step {
+    fn skip(&mut self, bytes: u64) -> Step {
         let n = bytes.min(self.buffer.len() as u64);
         self.buffer.advance(n as usize);
         if n < bytes {
-            self.state = State::Skip { bytes: bytes - n, rect };
+            self.state = State::Skip { bytes: bytes - n };
             return Step::NeedMore;
         }
-        self.state = if rect { State::RectHeader } else { State::Message };
+        self.state = State::Message;
         Step::Go
     }
 
-    /// ServerCutText: its text is not used yet.
-    fn text_length(&mut self) -> Result<Step, ProtocolError> {
-        let Some(b) = self.take::<8>() else {
+    /// ServerCutText, which is decoded when all of it is there.
+    fn cut_text(&mut self) -> Result<Step, ProtocolError> {
+        let Some(head) = self.buffer.first_chunk::<8>() else {
             return Ok(Step::NeedMore);
         };
-        let length = u64::from(u32::from_be_bytes([b[4], b[5], b[6], b[7]]));
-        if length > limits::MAX_TEXT as u64 {
-            return Err(ProtocolError::TooLong {
-                what: "clipboard text",
-                length,
-                limit: limits::MAX_TEXT as u64,
-            });
+        let length = i32::from_be_bytes([head[4], head[5], head[6], head[7]]);
+        within("clipboard text", length.unsigned_abs().into(), limits::MAX_TEXT as u64)?;
+        let bytes = 8 + length.unsigned_abs() as usize;
+        if self.buffer.len() < bytes {
+            return Ok(Step::NeedMore);
         }
-        self.state = State::Skip {
-            bytes: length,
-            rect: false,
-        };
-        Ok(Step::Go)
+        let bytes = self.buffer.split_to(bytes);
+        Ok(match Clipboard::decode(&bytes[8..], length < 0)? {
+            Some(clipboard) => Step::Emit(Event::Clipboard(clipboard)),
+            None => Step::Go,
+        })
     }
 
     fn painted(&mut self, rect: Rect) -> Step {
@@ -330,6 +424,13 @@ impl Decoder {
         self.buffer.advance(N);
         Some(head)
     }
+}
+
+fn within(what: &'static str, length: u64, limit: u64) -> Result<(), ProtocolError> {
+    if length <= limit {
+        return Ok(());
+    }
+    Err(ProtocolError::TooLong { what, length, limit })
 }
 
 enum Step {

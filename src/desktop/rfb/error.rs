@@ -47,6 +47,11 @@ pub enum ProtocolError {
         limit: u64,
     },
     /// Compressed data that does not decompress to what was announced.
-    #[error("ZRLE data is damaged: {0}")]
-    Zrle(&'static str),
+    #[error("{encoding} data is damaged: {what}")]
+    Damaged {
+        /// The encoding's name.
+        encoding: &'static str,
+        /// What is wrong with the data.
+        what: &'static str,
+    },
 }

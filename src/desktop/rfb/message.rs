@@ -38,3 +38,14 @@ pub fn pointer_event(mask: u8, x: u32, y: u32) -> [u8; 6] {
     let (x, y) = ((x as u16).to_be_bytes(), (y as u16).to_be_bytes());
     [5, mask, x[0], x[1], y[0], y[1]]
 }
+
+/// QEMU's extended key event: a keysym and the XT scan code of the key; codes with an e0 prefix have bit 7 set instead.
+pub fn extended_key_event(down: bool, keysym: u32, scan: u16) -> [u8; 12] {
+    let (k, s) = (keysym.to_be_bytes(), u32::from(scan).to_be_bytes());
+    [255, 0, 0, down.into(), k[0], k[1], k[2], k[3], s[0], s[1], s[2], s[3]]
+}
+
+/// A power action (XVP, version 1): 2 shut down, 3 reboot, 4 reset.
+pub fn xvp(code: u8) -> [u8; 4] {
+    [250, 0, 1, code]
+}

@@ -6,13 +6,20 @@
 
 mod auth;
 mod canvas;
+pub(super) mod clipboard;
+mod cursor;
 mod decoder;
 mod error;
 pub(super) mod handshake;
+mod hextile;
+mod inflate;
 pub mod message;
+mod tight;
 mod zrle;
 
 pub use canvas::{Canvas, Coverage};
+pub use clipboard::Clipboard;
+pub use cursor::Cursor;
 pub use decoder::{Decoder, Event};
 pub use error::ProtocolError;
 
@@ -36,6 +43,13 @@ pub mod encoding {
     pub const RAW: i32 = 0;
     /// Copy from elsewhere in the framebuffer.
     pub const COPY_RECT: i32 = 1;
+    /// Tiles of 16x16 pixels, raw or as rectangles on a background.
+    pub const HEXTILE: i32 = 5;
+    /// Zlib-compressed pixels; one zlib stream for the whole connection.
+    pub const ZLIB: i32 = 6;
+    /// Filled, copied, indexed or predicted pixels in four zlib streams for the whole connection. JPEG is not asked for:
+    /// what is compared must not be lossy.
+    pub const TIGHT: i32 = 7;
     /// Zlib-compressed run-length tiles; one zlib stream for the whole connection.
     pub const ZRLE: i32 = 16;
     /// The framebuffer has a new size.
@@ -44,6 +58,16 @@ pub mod encoding {
     pub const LAST_RECT: i32 = -224;
     /// The cursor's picture; the server then leaves it out of the framebuffer.
     pub const CURSOR: i32 = -239;
+    /// The server takes key events with scan codes.
+    pub const EXTENDED_KEY_EVENT: i32 = -258;
+    /// The keyboard's lights.
+    pub const LED_STATE: i32 = -261;
+    /// The desktop's name changed.
+    pub const DESKTOP_NAME: i32 = -307;
+    /// Power actions (XVP).
+    pub const XVP: i32 = -309;
+    /// Clipboard in UTF-8, announced before it is sent.
+    pub const EXTENDED_CLIPBOARD: i32 = 0xc0a1_e5ce_u32 as i32;
     /// The framebuffer's size and screens. Understood, not asked for: see `Decoder`.
     pub const EXTENDED_DESKTOP_SIZE: i32 = -308;
 }

@@ -1,9 +1,8 @@
 //! The ZRLE encoding (RFC 6143 section 7.7.6): 64x64 tiles of palettes and runs inside one zlib stream that lives as
 //! long as the connection.
 
-use flate2::{Decompress, FlushDecompress, Status};
-
 use super::super::Rect;
+use super::inflate::Inflate;
 use super::{Canvas, ProtocolError};
 
 const TILE: u32 = 64;
@@ -12,23 +11,22 @@ const LONGEST_TILE: usize = 1 + 127 * 3 + 64 * 64 * 4;
 
 /// The connection's ZRLE state.
 pub(super) struct Zrle {
-    stream: Decompress,
-    plain: Vec<u8>,
+    stream: Inflate,
 }
 
 impl Zrle {
     pub(super) fn new() -> Zrle {
         Zrle {
-            stream: Decompress::new(true),
-            plain: Vec::new(),
+            stream: Inflate::new("ZRLE"),
         }
     }
 
     /// Decodes one rectangle's compressed bytes into the canvas. The caller has checked the rectangle.
     pub(super) fn decode(&mut self, data: &[u8], r: &Rect, canvas: &mut Canvas) -> Result<(), ProtocolError> {
         let tiles = r.width.div_ceil(TILE) as usize * r.height.div_ceil(TILE) as usize;
-        self.inflate(data, tiles * LONGEST_TILE)?;
-        let mut input = Input { bytes: &self.plain };
+        let mut input = Input {
+            bytes: self.stream.piece(data, tiles * LONGEST_TILE)?,
+        };
         for y in (r.y..r.bottom()).step_by(TILE as usize) {
             for x in (r.x..r.right()).step_by(TILE as usize) {
                 let tile = Rect::new(x, y, TILE.min(r.right() - x), TILE.min(r.bottom() - y));
@@ -38,43 +36,13 @@ impl Zrle {
         if input.bytes.is_empty() {
             Ok(())
         } else {
-            Err(ProtocolError::Zrle("bytes left over after the last tile"))
+            Err(damaged("bytes left over after the last tile"))
         }
     }
+}
 
-    /// Decompresses into `self.plain`, at most `bound` bytes.
-    fn inflate(&mut self, mut data: &[u8], bound: usize) -> Result<(), ProtocolError> {
-        self.plain.clear();
-        loop {
-            if self.plain.len() == self.plain.capacity() {
-                if self.plain.len() > bound {
-                    return Err(ProtocolError::Zrle("decompresses to more than its tiles can hold"));
-                }
-                self.plain.reserve(self.plain.len().clamp(1 << 16, 1 << 23));
-            }
-            let (before_in, before_out) = (self.stream.total_in(), self.plain.len());
-            let status = self
-                .stream
-                .decompress_vec(data, &mut self.plain, FlushDecompress::Sync)
-                .map_err(|_| ProtocolError::Zrle("not a zlib stream"))?;
-            data = &data[(self.stream.total_in() - before_in) as usize..];
-            let grew = self.plain.len() > before_out;
-            if status == Status::StreamEnd && !data.is_empty() {
-                return Err(ProtocolError::Zrle("the zlib stream ended early"));
-            }
-            // Done only when the input is used up and the output had room to spare.
-            if data.is_empty() && self.plain.len() < self.plain.capacity() {
-                break;
-            }
-            if !grew && self.stream.total_in() == before_in && self.plain.len() < self.plain.capacity() {
-                return Err(ProtocolError::Zrle("the zlib stream does not advance"));
-            }
-        }
-        if self.plain.len() > bound {
-            return Err(ProtocolError::Zrle("decompresses to more than its tiles can hold"));
-        }
-        Ok(())
-    }
+fn damaged(what: &'static str) -> ProtocolError {
+    ProtocolError::Damaged { encoding: "ZRLE", what }
 }
 
 /// Decompressed bytes not yet read.
@@ -84,10 +52,7 @@ struct Input<'a> {
 
 impl<'a> Input<'a> {
     fn take(&mut self, n: usize) -> Result<&'a [u8], ProtocolError> {
-        let (head, rest) = self
-            .bytes
-            .split_at_checked(n)
-            .ok_or(ProtocolError::Zrle("ends within a tile"))?;
+        let (head, rest) = self.bytes.split_at_checked(n).ok_or(damaged("ends within a tile"))?;
         self.bytes = rest;
         Ok(head)
     }
@@ -113,7 +78,7 @@ impl<'a> Input<'a> {
             let b = self.byte()?;
             length += b as usize;
             if length > left {
-                return Err(ProtocolError::Zrle("a run leaves its tile"));
+                return Err(damaged("a run leaves its tile"));
             }
             if b != 255 {
                 return Ok(length);
@@ -147,12 +112,7 @@ fn decode_tile(input: &mut Input, tile: &Rect, canvas: &mut Canvas) -> Result<()
         }),
         n @ 130..=255 => {
             let palette = input.palette(n as usize - 128)?;
-            let colour = |i: u8| {
-                palette
-                    .get(i as usize)
-                    .copied()
-                    .ok_or(ProtocolError::Zrle("no such palette entry"))
-            };
+            let colour = |i: u8| palette.get(i as usize).copied().ok_or(damaged("no such palette entry"));
             runs(input, tile, canvas, |input, left| {
                 let index = input.byte()?;
                 if index < 128 {
@@ -162,7 +122,7 @@ fn decode_tile(input: &mut Input, tile: &Rect, canvas: &mut Canvas) -> Result<()
                 }
             })
         }
-        _ => Err(ProtocolError::Zrle("unknown kind of tile")),
+        _ => Err(damaged("unknown kind of tile")),
     }
 }
 
@@ -181,9 +141,7 @@ fn packed(input: &mut Input, n: usize, tile: &Rect, canvas: &mut Canvas) -> Resu
         for (pixels, byte) in row.chunks_mut(4 * per_byte).zip(indices) {
             for (k, to) in pixels.chunks_exact_mut(4).enumerate() {
                 let index = byte >> (8 - bits * (k + 1)) & ((1 << bits) - 1);
-                let colour = palette
-                    .get(index as usize)
-                    .ok_or(ProtocolError::Zrle("no such palette entry"))?;
+                let colour = palette.get(index as usize).ok_or(damaged("no such palette entry"))?;
                 to.copy_from_slice(colour);
             }
         }
@@ -216,7 +174,7 @@ fn runs(
     Ok(())
 }
 
-fn fill(row: &mut [u8], colour: [u8; 4]) {
+pub(super) fn fill(row: &mut [u8], colour: [u8; 4]) {
     if let Some(first) = row.get_mut(..4) {
         first.copy_from_slice(&colour);
     }
@@ -295,10 +253,7 @@ mod tests {
         let mut canvas = Canvas::new(4, 2).unwrap();
         let mut zrle = Zrle::new();
         let got = zrle.decode(&bomb, &Rect::new(0, 0, 4, 2), &mut canvas);
-        assert_eq!(
-            got,
-            Err(ProtocolError::Zrle("decompresses to more than its tiles can hold"))
-        );
-        assert!(zrle.plain.capacity() < 1 << 20);
+        assert_eq!(got, Err(damaged("decompresses to more than its rectangle can hold")));
+        assert!(zrle.stream.capacity() < 1 << 20);
     }
 }

@@ -19,26 +19,46 @@ fn all(d: &mut Decoder, bytes: &[u8], piece: usize) -> Result<Vec<Event>, Protoc
 
 #[test]
 fn an_update_in_any_pieces_gives_the_same_events() {
-    let mut bytes = vec![2, 0, 0, 0, 3];
+    let mut bytes = vec![2, 0, 0, 0, 8];
     bytes.extend(rect(0, 0, 2, 2, encoding::RAW));
     bytes.extend((0..16).collect::<Vec<u8>>());
     bytes.extend(rect(2, 1, 2, 1, encoding::COPY_RECT));
     bytes.extend([0, 0, 0, 0]);
     bytes.extend(rect(1, 1, 9, 2, encoding::CURSOR));
     bytes.extend([0; 9 * 2 * 4 + 2 * 2]);
-    bytes.extend([3, 0, 0, 0, 0, 0, 0, 3, b'a', b'b', b'c', 2]);
+    bytes.extend(rect(0, 0, 1, 1, encoding::LED_STATE));
+    bytes.push(5);
+    bytes.extend(rect(0, 0, 0, 0, encoding::EXTENDED_KEY_EVENT));
+    bytes.extend(rect(0, 0, 0, 0, encoding::DESKTOP_NAME));
+    bytes.extend([0, 0, 0, 3, b'L', b'a', b'b']);
+    bytes.extend(rect(0, 1, 1, 1, encoding::TIGHT));
+    bytes.extend([0x80, 7, 8, 9]);
+    bytes.extend(rect(3, 0, 1, 1, encoding::HEXTILE));
+    bytes.extend([2, 1, 2, 3, 0]);
+    bytes.extend([3, 0, 0, 0, 0, 0, 0, 3, b'a', b'b', b'c', 250, 0, 1, 1, 2]);
     let want = vec![
         Event::Bell,
         Event::UpdateBegin,
         Event::Painted(Rect::new(0, 0, 2, 2)),
         Event::Painted(Rect::new(2, 1, 2, 1)),
+        Event::Cursor(None),
+        Event::Leds(5),
+        Event::ScanCodes,
+        Event::Name("Lab".into()),
+        Event::Painted(Rect::new(0, 1, 1, 1)),
+        Event::Painted(Rect::new(3, 0, 1, 1)),
         Event::UpdateEnd,
+        Event::Clipboard(Clipboard::Text("abc".into())),
+        Event::Power { offered: true },
         Event::Bell,
     ];
     for piece in [1, 2, 3, 7, 1000] {
         let mut d = Decoder::new(4, 2).unwrap();
         assert_eq!(all(&mut d, &bytes, piece).unwrap(), want, "pieces of {piece}");
-        assert_eq!(d.canvas().to_image().get_pixel(3, 1).0, [4, 5, 6, 255]);
+        let image = d.canvas().to_image();
+        assert_eq!(image.get_pixel(3, 1).0, [4, 5, 6, 255]);
+        assert_eq!(image.get_pixel(0, 1).0, [7, 8, 9, 255]);
+        assert_eq!(image.get_pixel(3, 0).0, [1, 2, 3, 255]);
         assert!(!d.in_update());
     }
 }
@@ -67,7 +87,7 @@ fn lies_are_typed_errors() {
     let cases: Vec<(Vec<u8>, &str)> = vec![
         (update(rect(3, 0, 2, 1, encoding::RAW)), "reaches outside"),
         (update(rect(0, 0, 0, 9, encoding::RAW)), "reaches outside"),
-        (update(rect(0, 0, 1, 1, 5)), "not asked for"),
+        (update(rect(0, 0, 1, 1, 2)), "not asked for"),
         (
             update(rect(0, 0, 0, 0, encoding::DESKTOP_SIZE)),
             "outside what is accepted",
@@ -79,13 +99,15 @@ fn lies_are_typed_errors() {
         (update(rect(0, 0, 2000, 1, encoding::CURSOR)), "cursor side"),
         (
             update([rect(0, 0, 4, 2, encoding::ZRLE), vec![255; 4]].concat()),
-            "ZRLE rectangle",
+            "compressed rectangle",
         ),
         (
             update([rect(0, 0, 1, 1, encoding::COPY_RECT), vec![0, 4, 0, 0]].concat()),
             "reaches outside",
         ),
-        (vec![3, 0, 0, 0, 255, 255, 255, 255], "clipboard"),
+        (vec![3, 0, 0, 0, 127, 255, 255, 255], "clipboard"),
+        (vec![3, 0, 0, 0, 128, 0, 0, 0], "clipboard"),
+        (vec![3, 0, 0, 0, 255, 255, 255, 255, 1], "clipboard data is damaged"),
         (vec![77], "unknown message"),
     ];
     for (bytes, want) in cases {
@@ -114,10 +136,14 @@ fn noise_never_panics() {
             encoding::COPY_RECT,
             encoding::LAST_RECT,
             encoding::CURSOR,
+            encoding::TIGHT,
+            encoding::ZLIB,
+            encoding::HEXTILE,
+            encoding::DESKTOP_NAME,
         ];
         for _ in 0..4 {
             let r = random();
-            let kind = kinds[(r % 5) as usize];
+            let kind = kinds[(r as usize >> 5) % kinds.len()];
             bytes.extend(rect(
                 (r >> 8 & 3) as u16,
                 (r >> 12 & 1) as u16,

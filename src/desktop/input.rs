@@ -1,0 +1,207 @@
+//! What hands do: pointer, keyboard, clipboard and the power button.
+
+use std::time::Duration;
+
+use secrecy::{ExposeSecret, SecretString};
+
+use super::keys::parse_chord;
+use super::rfb::message;
+use super::script::{self, Input, Step};
+use super::{Button, Desktop, Error, Layout, Point};
+
+/// The state of the keyboard's lights.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Leds {
+    /// Scroll Lock is on.
+    pub scroll_lock: bool,
+    /// Num Lock is on.
+    pub num_lock: bool,
+    /// Caps Lock is on.
+    pub caps_lock: bool,
+}
+
+impl Leds {
+    pub(super) fn from_bits(bits: u8) -> Leds {
+        Leds {
+            scroll_lock: bits & 1 != 0,
+            num_lock: bits & 2 != 0,
+            caps_lock: bits & 4 != 0,
+        }
+    }
+}
+
+/// What can be asked of the machine's power, where the server offers it (XVP).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Power {
+    /// A clean shutdown, which the guest may ignore.
+    Shutdown,
+    /// A clean restart, which the guest may ignore.
+    Reboot,
+    /// A hard reset.
+    Reset,
+}
+
+/// Where the wheel turns to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wheel {
+    /// Positive notches scroll down.
+    Vertical,
+    /// Positive notches scroll to the right.
+    Horizontal,
+}
+
+impl Desktop {
+    /// Moves the pointer; a place outside the screen is moved to the nearest inside.
+    ///
+    /// # Errors
+    /// [`Error`] if the link failed.
+    pub async fn move_to(&self, to: Point) -> Result<(), Error> {
+        self.play(self.path(to)).await
+    }
+
+    /// Moves the pointer, waits the dwell time, and presses the button `count` times (2 is a double click).
+    ///
+    /// # Errors
+    /// [`Error`] if the link failed.
+    pub async fn click(&self, at: Point, button: Button, count: u32) -> Result<(), Error> {
+        let mut steps = self.path(at);
+        steps.extend(script::click(button, count, self.options().dwell));
+        self.play(steps).await
+    }
+
+    /// Presses the button at one place, moves to another and releases it there.
+    ///
+    /// # Errors
+    /// [`Error`] if the link failed.
+    pub async fn drag(&self, from: Point, to: Point, button: Button) -> Result<(), Error> {
+        let size = self.size();
+        let press = script::click(button, 1, self.options().dwell);
+        let mut steps = self.path(from);
+        steps.extend(&press[..1]);
+        steps.extend(self.options().motion.path(from.clamped(size), to.clamped(size)));
+        steps.extend(&press[1..]);
+        self.play(steps).await
+    }
+
+    /// Moves the pointer and turns the wheel.
+    ///
+    /// # Errors
+    /// [`Error`] if the link failed.
+    pub async fn scroll(&self, at: Point, wheel: Wheel, notches: i32) -> Result<(), Error> {
+        let mut steps = self.path(at);
+        steps.extend(script::scroll(wheel, notches));
+        self.play(steps).await
+    }
+
+    /// Presses a key or chord, such as `enter`, `f5` or `ctrl+shift+t` (see [`parse_chord`]).
+    ///
+    /// # Errors
+    /// [`Error::Key`] for an unknown name, before anything is sent; otherwise if the link failed.
+    pub async fn key(&self, chord: &str) -> Result<(), Error> {
+        self.play(script::chord(&parse_chord(chord)?, self.layout(), None))
+            .await
+    }
+
+    /// Types a text at no more than the session's rate; newline is Enter, tab is Tab.
+    ///
+    /// # Errors
+    /// [`Error::Key`] for a control character, before anything is sent; otherwise if the link failed.
+    pub async fn type_text(&self, text: &str) -> Result<(), Error> {
+        let steps = script::text(text, self.options().keys_per_second, self.layout())?;
+        self.play(steps).await
+    }
+
+    /// Types a secret. Nothing of it is kept or logged.
+    ///
+    /// # Errors
+    /// As [`Desktop::type_text`].
+    pub async fn type_secret(&self, secret: &SecretString) -> Result<(), Error> {
+        self.type_text(secret.expose_secret()).await
+    }
+
+    /// Presses a button where the pointer is after moving it there, and leaves it pressed.
+    ///
+    /// # Errors
+    /// [`Error`] if the link failed.
+    pub async fn press(&self, at: Point, button: Button) -> Result<(), Error> {
+        let mut steps = self.path(at);
+        steps.extend(&script::click(button, 1, self.options().dwell)[..1]);
+        self.play(steps).await
+    }
+
+    /// Releases a button where the pointer is after moving it there.
+    ///
+    /// # Errors
+    /// [`Error`] if the link failed.
+    pub async fn release(&self, at: Point, button: Button) -> Result<(), Error> {
+        let mut steps = self.path(at);
+        steps.extend(&script::click(button, 1, self.options().dwell)[1..]);
+        self.play(steps).await
+    }
+
+    /// Moves the pointer at once to where it hides least: the right edge, at half height, where desktops have no hot
+    /// corner.
+    ///
+    /// # Errors
+    /// [`Error`] if the link failed.
+    pub async fn park(&self) -> Result<(), Error> {
+        let (width, height) = self.size();
+        let at = Point::new(width.saturating_sub(1), height / 2);
+        self.play(vec![Step {
+            wait: Duration::ZERO,
+            input: Input::Pointer { at },
+        }])
+        .await
+    }
+
+    /// Presses a key or chord, keeps it pressed for `time`, and releases it. The guest repeats the key as its keyboard
+    /// settings say.
+    ///
+    /// # Errors
+    /// As [`Desktop::key`].
+    pub async fn hold(&self, chord: &str, time: Duration) -> Result<(), Error> {
+        self.play(script::chord(&parse_chord(chord)?, self.layout(), Some(time)))
+            .await
+    }
+
+    /// Gives the guest a text for its clipboard, where the server has a way into it.
+    ///
+    /// # Errors
+    /// [`Error::Clipboard`] for a character that this server cannot take; otherwise if the link failed.
+    pub async fn set_clipboard(&self, text: &str) -> Result<(), Error> {
+        self.send_clipboard(text.to_string()).await
+    }
+
+    /// The text that the guest put into its clipboard last, if the server told.
+    pub fn clipboard(&self) -> Option<String> {
+        self.state().clipboard.map(|text| text.to_string())
+    }
+
+    /// Asks for a power action.
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`] where the server does not offer that; otherwise if the link failed.
+    pub async fn power(&self, action: Power) -> Result<(), Error> {
+        if !self.state().power {
+            return Err(Error::Unsupported {
+                what: "power actions (XVP)",
+            });
+        }
+        let code = match action {
+            Power::Shutdown => 2,
+            Power::Reboot => 3,
+            Power::Reset => 4,
+        };
+        self.send(message::xvp(code).to_vec()).await
+    }
+
+    fn path(&self, to: Point) -> Vec<Step> {
+        let state = self.state();
+        self.options().motion.path(state.position, to.clamped(state.size))
+    }
+
+    /// The guest's layout, where the server takes scan codes.
+    fn layout(&self) -> Option<Layout> {
+        self.options().layout.filter(|_| self.state().scan_codes)
+    }
+}

@@ -1,0 +1,314 @@
+//! When a picture is proved fresh, as a state machine without I/O.
+//!
+//! A capture is answered by a full, non-incremental request that is sent after it was asked for: its frame is complete
+//! at the end of an update once every pixel has been painted by updates that began after the request. For that to be a
+//! proof, no update may be under way that answers something older:
+//!
+//! * At most one full request is unanswered at any moment. A capture that gives up leaves its request unanswered, and the
+//!   next one sends its own only after that answer has come.
+//! * Between captures an incremental request may wait for changes. A server may be answering it at the very moment when
+//!   a capture begins. So a capture then first asks for one pixel, non-incrementally, and sends its full request when an
+//!   update has painted that pixel: servers answer all that is asked of them with one update, so nothing older than
+//!   the question for the pixel can come after it. The frame counts as requested when the pixel was.
+//! * A server that paints without having been asked does not keep to that, and is not asked incrementally again.
+//! * A change of the resolution breaks the count: some servers drop the request, some answer it in the new size. Then the
+//!   request is repeated after a grace time, and the frame is only given out after the link has been silent that long.
+
+use std::time::{Duration, Instant};
+
+use super::Rect;
+use super::rfb::Coverage;
+
+/// How long a server may stay silent after a resolution change before a request counts as dropped or answered.
+pub(super) const GRACE: Duration = Duration::from_millis(500);
+/// The pixel that is asked for before a full request.
+const PIXEL: Rect = Rect {
+    x: 0,
+    y: 0,
+    width: 1,
+    height: 1,
+};
+
+/// A request to send.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Ask {
+    /// What has changed, when something has.
+    Changes,
+    /// One pixel, now.
+    Pixel,
+    /// Every pixel, now.
+    Full,
+}
+
+impl Ask {
+    pub(super) fn incremental(self) -> bool {
+        self == Ask::Changes
+    }
+
+    pub(super) fn rect(self, (width, height): (u32, u32)) -> Rect {
+        match self {
+            Ask::Pixel => PIXEL,
+            Ask::Changes | Ask::Full => Rect::new(0, 0, width, height),
+        }
+    }
+}
+
+/// What the end of an update or of a grace time brings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Next {
+    Nothing,
+    Send(Ask),
+    /// The picture answers what was asked at this moment.
+    Complete(Instant),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    Idle,
+    Pixel { since: Instant },
+    Full { since: Instant },
+}
+
+pub(super) struct Proof {
+    coverage: Coverage,
+    phase: Phase,
+    /// Set by a resolution change while something is asked.
+    grace: Option<Instant>,
+    /// An incremental request has not been answered.
+    changes_asked: bool,
+    /// The update being received began after the request of this phase.
+    counting: bool,
+    pixel_painted: bool,
+    /// The update being received has painted something.
+    painted: bool,
+    /// The server paints unasked.
+    unasked: bool,
+}
+
+impl Proof {
+    pub(super) fn new((width, height): (u32, u32)) -> Proof {
+        Proof {
+            coverage: Coverage::new(width, height),
+            phase: Phase::Idle,
+            grace: None,
+            changes_asked: false,
+            counting: false,
+            pixel_painted: false,
+            painted: false,
+            unasked: false,
+        }
+    }
+
+    /// True while a full picture has been asked for and has not come.
+    pub(super) fn busy(&self) -> bool {
+        self.phase != Phase::Idle
+    }
+
+    /// When a full picture was asked for that has not come.
+    pub(super) fn since(&self) -> Option<Instant> {
+        match self.phase {
+            Phase::Idle => None,
+            Phase::Pixel { since } | Phase::Full { since } => Some(since),
+        }
+    }
+
+    /// Begins a capture, if none is under way. To be called only between updates, when all that had arrived has been
+    /// decoded.
+    pub(super) fn capture(&mut self, now: Instant) -> Option<Ask> {
+        if self.busy() {
+            return None;
+        }
+        self.counting = false;
+        self.coverage.clear();
+        self.grace = None;
+        if self.changes_asked {
+            self.pixel_painted = false;
+            self.phase = Phase::Pixel { since: now };
+            return Some(Ask::Pixel);
+        }
+        self.phase = Phase::Full { since: now };
+        Some(Ask::Full)
+    }
+
+    /// Asks for changes, unless that is under way or the server cannot be asked so.
+    pub(super) fn watch(&mut self) -> Option<Ask> {
+        if self.busy() || self.changes_asked || self.unasked {
+            return None;
+        }
+        self.changes_asked = true;
+        Some(Ask::Changes)
+    }
+
+    /// True if changes are told by this server; else they have to be looked for.
+    pub(super) fn tells_changes(&self) -> bool {
+        !self.unasked
+    }
+
+    pub(super) fn update_began(&mut self) {
+        self.counting = self.busy();
+        self.painted = false;
+    }
+
+    pub(super) fn painted(&mut self, r: &Rect) {
+        self.painted = true;
+        match self.phase {
+            Phase::Idle => self.unasked |= !self.changes_asked,
+            Phase::Pixel { .. } if self.counting => self.pixel_painted |= r.intersection(&PIXEL).is_some(),
+            Phase::Full { .. } if self.counting => self.coverage.add(r),
+            Phase::Pixel { .. } | Phase::Full { .. } => {}
+        }
+    }
+
+    pub(super) fn resized(&mut self, width: u32, height: u32, now: Instant) {
+        self.coverage = Coverage::new(width, height);
+        if self.busy() {
+            self.grace = Some(now + GRACE);
+        }
+    }
+
+    pub(super) fn update_ended(&mut self, now: Instant) -> Next {
+        if self.phase == Phase::Idle && self.changes_asked {
+            if self.painted {
+                self.changes_asked = false;
+                return Next::Nothing;
+            }
+            // Only a pointer or a light: with some servers this has used the request up, with others another is harmless.
+            return Next::Send(Ask::Changes);
+        }
+        if !self.counting {
+            return Next::Nothing;
+        }
+        if self.grace.is_some() {
+            self.grace = Some(now + GRACE);
+            return Next::Nothing;
+        }
+        match self.phase {
+            Phase::Pixel { since } if self.pixel_painted => {
+                self.changes_asked = false;
+                self.phase = Phase::Full { since };
+                Next::Send(Ask::Full)
+            }
+            Phase::Full { since } if self.coverage.is_full() => self.complete(since),
+            _ => Next::Nothing,
+        }
+    }
+
+    /// When [`Proof::grace_over`] is to be called.
+    pub(super) fn grace(&self) -> Option<Instant> {
+        self.grace
+    }
+
+    /// Repeats the request or gives the picture out after a resolution change; `in_update` if an update is being
+    /// received.
+    pub(super) fn grace_over(&mut self, now: Instant, in_update: bool) -> Next {
+        let Some(since) = self.since() else {
+            self.grace = None;
+            return Next::Nothing;
+        };
+        if matches!(self.phase, Phase::Full { .. }) && self.coverage.is_full() && !in_update {
+            return self.complete(since);
+        }
+        // The silence was long enough for whatever answered older questions.
+        self.changes_asked = false;
+        self.phase = Phase::Full { since };
+        self.grace = Some(now + GRACE);
+        Next::Send(Ask::Full)
+    }
+
+    fn complete(&mut self, since: Instant) -> Next {
+        (self.phase, self.counting, self.grace) = (Phase::Idle, false, None);
+        Next::Complete(since)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ALL: Rect = Rect {
+        x: 0,
+        y: 0,
+        width: 8,
+        height: 8,
+    };
+
+    fn update(p: &mut Proof, painted: &[Rect], now: Instant) -> Next {
+        p.update_began();
+        painted.iter().for_each(|r| p.painted(r));
+        p.update_ended(now)
+    }
+
+    #[test]
+    fn parts_add_up_and_leftovers_do_not_count() {
+        let now = Instant::now();
+        let mut p = Proof::new((8, 8));
+        assert_eq!(p.capture(now), Some(Ask::Full));
+        assert_eq!(p.capture(now), None, "one at a time");
+        assert_eq!(update(&mut p, &[Rect::new(0, 0, 8, 4)], now), Next::Nothing);
+        assert_eq!(update(&mut p, &[Rect::new(0, 4, 8, 4)], now), Next::Complete(now));
+        // An update that began before the request does not count for it.
+        p.update_began();
+        assert_eq!(p.capture(now), Some(Ask::Full));
+        p.painted(&ALL);
+        assert_eq!(p.update_ended(now), Next::Nothing);
+        assert_eq!(update(&mut p, &[ALL], now), Next::Complete(now));
+    }
+
+    #[test]
+    fn a_change_on_its_way_is_not_taken_for_the_answer() {
+        let (t0, t1) = (Instant::now(), Instant::now() + Duration::from_secs(1));
+        let mut p = Proof::new((8, 8));
+        assert_eq!(p.watch(), Some(Ask::Changes));
+        assert_eq!(p.watch(), None);
+        assert_eq!(p.capture(t0), Some(Ask::Pixel));
+        // The answer to the incremental request, under way when the capture began, although it paints everything.
+        assert_eq!(update(&mut p, &[Rect::new(4, 4, 2, 2)], t1), Next::Nothing);
+        assert_eq!(update(&mut p, &[ALL], t1), Next::Send(Ask::Full));
+        // What has been painted until now does not count.
+        assert_eq!(update(&mut p, &[Rect::new(0, 0, 8, 7)], t1), Next::Nothing);
+        assert_eq!(update(&mut p, &[Rect::new(0, 7, 8, 1)], t1), Next::Complete(t0));
+        assert_eq!(p.watch(), Some(Ask::Changes), "the pixel answered the old one");
+        assert_eq!(
+            update(&mut p, &[], t1),
+            Next::Send(Ask::Changes),
+            "a pointer's picture is no change"
+        );
+        assert_eq!(update(&mut p, &[Rect::new(1, 1, 1, 1)], t1), Next::Nothing);
+        assert_eq!(p.watch(), Some(Ask::Changes));
+    }
+
+    #[test]
+    fn a_server_that_paints_unasked_is_looked_at_instead() {
+        let now = Instant::now();
+        let mut p = Proof::new((8, 8));
+        assert!(p.tells_changes());
+        update(&mut p, &[], now);
+        assert!(p.tells_changes(), "a message about the cursor is no picture");
+        update(&mut p, &[ALL], now);
+        assert!(!p.tells_changes());
+        assert_eq!(p.watch(), None);
+        assert_eq!(p.capture(now), Some(Ask::Full));
+    }
+
+    #[test]
+    fn a_resolution_change_asks_again_and_waits_for_silence() {
+        let (t0, later) = (Instant::now(), Instant::now() + Duration::from_secs(1));
+        for watched in [false, true] {
+            let mut p = Proof::new((8, 8));
+            watched.then(|| p.watch());
+            p.capture(t0);
+            p.update_began();
+            p.resized(4, 4, t0);
+            p.painted(&Rect::new(0, 0, 4, 4));
+            assert_eq!(p.update_ended(t0), Next::Nothing);
+            assert!(p.grace() > Some(t0));
+            if watched {
+                assert_eq!(p.grace_over(later, false), Next::Send(Ask::Full));
+                update(&mut p, &[Rect::new(0, 0, 4, 4)], later);
+            }
+            assert_eq!(p.grace_over(later, true), Next::Send(Ask::Full), "not within an update");
+            assert_eq!(p.grace_over(later, false), Next::Complete(t0));
+            assert!(!p.busy() && p.grace().is_none());
+        }
+    }
+}
