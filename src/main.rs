@@ -5,7 +5,18 @@ use mosdat::cli;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    let args = cli::Cli::parse();
+    let args = match cli::Cli::try_parse() {
+        Ok(args) => args,
+        Err(e) => {
+            let _ = e.print();
+            // Help and version come this way too. clap's own code for wrong input is 2, which stands for infrastructure.
+            return ExitCode::from(if e.use_stderr() {
+                cli::exit::INVALID
+            } else {
+                cli::exit::PASSED
+            });
+        }
+    };
     cli::telemetry(&args);
     // One TLS provider for the whole process, before anything can ask for one. An error means that one is installed.
     let _ = rustls::crypto::ring::default_provider().install_default();

@@ -14,6 +14,7 @@ mod run;
 mod session;
 mod up;
 mod validate;
+mod vnc;
 
 use clap::{Parser, Subcommand, ValueEnum};
 
@@ -70,6 +71,8 @@ enum Command {
     Controller(controller::Args),
     /// The built-in lab: virtual machines on this machine behind a Proxmox-compatible API.
     Lab(lab::Args),
+    /// Look at a VNC screen and work with it by hand.
+    Vnc(vnc::Args),
     /// Print the custom resource definitions.
     Crds(crds::CrdsArgs),
     /// Print the RBAC rules that the controller needs.
@@ -102,6 +105,7 @@ pub async fn dispatch(args: Cli) -> anyhow::Result<u8> {
         Command::Validate(a) => validate::run(a).await,
         Command::Controller(a) => controller::run(a).await,
         Command::Lab(a) => lab::run(a).await,
+        Command::Vnc(a) => vnc::run(a).await,
         Command::Crds(a) => crds::crds(a),
         Command::Rbac(a) => crds::rbac(a),
     }

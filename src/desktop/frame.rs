@@ -26,8 +26,9 @@ pub struct Frame {
     pub link: LinkFacts,
     /// The mouse pointer and where it was; it is not part of the picture.
     pub(super) cursor: Option<(Arc<Cursor>, Point)>,
-    /// The screen's version: changes after it are not in this picture.
-    pub(super) version: u64,
+    /// The screen's version, for [`Desktop::painted_since`](super::Desktop::painted_since): changes after it are not in
+    /// this picture.
+    pub version: u64,
     digest: OnceLock<String>,
 }
 
@@ -86,19 +87,19 @@ impl Frame {
     }
 
     /// The picture as an RGB PNG (fast compression: evidence is written often and read rarely).
+    ///
+    /// # Errors
+    /// [`Error::Png`], if it cannot be encoded.
     pub fn png(&self) -> Result<Vec<u8>, Error> {
-        let (width, height) = self.image.dimensions();
-        // DynamicImage converts inside `image`, which is optimised in our debug builds too.
-        let rgb = DynamicImage::ImageRgba8(self.image.clone()).into_rgb8();
-        let mut out = Vec::new();
-        PngEncoder::new_with_quality(&mut out, CompressionType::Fast, FilterType::Adaptive)
-            .write_image(rgb.as_raw(), width, height, ExtendedColorType::Rgb8)
-            .map_err(|e| Error::Png {
-                width,
-                height,
-                reason: e.to_string(),
-            })?;
-        Ok(out)
+        png(self.image.clone())
+    }
+
+    /// As [`Frame::png`], with the mouse pointer.
+    ///
+    /// # Errors
+    /// As [`Frame::png`].
+    pub fn png_with_cursor(&self) -> Result<Vec<u8>, Error> {
+        png(self.with_cursor())
     }
 
     /// SHA-256 in hex of size and pixels; equal digests mean equal pictures. Computed once.
@@ -145,6 +146,21 @@ impl Frame {
         }
         found
     }
+}
+
+fn png(image: RgbaImage) -> Result<Vec<u8>, Error> {
+    let (width, height) = image.dimensions();
+    // DynamicImage converts inside `image`, which is optimised in our debug builds too.
+    let rgb = DynamicImage::ImageRgba8(image).into_rgb8();
+    let mut out = Vec::new();
+    PngEncoder::new_with_quality(&mut out, CompressionType::Fast, FilterType::Adaptive)
+        .write_image(rgb.as_raw(), width, height, ExtendedColorType::Rgb8)
+        .map_err(|e| Error::Png {
+            width,
+            height,
+            reason: e.to_string(),
+        })?;
+    Ok(out)
 }
 
 impl fmt::Debug for Frame {

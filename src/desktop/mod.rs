@@ -1,17 +1,20 @@
 //! The desktop session over VNC: frames proved fresh, input that lands.
 //!
-//! A [`Desktop`] is opened over any byte stream. One background task owns the RFB connection; handles are cheap to
-//! clone and the connection closes when the last one drops. What this folder promises:
+//! A [`Desktop`] is opened over any byte stream, or by a function that opens one whenever the link has died. One
+//! background task owns the link; handles are cheap to clone, and the link closes when the last one drops. What this
+//! folder promises:
 //!
 //! * [`Desktop::capture`] never returns pixels older than the call, nor older than any input sent before it: a frame
 //!   answers a full, non-incremental request written after both, and the answer covers the whole framebuffer.
 //! * The mouse cursor is never part of a frame where the server lets the client draw it (Cursor pseudo-encoding); a
 //!   guest that paints its own pointer into its framebuffer still shows it.
 //! * Nothing a server sends can make it panic, hang past a deadline, or allocate beyond fixed bounds.
+//! * Input is sent once: what was under way when the link died is reported and never repeated.
 //! * Keys and buttons that were pressed are released on error and on close.
 
 mod changes;
 mod command;
+mod effect;
 mod error;
 mod frame;
 mod geometry;
@@ -30,6 +33,7 @@ mod session;
 mod settle;
 mod task;
 
+pub use effect::{Effect, Observed};
 pub use error::Error;
 pub use frame::{Frame, LinkFacts};
 pub use geometry::{Button, Point, Rect};

@@ -13,7 +13,7 @@ use super::link::{Dial, Dialled, Link, Stream};
 use super::rfb::Cursor;
 use super::script::{self, Step};
 use super::task::Task;
-use super::{Error, Frame, Layout, Leds, LinkFacts, Motion, Point};
+use super::{Error, Frame, Layout, Leds, LinkFacts, Motion, Point, Rect};
 
 /// How to authenticate to the VNC server.
 pub enum Auth {
@@ -236,6 +236,16 @@ impl Desktop {
         let deadline = Instant::now() + limit;
         self.ask(|done| Command::Capture(Waiter { deadline, limit, done }))
             .await
+    }
+
+    /// Where the screen has been painted since a frame, and the number to go on from; `None` if nothing has been within
+    /// `limit`. The pixels may be the same as before.
+    ///
+    /// # Errors
+    /// [`Error`] if the link failed.
+    pub async fn painted_since(&self, version: u64, limit: Duration) -> Result<Option<(Rect, u64)>, Error> {
+        let change = self.change(version, limit).await?;
+        Ok(change.map(|c| (c.rect, c.version)))
     }
 
     /// What the screen shows where it has been painted since `version`; `None` if nothing has been within `limit`.

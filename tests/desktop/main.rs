@@ -4,6 +4,7 @@
 //! test with its name.
 
 mod bad_server;
+mod by_hand;
 mod healing;
 mod independent;
 mod model;

@@ -1,0 +1,194 @@
+//! Where a VNC screen is: `HOST:PORT`, a Unix socket, or a VM of Proxmox VE.
+
+use crate::desktop::{Auth, Desktop, Dialled, Options, Stream};
+use crate::proxmox;
+use anyhow::{Context, bail};
+use secrecy::SecretString;
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
+use tokio::net::{TcpStream, UnixStream};
+use url::Url;
+
+/// A VNC server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Address {
+    /// `HOST:PORT`.
+    Tcp(String),
+    /// A path.
+    Unix(PathBuf),
+    /// `pve://HOST[:PORT]/VMID`.
+    Proxmox { endpoint: Url, vmid: u32 },
+}
+
+impl FromStr for Address {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Address, String> {
+        if text.starts_with("pve://") {
+            return proxmox_address(text).ok_or_else(|| format!("'{text}' is not of the form pve://HOST[:PORT]/VMID"));
+        }
+        if text.contains('/') {
+            return Ok(Address::Unix(text.into()));
+        }
+        match text.rsplit_once(':') {
+            Some((host, port)) if !host.is_empty() && port.parse::<u16>().is_ok() => Ok(Address::Tcp(text.into())),
+            _ => Err(format!(
+                "'{text}' is neither HOST:PORT (5900 and up are the usual ports), nor a socket's path with a '/' in it, \
+                 nor pve://HOST[:PORT]/VMID"
+            )),
+        }
+    }
+}
+
+fn proxmox_address(text: &str) -> Option<Address> {
+    let url = Url::parse(text).ok()?;
+    let (host, port) = (url.host_str()?, url.port().unwrap_or(8006));
+    let vmid = url.path().trim_matches('/').parse().ok()?;
+    let endpoint = format!("https://{host}:{port}").parse().ok()?;
+    url.username().is_empty().then_some(Address::Proxmox { endpoint, vmid })
+}
+
+/// Which server, and how to be let in.
+#[derive(clap::Args)]
+pub struct To {
+    /// HOST:PORT, a socket's path, or pve://HOST[:PORT]/VMID.
+    #[arg(long, value_name = "ADDRESS")]
+    to: Address,
+    /// File with the VNC password.
+    #[arg(long, value_name = "FILE")]
+    password_file: Option<PathBuf>,
+    /// Proxmox VE: the API token's ID, USER@REALM!NAME.
+    #[arg(long, value_name = "ID", env = "MOSDAT_PVE_TOKEN_ID")]
+    token_id: Option<String>,
+    /// Proxmox VE: file with the API token's secret.
+    #[arg(long, value_name = "FILE", env = "MOSDAT_PVE_TOKEN_FILE")]
+    token_file: Option<PathBuf>,
+    /// Proxmox VE: the certificate's SHA-256 fingerprint. Without it, the certificate has to be one that this system
+    /// trusts.
+    #[arg(long, value_name = "HEX", env = "MOSDAT_PVE_FINGERPRINT")]
+    fingerprint: Option<String>,
+    /// The guest's keyboard layout (en-us, en-gb, de, fr); without one, the server's idea of it counts.
+    #[arg(long)]
+    layout: Option<crate::desktop::Layout>,
+}
+
+impl To {
+    /// Opens a session that heals.
+    pub async fn open(&self) -> anyhow::Result<Desktop> {
+        let options = Options {
+            layout: self.layout,
+            ..Options::default()
+        };
+        let password = self.password_file.as_ref().map(secret).transpose()?;
+        let to = self.to.clone();
+        let desktop = match to {
+            Address::Tcp(address) => {
+                let dial = move || {
+                    let (address, password) = (address.clone(), password.clone());
+                    async move { dialled(TcpStream::connect(&address).await, &address, password) }
+                };
+                Desktop::connect(dial, options).await
+            }
+            Address::Unix(path) => {
+                let dial = move || {
+                    let (path, password) = (path.clone(), password.clone());
+                    async move { dialled(UnixStream::connect(&path).await, &path.display().to_string(), password) }
+                };
+                Desktop::connect(dial, options).await
+            }
+            Address::Proxmox { endpoint, vmid } => {
+                let client = self.client(endpoint)?;
+                let node = node(&client, vmid).await?;
+                let dial = move || {
+                    let (client, node) = (client.clone(), node.clone());
+                    async move {
+                        let vnc = client.vnc(&node, vmid).await.map_err(|e| e.to_string())?;
+                        Ok((Box::new(vnc.stream) as Box<dyn Stream>, Auth::Password(vnc.password)))
+                    }
+                };
+                Desktop::connect(dial, options).await
+            }
+        };
+        Ok(desktop?)
+    }
+
+    fn client(&self, endpoint: Url) -> anyhow::Result<proxmox::Client> {
+        let (Some(id), Some(file)) = (&self.token_id, &self.token_file) else {
+            bail!("a pve:// address needs --token-id USER@REALM!NAME and --token-file FILE");
+        };
+        let tls = match &self.fingerprint {
+            None => proxmox::Tls::SystemRoots,
+            Some(text) => proxmox::Tls::Fingerprint(
+                proxmox::parse_fingerprint(text)
+                    .with_context(|| format!("--fingerprint: '{text}' is no SHA-256 fingerprint (64 hex digits)"))?,
+            ),
+        };
+        Ok(proxmox::Client::new(proxmox::Config {
+            endpoints: vec![endpoint],
+            auth: proxmox::Auth::Token {
+                id: id.clone(),
+                secret: secret(file)?,
+            },
+            tls,
+            timeout: Duration::from_secs(15),
+        })?)
+    }
+}
+
+/// The node that has the VM.
+async fn node(client: &proxmox::Client, vmid: u32) -> anyhow::Result<String> {
+    let vms = client.cluster_vms().await?;
+    let Some(vm) = vms.into_iter().find(|vm| vm.vmid == vmid) else {
+        bail!("there is no VM {vmid} that this token can see (it needs VM.Audit on /vms/{vmid})");
+    };
+    if vm.status == "stopped" {
+        bail!("VM {vmid} on {} is stopped: start it first (qm start {vmid})", vm.node);
+    }
+    Ok(vm.node)
+}
+
+fn dialled<S: Stream>(stream: std::io::Result<S>, address: &str, password: Option<SecretString>) -> Dialled {
+    let stream = stream.map_err(|e| format!("{address}: {e}"))?;
+    Ok((Box::new(stream), password.map_or(Auth::None, Auth::Password)))
+}
+
+/// A secret's file, without the line's end.
+fn secret(file: &PathBuf) -> anyhow::Result<SecretString> {
+    let text = std::fs::read_to_string(file).with_context(|| format!("reading {}", file.display()))?;
+    Ok(SecretString::from(text.trim_end_matches(['\r', '\n']).to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses() {
+        let pve = |text: &str| match text.parse() {
+            Ok(Address::Proxmox { endpoint, vmid }) => (endpoint.to_string(), vmid),
+            other => panic!("{text}: {other:?}"),
+        };
+        assert_eq!("localhost:5901".parse(), Ok(Address::Tcp("localhost:5901".into())));
+        assert_eq!("[::1]:5901".parse(), Ok(Address::Tcp("[::1]:5901".into())));
+        assert_eq!("./vnc".parse(), Ok(Address::Unix("./vnc".into())));
+        assert_eq!(pve("pve://pve1/100"), ("https://pve1:8006/".into(), 100));
+        assert_eq!(pve("pve://10.0.0.5/100"), ("https://10.0.0.5:8006/".into(), 100));
+        assert_eq!(
+            pve("pve://pve1.example:8443/7"),
+            ("https://pve1.example:8443/".into(), 7)
+        );
+        assert_eq!(pve("pve://[::1]:8006/7"), ("https://[::1]:8006/".into(), 7));
+        for bad in [
+            "screen",
+            ":5900",
+            "host:port",
+            "pve://pve1",
+            "pve://pve1/vm",
+            "pve://u@h/1",
+        ] {
+            let said = bad.parse::<Address>().unwrap_err();
+            assert!(said.contains(bad), "{said}");
+        }
+    }
+}

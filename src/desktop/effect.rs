@@ -1,0 +1,110 @@
+//! Whether an injected action has done something, told by the pictures before and after it.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::{Desktop, Error, Frame, Rect};
+
+/// What the pictures say about an action.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Effect {
+    /// Something changed here that had been still.
+    Confirmed(Rect),
+    /// The picture was moving by itself, here, and nothing else changed: no telling.
+    Unverifiable(Rect),
+    /// Nothing changed at all. The action may have had no visible effect, or may not have arrived.
+    SuspectedNoop,
+}
+
+/// An action that was carried out under observation.
+#[derive(Debug, Clone)]
+pub struct Observed {
+    /// What the pictures say.
+    pub effect: Effect,
+    /// The picture before.
+    pub before: Arc<Frame>,
+    /// The picture after: when something had changed and was still again, or when the time was up.
+    pub after: Arc<Frame>,
+}
+
+/// How long the screen has to be still to count as such, before and after.
+const QUIET: Duration = Duration::from_millis(200);
+/// How long to look whether the screen moves by itself.
+const BEFORE: Duration = Duration::from_millis(800);
+/// How long an effect may keep moving.
+const AFTER: Duration = Duration::from_secs(3);
+
+impl Effect {
+    /// Compares two pictures; `moving` is where the screen was changing by itself before the action.
+    pub fn between(before: &Frame, after: &Frame, moving: Option<Rect>) -> Effect {
+        match (before.difference(after), moving) {
+            (None, None) => Effect::SuspectedNoop,
+            (None, Some(moving)) => Effect::Unverifiable(moving),
+            (Some(change), Some(moving)) if moving.intersection(&change) == Some(change) => {
+                Effect::Unverifiable(moving)
+            }
+            (Some(change), _) => Effect::Confirmed(change),
+        }
+    }
+}
+
+impl Desktop {
+    /// Carries out an action and says what it did to the screen; an effect is waited for as long as `limit`.
+    ///
+    /// # Errors
+    /// Those of the action, and of [`Desktop::capture`].
+    pub async fn observed<F>(&self, limit: Duration, action: F) -> Result<Observed, Error>
+    where
+        F: Future<Output = Result<(), Error>>,
+    {
+        let before = self.settle(QUIET, BEFORE).await?;
+        let moving = before.moving.filter(|_| !before.still);
+        let before = before.frame;
+        action.await?;
+        let done = Instant::now();
+        let mut version = before.version;
+        // A change may be one by itself, or no change of pixels: what counts is the picture after it.
+        let mut after = loop {
+            let left = limit.saturating_sub(done.elapsed());
+            let change = self.change(version, left).await?;
+            let after = self.capture().await?;
+            version = after.version;
+            let effect = Effect::between(&before, &after, moving);
+            if change.is_none() || matches!(effect, Effect::Confirmed(_)) {
+                break after;
+            }
+        };
+        if matches!(Effect::between(&before, &after, moving), Effect::Confirmed(_)) {
+            after = self.settle(QUIET, AFTER).await?.frame;
+        }
+        Ok(Observed {
+            effect: Effect::between(&before, &after, moving),
+            before,
+            after,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use image::{Rgba, RgbaImage};
+
+    #[test]
+    fn what_moves_by_itself_proves_nothing() {
+        let plain = RgbaImage::from_pixel(40, 20, Rgba([0, 0, 0, 255]));
+        let mut other = plain.clone();
+        other.put_pixel(5, 5, Rgba([9, 9, 9, 255]));
+        let (a, b) = (Frame::from_image(plain), Frame::from_image(other));
+        let (near, far) = (Rect::new(0, 0, 10, 10), Rect::new(20, 0, 10, 10));
+        assert_eq!(Effect::between(&a, &a, None), Effect::SuspectedNoop);
+        assert_eq!(Effect::between(&a, &a, Some(far)), Effect::Unverifiable(far));
+        assert_eq!(Effect::between(&a, &b, None), Effect::Confirmed(Rect::new(5, 5, 1, 1)));
+        assert_eq!(Effect::between(&a, &b, Some(near)), Effect::Unverifiable(near));
+        assert_eq!(
+            Effect::between(&a, &b, Some(far)),
+            Effect::Confirmed(Rect::new(5, 5, 1, 1))
+        );
+    }
+}
