@@ -1,4 +1,4 @@
-//! Keyboard layouts: which keys of a PC keyboard give a character. XT scan codes as QEMU's extended key event takes them
+//! Keyboard layouts as Linux has them: which keys of a PC keyboard give a character. XT scan codes as QEMU's extended key event takes them
 //! (keys with an e0 prefix have bit 7 set).
 
 use std::fmt;
@@ -68,7 +68,8 @@ struct Table {
     beside: [(char, char); 3],
     /// A character with AltGr, and the one that the same key gives plain.
     altgr: &'static [(char, char)],
-    /// Characters whose key waits for a letter to put them on; typed by themselves with a space after them.
+    /// Characters whose key waits for a letter to put them on; with a space after it, it gives them by themselves. Those
+    /// that a space turns into another character (´ and ¨ become ' and ") are not in the tables.
     dead: &'static str,
 }
 
@@ -89,7 +90,7 @@ const EN_GB: Table = Table {
 };
 
 const DE: Table = Table {
-    plain: ["1234567890ß´", "qwertzuiopü+", "asdfghjklöä", "yxcvbnm,.-"],
+    plain: ["1234567890ß\0", "qwertzuiopü+", "asdfghjklöä", "yxcvbnm,.-"],
     shifted: ["!\"§$%&/()=?`", "QWERTZUIOPÜ*", "ASDFGHJKLÖÄ", "YXCVBNM;:_"],
     beside: [('^', '°'), ('#', '\''), ('<', '>')],
     altgr: &[
@@ -106,12 +107,12 @@ const DE: Table = Table {
         ('²', '2'),
         ('³', '3'),
     ],
-    dead: "^´`",
+    dead: "^`",
 };
 
 const FR: Table = Table {
     plain: ["&é\"'(-è_çà)=", "azertyuiop^$", "qsdfghjklmù", "wxcvbn,;:!"],
-    shifted: ["1234567890°+", "AZERTYUIOP¨£", "QSDFGHJKLM%", "WXCVBN?./§"],
+    shifted: ["1234567890°+", "AZERTYUIOP\0£", "QSDFGHJKLM%", "WXCVBN?./§"],
     beside: [('²', '\0'), ('*', 'µ'), ('<', '>')],
     altgr: &[
         ('~', 'é'),
@@ -126,7 +127,7 @@ const FR: Table = Table {
         ('}', '='),
         ('€', 'e'),
     ],
-    dead: "^¨~`",
+    dead: "^",
 };
 
 /// Keys that every layout has: keysym and scan code.

@@ -10,6 +10,8 @@
 //!   a capture begins. So a capture then first asks for one pixel, non-incrementally, and sends its full request when an
 //!   update has painted that pixel: servers answer all that is asked of them with one update, so nothing older than
 //!   the question for the pixel can come after it. The frame counts as requested when the pixel was.
+//! * An answer may lack parts that the server was about to look at (TigerVNC, when the screen is busy), which then come
+//!   with no other answer. When nothing more comes for a while, one pixel is asked for again, and with it everything.
 //! * A server that paints without having been asked does not keep to that, and is not asked incrementally again.
 //! * A change of the resolution breaks the count: some servers drop the request, some answer it in the new size. Then the
 //!   request is repeated after a grace time, and the frame is only given out after the link has been silent that long.
@@ -21,6 +23,8 @@ use super::rfb::Coverage;
 
 /// How long a server may stay silent after a resolution change before a request counts as dropped or answered.
 pub(super) const GRACE: Duration = Duration::from_millis(500);
+/// How long the rest of an answer may take to begin.
+const RETRY: Duration = Duration::from_millis(50);
 /// The pixel that is asked for before a full request.
 const PIXEL: Rect = Rect {
     x: 0,
@@ -74,7 +78,11 @@ pub(super) struct Proof {
     phase: Phase,
     /// Set by a resolution change while something is asked.
     grace: Option<Instant>,
-    /// An incremental request has not been answered.
+    /// Set by an answer that is not complete.
+    retry: Option<Instant>,
+    /// The full request of this capture has been sent: what is painted counts.
+    full_asked: bool,
+    /// A request that no capture waits for has not been answered: an incremental one, or one for a pixel.
     changes_asked: bool,
     /// The update being received began after the request of this phase.
     counting: bool,
@@ -91,6 +99,8 @@ impl Proof {
             coverage: Coverage::new(width, height),
             phase: Phase::Idle,
             grace: None,
+            retry: None,
+            full_asked: false,
             changes_asked: false,
             counting: false,
             pixel_painted: false,
@@ -120,14 +130,23 @@ impl Proof {
         }
         self.counting = false;
         self.coverage.clear();
-        self.grace = None;
-        if self.changes_asked {
-            self.pixel_painted = false;
-            self.phase = Phase::Pixel { since: now };
-            return Some(Ask::Pixel);
-        }
-        self.phase = Phase::Full { since: now };
-        Some(Ask::Full)
+        (self.grace, self.retry, self.full_asked) = (None, None, false);
+        Some(match self.changes_asked {
+            true => self.ask_pixel(now),
+            false => self.ask_full(now),
+        })
+    }
+
+    fn ask_pixel(&mut self, since: Instant) -> Ask {
+        self.pixel_painted = false;
+        self.phase = Phase::Pixel { since };
+        Ask::Pixel
+    }
+
+    fn ask_full(&mut self, since: Instant) -> Ask {
+        self.full_asked = true;
+        self.phase = Phase::Full { since };
+        Ask::Full
     }
 
     /// Asks for changes, unless that is under way or the server cannot be asked so.
@@ -151,11 +170,13 @@ impl Proof {
 
     pub(super) fn painted(&mut self, r: &Rect) {
         self.painted = true;
-        match self.phase {
-            Phase::Idle => self.unasked |= !self.changes_asked,
-            Phase::Pixel { .. } if self.counting => self.pixel_painted |= r.intersection(&PIXEL).is_some(),
-            Phase::Full { .. } if self.counting => self.coverage.add(r),
-            Phase::Pixel { .. } | Phase::Full { .. } => {}
+        if self.phase == Phase::Idle {
+            self.unasked |= !self.changes_asked;
+        } else if self.counting {
+            self.pixel_painted |= r.intersection(&PIXEL).is_some();
+            if self.full_asked {
+                self.coverage.add(r);
+            }
         }
     }
 
@@ -182,41 +203,55 @@ impl Proof {
             self.grace = Some(now + GRACE);
             return Next::Nothing;
         }
-        match self.phase {
-            Phase::Pixel { since } if self.pixel_painted => {
-                self.changes_asked = false;
-                self.phase = Phase::Full { since };
-                Next::Send(Ask::Full)
-            }
-            Phase::Full { since } if self.coverage.is_full() => self.complete(since),
-            _ => Next::Nothing,
-        }
-    }
-
-    /// When [`Proof::grace_over`] is to be called.
-    pub(super) fn grace(&self) -> Option<Instant> {
-        self.grace
-    }
-
-    /// Repeats the request or gives the picture out after a resolution change; `in_update` if an update is being
-    /// received.
-    pub(super) fn grace_over(&mut self, now: Instant, in_update: bool) -> Next {
         let Some(since) = self.since() else {
-            self.grace = None;
             return Next::Nothing;
         };
-        if matches!(self.phase, Phase::Full { .. }) && self.coverage.is_full() && !in_update {
+        if self.full_asked && self.coverage.is_full() {
+            // The pixel of a retry may still be answered.
+            self.changes_asked = matches!(self.phase, Phase::Pixel { .. });
+            return self.complete(since);
+        }
+        if matches!(self.phase, Phase::Pixel { .. }) && self.pixel_painted {
+            self.changes_asked = false;
+            self.retry = None;
+            return Next::Send(self.ask_full(since));
+        }
+        self.retry = Some(now + RETRY);
+        Next::Nothing
+    }
+
+    /// When [`Proof::overdue`] is to be called.
+    pub(super) fn due(&self) -> Option<Instant> {
+        self.grace.or(self.retry)
+    }
+
+    /// Repeats the request, or gives the picture out after a resolution change; `in_update` if an update is being
+    /// received.
+    pub(super) fn overdue(&mut self, now: Instant, in_update: bool) -> Next {
+        let Some(since) = self.since() else {
+            (self.grace, self.retry) = (None, None);
+            return Next::Nothing;
+        };
+        if self.grace.is_none() {
+            self.retry = Some(now + RETRY);
+            return if in_update {
+                Next::Nothing
+            } else {
+                Next::Send(self.ask_pixel(since))
+            };
+        }
+        if self.full_asked && self.coverage.is_full() && !in_update {
             return self.complete(since);
         }
         // The silence was long enough for whatever answered older questions.
         self.changes_asked = false;
-        self.phase = Phase::Full { since };
         self.grace = Some(now + GRACE);
-        Next::Send(Ask::Full)
+        Next::Send(self.ask_full(since))
     }
 
     fn complete(&mut self, since: Instant) -> Next {
-        (self.phase, self.counting, self.grace) = (Phase::Idle, false, None);
+        (self.phase, self.counting) = (Phase::Idle, false);
+        (self.grace, self.retry) = (None, None);
         Next::Complete(since)
     }
 }
@@ -278,6 +313,30 @@ mod tests {
     }
 
     #[test]
+    fn an_answer_that_lacks_parts_is_asked_for_again() {
+        let (t0, t1) = (Instant::now(), Instant::now() + Duration::from_secs(1));
+        let mut p = Proof::new((8, 8));
+        p.capture(t0);
+        assert_eq!(p.due(), None, "the first answer may take its time");
+        assert_eq!(update(&mut p, &[], t0), Next::Nothing);
+        assert_eq!(update(&mut p, &[Rect::new(0, 0, 8, 4)], t0), Next::Nothing);
+        assert!(p.due().is_some());
+        assert_eq!(p.overdue(t1, true), Next::Nothing, "not while more is coming");
+        assert_eq!(p.overdue(t1, false), Next::Send(Ask::Pixel));
+        assert_eq!(p.overdue(t1, false), Next::Send(Ask::Pixel), "even that may be lacking");
+        assert_eq!(update(&mut p, &[Rect::new(0, 0, 1, 1)], t1), Next::Send(Ask::Full));
+        assert_eq!(update(&mut p, &[Rect::new(0, 4, 8, 4)], t1), Next::Complete(t0));
+        assert_eq!(p.capture(t1), Some(Ask::Full));
+        // Or the rest comes after all; then the answer to the pixel is still on its way when the next capture begins.
+        let mut p = Proof::new((8, 8));
+        p.capture(t0);
+        update(&mut p, &[Rect::new(0, 0, 8, 4)], t0);
+        p.overdue(t1, false);
+        assert_eq!(update(&mut p, &[Rect::new(0, 4, 8, 4)], t1), Next::Complete(t0));
+        assert_eq!(p.capture(t1), Some(Ask::Pixel));
+    }
+
+    #[test]
     fn a_server_that_paints_unasked_is_looked_at_instead() {
         let now = Instant::now();
         let mut p = Proof::new((8, 8));
@@ -301,14 +360,14 @@ mod tests {
             p.resized(4, 4, t0);
             p.painted(&Rect::new(0, 0, 4, 4));
             assert_eq!(p.update_ended(t0), Next::Nothing);
-            assert!(p.grace() > Some(t0));
+            assert!(p.due() > Some(t0));
             if watched {
-                assert_eq!(p.grace_over(later, false), Next::Send(Ask::Full));
+                assert_eq!(p.overdue(later, false), Next::Send(Ask::Full));
                 update(&mut p, &[Rect::new(0, 0, 4, 4)], later);
             }
-            assert_eq!(p.grace_over(later, true), Next::Send(Ask::Full), "not within an update");
-            assert_eq!(p.grace_over(later, false), Next::Complete(t0));
-            assert!(!p.busy() && p.grace().is_none());
+            assert_eq!(p.overdue(later, true), Next::Send(Ask::Full), "not within an update");
+            assert_eq!(p.overdue(later, false), Next::Complete(t0));
+            assert!(!p.busy() && p.due().is_none());
         }
     }
 }

@@ -210,7 +210,7 @@ impl Desktop {
         self.shared.get().link
     }
 
-    /// The keyboard's lights, where the server tells them.
+    /// The keyboard's lights, where the server tells them: as of the last picture, with which some servers send them.
     pub fn leds(&self) -> Option<Leds> {
         self.shared.get().leds.map(Leds::from_bits)
     }

@@ -413,8 +413,8 @@ impl Task {
     fn check_deadlines(&mut self) -> Result<(), Error> {
         let now = Instant::now();
         self.drop_late(now, None);
-        if self.proof.grace().is_some_and(|grace| grace <= now) {
-            let next = self.proof.grace_over(now, self.link.decoder.in_update());
+        if self.proof.due().is_some_and(|due| due <= now) {
+            let next = self.proof.overdue(now, self.link.decoder.in_update());
             self.go_on(next);
         }
         if let Some(dead) = self.dead_at()
@@ -462,7 +462,7 @@ impl Task {
         waiters
             .chain(watchers)
             .chain(nudge)
-            .chain(self.proof.grace())
+            .chain(self.proof.due())
             .chain(self.dead_at())
             .chain(self.playing.iter().map(Playing::due))
             .chain(self.link.blocked_since().map(|t| t + self.options.timeout))

@@ -5,8 +5,10 @@
 
 mod bad_server;
 mod by_hand;
+mod gestures;
 mod healing;
 mod independent;
+mod layouts;
 mod model;
 mod processes;
 mod qemu;

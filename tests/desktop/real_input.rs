@@ -1,12 +1,18 @@
 //! What was typed and clicked is read back from inside the desktop.
 
-use mosdat::desktop::{Button, Point, Wheel};
+use mosdat::desktop::{Button, Desktop, Point, Wheel};
 
 use crate::processes::wait_for_text;
 use crate::xserver::Xserver;
 
 async fn typed(text: &str) -> String {
     let mut x = Xserver::start("800x600").await;
+    let d = x.desktop().await;
+    typed_into(&mut x, &d, text).await
+}
+
+/// What a terminal gets of a text.
+pub async fn typed_into(x: &mut Xserver, d: &Desktop, text: &str) -> String {
     x.run(
         "xterm",
         &[
@@ -21,7 +27,6 @@ async fn typed(text: &str) -> String {
     );
     x.window("typing").await;
     wait_for_text(&x.dir.path().join("ready"), "ready", 10).await;
-    let d = x.desktop().await;
     let (left, top, width, height) = x.window("typing").await;
     d.click(Point::new(left + width / 2, top + height / 2), Button::Left, 1)
         .await

@@ -19,6 +19,11 @@ pub struct Xserver {
 impl Xserver {
     /// Starts Xvnc with openbox on a display that the server chooses.
     pub async fn start(geometry: &str) -> Xserver {
+        Xserver::start_with(geometry, &[]).await
+    }
+
+    /// As [`Xserver::start`], with more options.
+    pub async fn start_with(geometry: &str, more: &[&str]) -> Xserver {
         let dir = TempDir::new().unwrap();
         let log = std::fs::File::create(dir.path().join("xvnc.log")).unwrap();
         let mut server = Process::start(
@@ -44,6 +49,7 @@ impl Xserver {
                     "-rfbunixpath",
                 ])
                 .arg(dir.path().join("rfb"))
+                .args(more)
                 .stdout(Stdio::piped())
                 .stderr(log),
         );
