@@ -10,6 +10,7 @@ mod crds;
 mod follow;
 mod lab;
 mod local;
+mod missing;
 mod run;
 mod session;
 mod up;
@@ -25,7 +26,7 @@ pub mod exit {
     pub const FAILED: u8 = 1;
     /// The infrastructure failed; nothing is said about the product.
     pub const INFRASTRUCTURE: u8 = 2;
-    /// The input is wrong; nothing was touched.
+    /// The input is wrong; no VM ran.
     pub const INVALID: u8 = 3;
 }
 

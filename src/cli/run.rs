@@ -2,7 +2,7 @@
 
 use super::apply::{self, ApplyError, Body};
 use super::session::{ClusterArgs, Session};
-use super::{check, exit, follow, local, shutdown_signal};
+use super::{check, exit, follow, local, missing, shutdown_signal};
 use kube::ResourceExt;
 use kube::api::DynamicObject;
 use std::path::PathBuf;
@@ -62,6 +62,12 @@ pub async fn run(args: Args) -> anyhow::Result<u8> {
     let mut session = Session::open(&args.cluster, &args.state).await?;
     let (client, afterwards) = (session.client.clone(), session.afterwards());
     let namespace = args.namespace.unwrap_or_else(|| session.namespace.clone());
+    let missing = missing::missing(&client, &namespace, &objects).await;
+    if !missing.is_empty() {
+        missing.iter().for_each(|p| eprintln!("{p}"));
+        session.close().await;
+        return Ok(exit::INVALID);
+    }
     let answer = tokio::select! {
         r = apply_and_follow(&client, &namespace, &objects) => r,
         () = shutdown_signal() => {

@@ -65,6 +65,44 @@ fn a_manifest_that_breaks_the_schema_is_refused_with_the_fields_path() {
 }
 
 #[test]
+fn a_missing_secret_is_told_before_anything_is_applied() {
+    let dir = tempfile::tempdir().expect("temp dir");
+    let up = Up::start(dir.path(), &["--no-lab"]);
+    let good = std::fs::read_to_string(root().join("examples/quickstart/passing.yaml")).expect("example");
+    let wants = "spec:\n  secretVariables: [{name: p, secretKeyRef: {name: login, key: password}}]\n";
+    let file = dir.path().join("run.yaml");
+    std::fs::write(&file, good.replace("spec:\n", wants)).expect("write");
+    let files = ["examples/quickstart/scenario.yaml", file.to_str().expect("path")];
+    let out = up.run(&files);
+    assert_eq!(out.status.code(), Some(3), "{}", text(&out));
+    assert!(text(&out).contains("run.yaml:"), "{}", text(&out));
+    assert!(
+        text(&out).contains("create secret generic login --from-literal=password="),
+        "{}",
+        text(&out)
+    );
+    assert!(!text(&out).contains("applied"), "{}", text(&out));
+    // The same of a key that a Secret in the files lacks, and of a scenario.
+    let secret = dir.path().join("secret.yaml");
+    let login = "apiVersion: v1\nkind: Secret\nmetadata: {name: login}\nstringData: {user: a}\n";
+    std::fs::write(&secret, login).expect("write");
+    let out = up.run(&[secret.to_str().expect("path"), file.to_str().expect("path")]);
+    assert_eq!(out.status.code(), Some(3), "{}", text(&out));
+    assert!(
+        text(&out).contains("has no key password; it has user"),
+        "{}",
+        text(&out)
+    );
+    assert!(
+        text(&out).contains("spec.scenario.ref: Scenario default/"),
+        "{}",
+        text(&out)
+    );
+    assert!(!text(&out).contains("applied"), "{}", text(&out));
+    up.stop();
+}
+
+#[test]
 fn a_second_up_on_the_same_state_says_so() {
     let dir = tempfile::tempdir().expect("temp dir");
     let up = Up::start(dir.path(), &["--no-lab"]);
