@@ -108,6 +108,16 @@ pub async fn dispatch(args: Cli) -> anyhow::Result<u8> {
     }
 }
 
+/// A message without the number that the system's errors end with: `(os error 2)` tells a person nothing.
+pub fn plain(text: &str) -> String {
+    let mut out = text.to_string();
+    while let Some(from) = out.find(" (os error ") {
+        let Some(to) = out[from..].find(')') else { break };
+        out.replace_range(from..=from + to, "");
+    }
+    out.replace("No such file or directory", "no such file or folder")
+}
+
 /// Resolves when the person or the system asks the process to end.
 pub(crate) async fn shutdown_signal() {
     use tokio::signal::unix::{SignalKind, signal};
@@ -122,6 +132,13 @@ pub(crate) async fn shutdown_signal() {
 
 #[cfg(test)]
 mod tests {
+    #[test]
+    fn numbers_of_the_system_are_left_out() {
+        let text = "cannot read a: No such file or directory (os error 2): b (os error 13)";
+        assert_eq!(super::plain(text), "cannot read a: no such file or folder: b");
+        assert_eq!(super::plain("x (os error "), "x (os error ");
+    }
+
     #[test]
     fn the_command_line_is_consistent() {
         use clap::CommandFactory;

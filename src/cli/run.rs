@@ -29,15 +29,13 @@ pub struct Args {
 }
 
 pub async fn run(args: Args) -> anyhow::Result<u8> {
-    let documents = match apply::read(&args.files) {
-        Ok(d) => d,
-        Err(problems) => {
-            for p in problems {
-                eprintln!("{p}");
-            }
-            return Ok(exit::INVALID);
-        }
-    };
+    let apply::Read {
+        documents, problems, ..
+    } = apply::read(&args.files, false);
+    if !problems.is_empty() {
+        problems.iter().for_each(|p| eprintln!("{p}"));
+        return Ok(exit::INVALID);
+    }
     // Refused before anything is touched, and all at once.
     let mut problems = check::problems(&documents).await?;
     if problems.is_empty() && !check::has_run(&documents) {

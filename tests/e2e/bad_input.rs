@@ -39,7 +39,41 @@ fn broken_yaml_and_missing_files_are_named() {
         .output()
         .expect("run");
     assert_eq!(out.status.code(), Some(3));
-    assert!(text(&out).contains("/nonexistent/x.yaml"));
+    assert!(
+        text(&out).contains("/nonexistent/x.yaml: no such file"),
+        "{}",
+        text(&out)
+    );
+    assert!(!text(&out).contains("os error"), "{}", text(&out));
+}
+
+#[test]
+fn a_folder_is_checked_with_its_subfolders_and_the_count_is_told() {
+    let dir = tempfile::tempdir().expect("temp dir");
+    let validate = || {
+        let out = command(MOSDAT).arg("validate").arg(dir.path()).output().expect("run");
+        (out.status.code(), text(&out))
+    };
+    let (code, out) = validate();
+    assert_eq!(code, Some(3), "nothing to check: {out}");
+    for folder in ["a/b", ".hidden"] {
+        std::fs::create_dir_all(dir.path().join(folder)).expect("mkdir");
+    }
+    let good = "name: good\nsteps:\n  - note: hello\n";
+    std::fs::write(dir.path().join("one.yaml"), good).expect("write");
+    std::fs::write(dir.path().join("a/b/two.yml"), good).expect("write");
+    std::fs::write(dir.path().join(".hidden/bad.yaml"), "name: [").expect("write");
+    let (code, out) = validate();
+    assert_eq!(code, Some(0), "{out}");
+    assert!(out.contains("2 files read, 2 documents ok"), "{out}");
+    std::fs::write(dir.path().join("a/b/two.yml"), good.replace("note", "double_click")).expect("write");
+    let (code, out) = validate();
+    assert_eq!(code, Some(3), "{out}");
+    assert!(
+        out.contains("two.yml:3") && out.contains("2 files read, 1 problem"),
+        "{out}"
+    );
+    assert!(out.contains("count: 2"), "what to write instead: {out}");
 }
 
 #[test]
