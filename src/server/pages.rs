@@ -125,7 +125,7 @@ fn facts(body: &mut String, st: &FunctionalTestRunStatus) {
     if let Some(vm) = &st.vm_name {
         rows.push(("VM", vm.clone()));
     }
-    body.push_str("<table>");
+    body.push_str("<table class=\"facts\">");
     for (k, v) in rows {
         let _ = write!(body, "<tr><th>{k}</th><td><pre>{}</pre></td></tr>", esc(&v));
     }
@@ -165,7 +165,7 @@ fn times(body: &mut String, run: &FunctionalTestRun, events: &[results::Event]) 
     if rows.is_empty() {
         return;
     }
-    body.push_str("<table>");
+    body.push_str("<table class=\"facts\">");
     for (name, time, what) in rows {
         let _ = write!(
             body,
