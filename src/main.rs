@@ -30,7 +30,7 @@ fn main() -> ExitCode {
     let code = match runtime.block_on(cli::dispatch(args)) {
         Ok(code) => code,
         Err(e) => {
-            eprintln!("mosdat: {e:#}");
+            eprintln!("mosdat: {}", cli::plain(&format!("{e:#}")));
             cli::exit::INFRASTRUCTURE
         }
     };

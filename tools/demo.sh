@@ -86,5 +86,7 @@ echo "the whole demo took $((SECONDS - began)) s"
 # A person may want to look around; a script wants the end.
 if [ -t 0 ] && [ -t 1 ]; then
   echo "The page stays up until Ctrl-C."
+  # Everything went as it should: ending it now is its normal end.
+  trap 'stop; echo; echo "stopped"; exit 0' INT TERM
   wait "$up" || true
 fi

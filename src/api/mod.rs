@@ -49,6 +49,20 @@ pub fn crds() -> Vec<CustomResourceDefinition> {
 mod tests {
     use super::*;
 
+    /// `kubectl get` shows why something waits, without `describe`.
+    #[test]
+    fn every_kind_that_waits_has_a_column_that_says_why() {
+        for kind in ["ProxmoxCluster", "ProxmoxVM", "GpuProfile", "FunctionalTestRun"] {
+            let crd = crds().into_iter().find(|c| c.spec.names.kind == kind).expect(kind);
+            let columns = crd.spec.versions[0]
+                .additional_printer_columns
+                .clone()
+                .unwrap_or_default();
+            let column = |name: &str| columns.iter().find(|c| c.name == name).map(|c| c.priority.unwrap_or(0));
+            assert_eq!((column("Reason"), column("Message")), (Some(0), Some(1)), "{kind}");
+        }
+    }
+
     /// One stored object that the types cannot hold would break every list of its kind.
     #[test]
     fn what_the_schema_lets_in_fits_the_types() {

@@ -27,6 +27,12 @@ use std::collections::BTreeMap;
     printcolumn(name = "Reason", type_ = "string", json_path = ".status.failure.reason"),
     printcolumn(name = "Duration", type_ = "integer", json_path = ".status.durationSeconds", priority = 1),
     printcolumn(name = "VM", type_ = "string", json_path = ".status.vmName", priority = 1),
+    printcolumn(
+        name = "Message",
+        type_ = "string",
+        json_path = ".status.conditions[?(@.type==\"Succeeded\")].message",
+        priority = 1
+    ),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
 )]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]

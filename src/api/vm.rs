@@ -22,10 +22,21 @@ use std::collections::BTreeMap;
     derive = "PartialEq",
     doc = "A virtual machine on a Proxmox VE cluster, cloned from a template or adopted, with a GPU where asked.",
     printcolumn(name = "Phase", type_ = "string", json_path = ".status.phase"),
+    printcolumn(
+        name = "Reason",
+        type_ = "string",
+        json_path = ".status.conditions[?(@.type==\"Ready\")].reason"
+    ),
     printcolumn(name = "VMID", type_ = "integer", json_path = ".status.vmid"),
     printcolumn(name = "Node", type_ = "string", json_path = ".status.node"),
     printcolumn(name = "IP", type_ = "string", json_path = ".status.ip"),
     printcolumn(name = "GPU", type_ = "string", json_path = ".status.gpu"),
+    printcolumn(
+        name = "Message",
+        type_ = "string",
+        json_path = ".status.conditions[?(@.type==\"Ready\")].message",
+        priority = 1
+    ),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
 )]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]

@@ -1,5 +1,6 @@
 //! Reading manifests and scenario files, and applying them.
 
+use super::plain;
 use crate::api::{CloneSource, FunctionalTestRun, FunctionalTestRunSpec, LocalRef, ProxmoxVMSpec, RunScenario, RunVm};
 use crate::api::{ScenarioSpec, VmSource};
 use crate::scenario::Scenario;
@@ -30,18 +31,31 @@ pub enum Body {
     Scenario(Box<ScenarioSpec>),
 }
 
-/// Reads files, folders (their `*.yaml` and `*.yml`, sorted) and checks every scenario in them.
-/// All problems of all files are returned at once, each with its place.
-pub fn read(paths: &[PathBuf]) -> Result<Vec<Document>, Vec<String>> {
+/// What files hold.
+#[derive(Default)]
+pub struct Read {
+    /// Their documents, as far as they could be read.
+    pub documents: Vec<Document>,
+    /// All problems of all files, each with its place.
+    pub problems: Vec<String>,
+    /// How many files were read.
+    pub files: usize,
+}
+
+/// Reads files and folders (their `*.yaml` and `*.yml`, sorted; with `deep` those of their subfolders too, but not of
+/// hidden ones), and checks every scenario in them.
+pub fn read(paths: &[PathBuf], deep: bool) -> Read {
     let (mut documents, mut problems) = (Vec::new(), Vec::new());
-    for file in files(paths, &mut problems) {
+    let mut count = 0;
+    for file in files(paths, deep, &mut problems) {
         let text = match std::fs::read_to_string(&file) {
             Ok(t) => t,
             Err(e) => {
-                problems.push(format!("{}: {e}", file.display()));
+                problems.push(format!("{}: {}", file.display(), plain(&e.to_string())));
                 continue;
             }
         };
+        count += 1;
         let parts = split(&text);
         if parts.is_empty() {
             problems.push(format!("{}: there is nothing in this file", file.display()));
@@ -53,36 +67,51 @@ pub fn read(paths: &[PathBuf]) -> Result<Vec<Document>, Vec<String>> {
             }
         }
     }
-    if problems.is_empty() {
-        Ok(documents)
-    } else {
-        Err(problems)
+    Read {
+        documents,
+        problems,
+        files: count,
     }
 }
 
-fn files(paths: &[PathBuf], problems: &mut Vec<String>) -> Vec<PathBuf> {
+fn files(paths: &[PathBuf], deep: bool, problems: &mut Vec<String>) -> Vec<PathBuf> {
     let mut out = Vec::new();
     for path in paths {
         if !path.is_dir() {
             out.push(path.clone());
             continue;
         }
-        match std::fs::read_dir(path) {
-            Ok(entries) => {
-                let mut inside: Vec<PathBuf> = entries
-                    .filter_map(|e| e.ok().map(|e| e.path()))
-                    .filter(|p| p.extension().is_some_and(|x| x == "yaml" || x == "yml"))
-                    .collect();
-                inside.sort();
-                if inside.is_empty() {
-                    problems.push(format!("{}: no .yaml file in this folder", path.display()));
-                }
-                out.append(&mut inside);
-            }
-            Err(e) => problems.push(format!("{}: {e}", path.display())),
+        let mut inside = Vec::new();
+        walk(path, deep, &mut inside, problems);
+        if inside.is_empty() {
+            let subfolders = if deep { " or below it" } else { "" };
+            problems.push(format!("{}: no .yaml file in this folder{subfolders}", path.display()));
         }
+        inside.sort();
+        out.append(&mut inside);
     }
     out
+}
+
+fn walk(folder: &Path, deep: bool, out: &mut Vec<PathBuf>, problems: &mut Vec<String>) {
+    let entries = match std::fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(e) => {
+            problems.push(format!("{}: {}", folder.display(), plain(&e.to_string())));
+            return;
+        }
+    };
+    for entry in entries.flatten() {
+        let path = entry.path();
+        // A link to a folder is not followed: it could lead back here.
+        if entry.file_type().is_ok_and(|t| t.is_dir()) {
+            if deep && !entry.file_name().to_string_lossy().starts_with('.') {
+                walk(&path, deep, out, problems);
+            }
+        } else if path.extension().is_some_and(|x| x == "yaml" || x == "yml") {
+            out.push(path);
+        }
+    }
 }
 
 /// Splits a stream into documents. Each keeps the line numbers of the file: what stands before it is blank lines.

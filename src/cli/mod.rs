@@ -10,6 +10,7 @@ mod crds;
 mod follow;
 mod lab;
 mod local;
+mod missing;
 mod run;
 mod session;
 mod up;
@@ -26,7 +27,7 @@ pub mod exit {
     pub const FAILED: u8 = 1;
     /// The infrastructure failed; nothing is said about the product.
     pub const INFRASTRUCTURE: u8 = 2;
-    /// The input is wrong; nothing was touched.
+    /// The input is wrong; no VM ran.
     pub const INVALID: u8 = 3;
 }
 
@@ -111,6 +112,16 @@ pub async fn dispatch(args: Cli) -> anyhow::Result<u8> {
     }
 }
 
+/// A message without the number that the system's errors end with: `(os error 2)` tells a person nothing.
+pub fn plain(text: &str) -> String {
+    let mut out = text.to_string();
+    while let Some(from) = out.find(" (os error ") {
+        let Some(to) = out[from..].find(')') else { break };
+        out.replace_range(from..=from + to, "");
+    }
+    out.replace("No such file or directory", "no such file or folder")
+}
+
 /// Resolves when the person or the system asks the process to end.
 pub(crate) async fn shutdown_signal() {
     use tokio::signal::unix::{SignalKind, signal};
@@ -125,6 +136,13 @@ pub(crate) async fn shutdown_signal() {
 
 #[cfg(test)]
 mod tests {
+    #[test]
+    fn numbers_of_the_system_are_left_out() {
+        let text = "cannot read a: No such file or directory (os error 2): b (os error 13)";
+        assert_eq!(super::plain(text), "cannot read a: no such file or folder: b");
+        assert_eq!(super::plain("x (os error "), "x (os error ");
+    }
+
     #[test]
     fn the_command_line_is_consistent() {
         use clap::CommandFactory;

@@ -2,7 +2,7 @@
 
 use super::apply::{self, ApplyError, Body};
 use super::session::{ClusterArgs, Session};
-use super::{check, exit, follow, local, shutdown_signal};
+use super::{check, exit, follow, local, missing, shutdown_signal};
 use kube::ResourceExt;
 use kube::api::DynamicObject;
 use std::path::PathBuf;
@@ -29,15 +29,13 @@ pub struct Args {
 }
 
 pub async fn run(args: Args) -> anyhow::Result<u8> {
-    let documents = match apply::read(&args.files) {
-        Ok(d) => d,
-        Err(problems) => {
-            for p in problems {
-                eprintln!("{p}");
-            }
-            return Ok(exit::INVALID);
-        }
-    };
+    let apply::Read {
+        documents, problems, ..
+    } = apply::read(&args.files, false);
+    if !problems.is_empty() {
+        problems.iter().for_each(|p| eprintln!("{p}"));
+        return Ok(exit::INVALID);
+    }
     // Refused before anything is touched, and all at once.
     let mut problems = check::problems(&documents).await?;
     if problems.is_empty() && !check::has_run(&documents) {
@@ -62,6 +60,12 @@ pub async fn run(args: Args) -> anyhow::Result<u8> {
     let mut session = Session::open(&args.cluster, &args.state).await?;
     let (client, afterwards) = (session.client.clone(), session.afterwards());
     let namespace = args.namespace.unwrap_or_else(|| session.namespace.clone());
+    let missing = missing::missing(&client, &namespace, &objects).await;
+    if !missing.is_empty() {
+        missing.iter().for_each(|p| eprintln!("{p}"));
+        session.close().await;
+        return Ok(exit::INVALID);
+    }
     let answer = tokio::select! {
         r = apply_and_follow(&client, &namespace, &objects) => r,
         () = shutdown_signal() => {

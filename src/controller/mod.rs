@@ -23,6 +23,7 @@ pub use context::{Context, DisplayProbe, Settings};
 pub use error::Error;
 pub use metrics::Metrics;
 pub use probe::DesktopProbe;
+pub use run::no_key;
 
 use futures::StreamExt;
 use kube::runtime::Controller;

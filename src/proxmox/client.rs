@@ -153,7 +153,8 @@ impl Client {
     /// write never is.
     pub(super) async fn call(&self, method: Method, path: &str, params: Params<'_>) -> Result<(Value, usize), Error> {
         let n = self.inner.endpoints.len();
-        let mut unreached = 0;
+        let mut unreached: BTreeMap<usize, Error> = BTreeMap::new();
+        let mut tries = 0;
         let mut again = method == Method::GET;
         loop {
             let at = self.endpoint();
@@ -161,10 +162,11 @@ impl Client {
                 Ok(v) => return Ok((v, at)),
                 Err(Failed::Refused(e)) => return Err(*e),
                 Err(Failed::Unreached(e)) => {
-                    unreached += 1;
+                    tries += 1;
+                    unreached.insert(at, *e);
                     self.leave(at);
-                    if unreached >= n {
-                        return Err(*e);
+                    if tries >= n {
+                        return Err(together(unreached));
                     }
                 }
                 Err(Failed::Lost(e)) => {
@@ -355,6 +357,20 @@ impl Client {
         url.set_path(&format!("{prefix}/api2/json{path}"));
         url
     }
+}
+
+/// One error for all endpoints that were not reached, in the order in which they are declared: the same every time.
+fn together(all: BTreeMap<usize, Error>) -> Error {
+    let told: Vec<String> = all.values().map(|e| format!("{}: {}", e.endpoint, e.message)).collect();
+    let endpoints: Vec<String> = all.values().map(|e| e.endpoint.clone()).collect();
+    let mut list = all.into_values();
+    let (first, more) = (list.next(), list.next().is_some());
+    let mut e = first.unwrap_or_else(|| Error::new(ErrorKind::Transport, "", "", "", "no endpoint is given"));
+    if more {
+        e.endpoint = endpoints.join(", ");
+        e.message = format!("no endpoint was reached ({})", told.join("; "));
+    }
+    e
 }
 
 /// Why there is no answer, by what may be done about it.

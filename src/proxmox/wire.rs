@@ -45,6 +45,11 @@ pub(super) fn chain(e: &dyn std::error::Error) -> String {
         }
         source = s.source();
     }
+    // The system's number tells a person nothing that its text does not.
+    while let Some(from) = out.find(" (os error ") {
+        let Some(to) = out[from..].find(')') else { break };
+        out.replace_range(from..=from + to, "");
+    }
     out
 }
 

@@ -157,7 +157,11 @@ fn facts(page: &mut String, view: &RunView<'_>) {
             }
         }
         fact("steps", &counts);
-        fact("duration", &seconds(ms));
+        let scenario = format!(
+            "{} on the machine, from the scenario's begin to the end of its cleanup; waiting for the machine, making and removing it are not in it",
+            seconds(ms)
+        );
+        fact("duration", &scenario);
     }
     fact("begun", view.begun);
     if let Some(run) = view.run {
@@ -245,19 +249,7 @@ fn shot(page: &mut String, caption: &str, file: &str, (width, height): (u32, u32
          <use href=\"#{}\"/>",
         picture_id(file)
     );
-    for mark in marks {
-        let Place { x, y, width, height } = mark.place;
-        let _ = match mark.kind {
-            MarkKind::Click => write!(
-                page,
-                "<circle class=\"click\" cx=\"{x}\" cy=\"{y}\" r=\"16\"/><circle class=\"dot\" cx=\"{x}\" cy=\"{y}\" r=\"4\"/>"
-            ),
-            MarkKind::Evidence => write!(
-                page,
-                "<rect class=\"area\" x=\"{x}\" y=\"{y}\" width=\"{width}\" height=\"{height}\"/>"
-            ),
-        };
-    }
+    super::deciding::draw(page, marks);
     let _ = write!(
         page,
         "</svg><figcaption>{caption}, <code>{}</code></figcaption></figure>",

@@ -77,7 +77,7 @@ pub fn junit(events: &[Event]) -> String {
         "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites><testsuite name=\"{name}\" tests=\"{tests}\" \
          failures=\"{failures}\" errors=\"{errors}\" skipped=\"{skipped}\" time=\"{time:.3}\" timestamp=\"{}\">\n{cases}\
          </testsuite></testsuites>\n",
-        view.begun.trim_end_matches('Z'),
+        view.begun,
     )
 }
 
@@ -108,4 +108,27 @@ fn case(out: &mut String, class: &str, name: &str, ms: u64, tag: Option<&str>, r
             escape(message)
         ),
     };
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::event::Body;
+    use super::*;
+    use crate::api::StepCounts;
+
+    #[test]
+    fn the_time_says_its_zone() {
+        let end = Event {
+            v: crate::results::SCHEMA_VERSION,
+            seq: 1,
+            time: "2026-01-02T03:04:05.678Z".to_string(),
+            body: Body::RunEnd {
+                result: RunResult::Passed,
+                failure: None,
+                counts: StepCounts::default(),
+                ms: 1,
+            },
+        };
+        assert!(junit(&[end]).contains(" timestamp=\"2026-01-02T03:04:05.678Z\""));
+    }
 }

@@ -4,6 +4,7 @@
 //! numbers rise by one; values of secret inputs are replaced before anything is written or told; the report is made
 //! from the events alone and opens offline.
 
+mod deciding;
 mod error;
 mod event;
 mod html;
@@ -14,6 +15,7 @@ mod recorder;
 mod style;
 mod view;
 
+pub use deciding::{Deciding, deciding};
 pub use error::Error;
 pub use event::*;
 pub use html::report;

@@ -8,6 +8,15 @@ pub(super) struct ActionWord {
     pub seconds: u64,
 }
 
+/// Actions of other tools, and what is written here.
+pub(super) const OTHERWISE: &[(&str, &str)] = &[
+    ("double_click", "write 'click: {target: ..., count: 2}'"),
+    ("doubleClick", "write 'click: {target: ..., count: 2}'"),
+    ("dblclick", "write 'click: {target: ..., count: 2}'"),
+    ("right_click", "write 'click: {target: ..., button: right}'"),
+    ("rightClick", "write 'click: {target: ..., button: right}'"),
+];
+
 const ACTING: &[&str] = &["id", "label", "verify", "timeout", "attempts", "soft"];
 const LAUNCHING: &[&str] = &["id", "label", "verify", "timeout", "soft"];
 const CHECKING: &[&str] = &["id", "label", "timeout", "soft"];

@@ -53,6 +53,8 @@ table{border-collapse:collapse;width:100%}th,td{text-align:left;padding:.4rem .7
 th{color:var(--soft);font-weight:500}.badge{font-weight:600}.good{color:var(--good)}.bad{color:var(--bad)}.warn{color:var(--warn)}.calm{color:var(--soft)}\
 .soft{color:var(--soft)}pre{white-space:pre-wrap;margin:0;font:13px/1.45 ui-monospace,monospace}\
 .shots{display:grid;grid-template-columns:repeat(auto-fill,minmax(20rem,1fr));gap:1rem}figure{margin:0}\
+.facts th{width:8rem}.decided{max-width:40rem;margin:.5rem 0}svg.shot{width:100%;height:auto;display:block;border:1px solid var(--line);border-radius:4px}\
+.click{fill:none;stroke:#e8003d;stroke-width:3}.dot{fill:#e8003d}.area{fill:none;stroke:#e8003d;stroke-width:2;stroke-dasharray:6 3}\
 img{width:100%;height:auto;border:1px solid var(--line);border-radius:4px}figcaption{color:var(--soft);font-size:13px}";
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 use super::Shared;
 use super::html::{badge, esc, page};
 use crate::api::{FunctionalTestRun, FunctionalTestRunStatus, RunPhase, RunResult};
+use crate::results;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::{Html, IntoResponse, Response};
@@ -13,6 +14,12 @@ use std::sync::Arc;
 
 /// Seconds after which a page with something going on is loaded again.
 const REFRESH: u32 = 2;
+/// The same for the list when every run is done: only a new one would change it.
+const IDLE: u32 = 15;
+
+fn refresh(all_done: bool) -> u32 {
+    if all_done { IDLE } else { REFRESH }
+}
 
 pub(super) async fn runs(State(s): State<Arc<Shared>>) -> Response {
     let api: Api<FunctionalTestRun> = match &s.namespace {
@@ -29,7 +36,7 @@ pub(super) async fn runs(State(s): State<Arc<Shared>>) -> Response {
         body.push_str("<p class=\"soft\">No run yet. Start one with <code>mosdat run FILE</code> or <code>kubectl apply -f FILE</code>.</p>");
     } else {
         body.push_str(
-            "<table><tr><th>Run</th><th>Phase</th><th>Result</th><th>Steps</th><th>Seconds</th><th>Created</th></tr>",
+            "<table><tr><th>Run</th><th>Phase</th><th>Result</th><th>Steps</th><th title=\"from preparing the VM to its removal; the page of a run has all three times\">Seconds</th><th>Created</th></tr>",
         );
         for r in &runs {
             let st = r.status.clone().unwrap_or_default();
@@ -48,7 +55,9 @@ pub(super) async fn runs(State(s): State<Arc<Shared>>) -> Response {
         }
         body.push_str("</table>");
     }
-    Html(page("mosdat: runs", Some(REFRESH), &body)).into_response()
+    let done = |r: &FunctionalTestRun| r.status.as_ref().and_then(|s| s.phase) == Some(RunPhase::Done);
+    let refresh = refresh(runs.iter().all(done));
+    Html(page("mosdat: runs", Some(refresh), &body)).into_response()
 }
 
 pub(super) async fn run(State(s): State<Arc<Shared>>, Path((namespace, name)): Path<(String, String)>) -> Response {
@@ -69,24 +78,29 @@ pub(super) async fn run(State(s): State<Arc<Shared>>, Path((namespace, name)): P
         esc(&name),
         st.result.map(|r| badge(r.as_str())).unwrap_or_default()
     );
-    facts(&mut body, &st);
-    steps(&mut body, &st);
     // The folder may be another machine's; then there is only what the status says.
     let folder = st
         .artifacts
         .as_ref()
         .and_then(|a| FsPath::new(&a.location).strip_prefix(&s.artifacts).ok())
         .and_then(|f| super::artifacts::inside(f.to_str()?));
-    if let (Some(folder), Some(a)) = (&folder, &st.artifacts) {
-        let base = format!("/artifacts/{}", folder.display());
+    let events = match (&folder, &st.artifacts) {
+        (Some(folder), Some(a)) => events(s.artifacts.join(folder).join(&a.events)).await,
+        _ => Vec::new(),
+    };
+    let base = folder.as_ref().map(|f| format!("/artifacts/{}", f.display()));
+    facts(&mut body, &st);
+    times(&mut body, &run, &events);
+    steps(&mut body, &st, &events, base.as_deref().unwrap_or_default());
+    if let (Some(folder), Some(base), Some(a)) = (&folder, &base, &st.artifacts) {
         body.push_str("<h2>Evidence</h2><p>");
         for (file, what) in [(&a.report, "report"), (&a.events, "events"), (&a.junit, "JUnit")] {
             if s.artifacts.join(folder).join(file).is_file() {
-                let _ = write!(body, "<a href=\"{}/{}\">{what}</a> ", esc(&base), esc(file));
+                let _ = write!(body, "<a href=\"{}/{}\">{what}</a> ", esc(base), esc(file));
             }
         }
         body.push_str("</p>");
-        screenshots(&mut body, &s.artifacts.join(folder), &base).await;
+        screenshots(&mut body, &s.artifacts.join(folder), base).await;
     }
     let refresh = (st.phase != Some(RunPhase::Done)).then_some(REFRESH);
     Html(page(&format!("mosdat: {name}"), refresh, &body)).into_response()
@@ -111,17 +125,57 @@ fn facts(body: &mut String, st: &FunctionalTestRunStatus) {
     if let Some(vm) = &st.vm_name {
         rows.push(("VM", vm.clone()));
     }
-    if let Some(d) = st.duration_seconds {
-        rows.push(("Seconds", d.to_string()));
-    }
-    body.push_str("<table>");
+    body.push_str("<table class=\"facts\">");
     for (k, v) in rows {
         let _ = write!(body, "<tr><th>{k}</th><td><pre>{}</pre></td></tr>", esc(&v));
     }
     body.push_str("</table>");
 }
 
-fn steps(body: &mut String, st: &FunctionalTestRunStatus) {
+/// The event log, as far as it is there. A run that goes on writes to it just now.
+async fn events(path: std::path::PathBuf) -> Vec<results::Event> {
+    let read = tokio::task::spawn_blocking(move || results::read_events(&path).unwrap_or_default());
+    read.await.unwrap_or_default()
+}
+
+/// The three times of a run, and what each counts.
+fn times(body: &mut String, run: &FunctionalTestRun, events: &[results::Event]) {
+    let st = run.status.clone().unwrap_or_default();
+    let mut rows = Vec::new();
+    if let (Some(made), Some(start)) = (run.creation_timestamp(), &st.start_time) {
+        let waited = start.0.duration_since(made.0).as_secs().max(0);
+        rows.push((
+            "Waited",
+            format!("{waited} s"),
+            "from its creation until a VM was prepared for it",
+        ));
+    }
+    if let Some(d) = st.duration_seconds {
+        let all = "all of it: making the VM, every attempt, the scenario, giving the VM back";
+        rows.push(("Took", format!("{d} s"), all));
+    }
+    let ended = events.iter().find_map(|e| match &e.body {
+        results::Body::RunEnd { ms, .. } => Some(*ms),
+        _ => None,
+    });
+    if let Some(ms) = ended {
+        let part = "of that on the ready VM: the scenario's steps and its cleanup, in the last attempt";
+        rows.push(("Scenario", format!("{:.1} s", ms as f64 / 1000.0), part));
+    }
+    if rows.is_empty() {
+        return;
+    }
+    body.push_str("<table class=\"facts\">");
+    for (name, time, what) in rows {
+        let _ = write!(
+            body,
+            "<tr><th>{name}</th><td>{time} <span class=\"soft\">{what}</span></td></tr>"
+        );
+    }
+    body.push_str("</table>");
+}
+
+fn steps(body: &mut String, st: &FunctionalTestRunStatus, events: &[results::Event], base: &str) {
     if st.step_results.is_empty() {
         return;
     }
@@ -136,9 +190,23 @@ fn steps(body: &mut String, st: &FunctionalTestRunStatus) {
             Some(m) if step.outcome != RunResult::Passed.as_str() => format!("<pre class=\"soft\">{}</pre>", esc(m)),
             _ => String::new(),
         };
+        let good = matches!(step.outcome.as_str(), "passed" | "healed" | "skipped");
+        let decided = (!good).then(|| results::deciding(events, &step.id)).flatten();
+        let picture = match decided {
+            Some(p) => {
+                let href = format!("{base}/{}", p.file);
+                format!(
+                    "<figure class=\"decided\"><a href=\"{}\">{}</a><figcaption>this decided: {}</figcaption></figure>",
+                    esc(&href),
+                    p.svg(&href),
+                    esc(p.file)
+                )
+            }
+            None => String::new(),
+        };
         let _ = write!(
             body,
-            "<tr><td><code>{}</code> {}{why}</td><td>{}</td><td>{:.1}</td></tr>",
+            "<tr><td><code>{}</code> {}{why}{picture}</td><td>{}</td><td>{:.1}</td></tr>",
             esc(&step.id),
             esc(&step.label),
             badge(&step.outcome),
@@ -177,4 +245,87 @@ async fn screenshots(body: &mut String, folder: &FsPath, base: &str) {
 fn unavailable(e: &kube::Error) -> Response {
     let text = format!("the Kubernetes API does not answer as it should: {e}");
     (StatusCode::SERVICE_UNAVAILABLE, text).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::StepResult;
+    use crate::results::{Body, Event, Evidence, Role, SCHEMA_VERSION};
+
+    fn event(body: Body) -> Event {
+        Event {
+            v: SCHEMA_VERSION,
+            seq: 1,
+            time: String::new(),
+            body,
+        }
+    }
+
+    #[test]
+    fn the_picture_that_decided_is_at_its_step() {
+        let shot = |step: &str, file: &str| {
+            event(Body::Evidence {
+                step: step.to_string(),
+                item: Evidence::Screenshot {
+                    role: Role::Checked,
+                    file: file.to_string(),
+                    width: 8,
+                    height: 6,
+                    marks: Vec::new(),
+                },
+            })
+        };
+        let step = |id: &str, outcome: &str| StepResult {
+            id: id.to_string(),
+            label: String::new(),
+            outcome: outcome.to_string(),
+            duration_ms: 1,
+            message: None,
+        };
+        let st = FunctionalTestRunStatus {
+            step_results: vec![step("good", "passed"), step("bad", "failed")],
+            ..Default::default()
+        };
+        let mut body = String::new();
+        steps(
+            &mut body,
+            &st,
+            &[shot("good", "screenshots/1.png"), shot("bad", "screenshots/2.png")],
+            "/artifacts/a",
+        );
+        assert!(!body.contains("1.png"), "{body}");
+        assert!(
+            body.contains("<image width=\"8\" height=\"6\" href=\"/artifacts/a/screenshots/2.png\"/>"),
+            "{body}"
+        );
+        assert!(body.find("<code>bad") < body.find("2.png"), "{body}");
+    }
+
+    #[test]
+    fn the_list_is_loaded_seldom_when_nothing_goes_on() {
+        assert!(refresh(true) >= 5 * refresh(false));
+    }
+
+    #[test]
+    fn each_time_says_what_it_counts() {
+        let run: FunctionalTestRun = serde_json::from_value(serde_json::json!({
+            "apiVersion": "mosdat.dev/v1alpha1", "kind": "FunctionalTestRun",
+            "metadata": {"name": "r", "creationTimestamp": "2026-01-01T00:00:00Z"},
+            "spec": {"vm": {"ref": {"name": "a"}}, "scenario": {"ref": {"name": "b"}}},
+            "status": {"startTime": "2026-01-01T00:00:07Z", "durationSeconds": 24},
+        }))
+        .expect("a run");
+        let end = event(Body::RunEnd {
+            result: RunResult::Passed,
+            failure: None,
+            counts: Default::default(),
+            ms: 12_340,
+        });
+        let mut body = String::new();
+        times(&mut body, &run, &[end]);
+        for part in ["7 s <", "24 s <", "12.3 s <", "making the VM"] {
+            assert!(body.contains(part), "{body}");
+        }
+    }
 }

@@ -93,3 +93,33 @@ async fn every_manifest_in_the_manual_is_accepted() {
         );
     }
 }
+
+/// A cluster whose controller is off is let go by the command in the manual.
+#[tokio::test]
+async fn the_command_that_drops_a_finalizer_does() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let page = std::fs::read_to_string(root.join("docs/quick-start.md")).expect("page");
+    let line = page.lines().find(|l| l.starts_with("kubectl patch proxmoxcluster"));
+    let patch = line.and_then(|l| l.split('\'').nth(1)).expect("the command");
+    let patch: serde_json::Value = serde_json::from_str(patch).expect("JSON");
+    let dir = tempfile::tempdir().expect("temp dir");
+    let plane = ControlPlane::open(Options {
+        state_file: dir.path().join("state.redb"),
+        crds: mosdat::api::crds(),
+    })
+    .expect("control plane");
+    let api: Api<mosdat::api::ProxmoxCluster> = Api::namespaced(plane.client("default"), "default");
+    let object = serde_json::json!({
+        "apiVersion": "mosdat.dev/v1alpha1", "kind": "ProxmoxCluster",
+        "metadata": {"name": "c", "finalizers": [mosdat::api::FINALIZER]},
+        "spec": {"endpoints": ["https://127.0.0.1:8006"], "credentialsSecretRef": {"name": "s"}},
+    });
+    let object = serde_json::from_value(object).expect("a cluster");
+    api.create(&Default::default(), &object).await.expect("create");
+    api.delete("c", &Default::default()).await.expect("delete");
+    assert!(api.get_opt("c").await.expect("get").is_some(), "the finalizer holds it");
+    api.patch("c", &PatchParams::default(), &Patch::Merge(&patch))
+        .await
+        .expect("patch");
+    assert!(api.get_opt("c").await.expect("get").is_none());
+}

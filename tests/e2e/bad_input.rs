@@ -39,7 +39,41 @@ fn broken_yaml_and_missing_files_are_named() {
         .output()
         .expect("run");
     assert_eq!(out.status.code(), Some(3));
-    assert!(text(&out).contains("/nonexistent/x.yaml"));
+    assert!(
+        text(&out).contains("/nonexistent/x.yaml: no such file"),
+        "{}",
+        text(&out)
+    );
+    assert!(!text(&out).contains("os error"), "{}", text(&out));
+}
+
+#[test]
+fn a_folder_is_checked_with_its_subfolders_and_the_count_is_told() {
+    let dir = tempfile::tempdir().expect("temp dir");
+    let validate = || {
+        let out = command(MOSDAT).arg("validate").arg(dir.path()).output().expect("run");
+        (out.status.code(), text(&out))
+    };
+    let (code, out) = validate();
+    assert_eq!(code, Some(3), "nothing to check: {out}");
+    for folder in ["a/b", ".hidden"] {
+        std::fs::create_dir_all(dir.path().join(folder)).expect("mkdir");
+    }
+    let good = "name: good\nsteps:\n  - note: hello\n";
+    std::fs::write(dir.path().join("one.yaml"), good).expect("write");
+    std::fs::write(dir.path().join("a/b/two.yml"), good).expect("write");
+    std::fs::write(dir.path().join(".hidden/bad.yaml"), "name: [").expect("write");
+    let (code, out) = validate();
+    assert_eq!(code, Some(0), "{out}");
+    assert!(out.contains("2 files read, 2 documents ok"), "{out}");
+    std::fs::write(dir.path().join("a/b/two.yml"), good.replace("note", "double_click")).expect("write");
+    let (code, out) = validate();
+    assert_eq!(code, Some(3), "{out}");
+    assert!(
+        out.contains("two.yml:3") && out.contains("2 files read, 1 problem"),
+        "{out}"
+    );
+    assert!(out.contains("count: 2"), "what to write instead: {out}");
 }
 
 #[test]
@@ -61,6 +95,44 @@ fn a_manifest_that_breaks_the_schema_is_refused_with_the_fields_path() {
     let out = up.run(&[file.to_str().expect("path")]);
     assert_eq!(out.status.code(), Some(3), "{}", text(&out));
     assert!(text(&out).contains("timeoutSecond"), "{}", text(&out));
+    up.stop();
+}
+
+#[test]
+fn a_missing_secret_is_told_before_anything_is_applied() {
+    let dir = tempfile::tempdir().expect("temp dir");
+    let up = Up::start(dir.path(), &["--no-lab"]);
+    let good = std::fs::read_to_string(root().join("examples/quickstart/passing.yaml")).expect("example");
+    let wants = "spec:\n  secretVariables: [{name: p, secretKeyRef: {name: login, key: password}}]\n";
+    let file = dir.path().join("run.yaml");
+    std::fs::write(&file, good.replace("spec:\n", wants)).expect("write");
+    let files = ["examples/quickstart/scenario.yaml", file.to_str().expect("path")];
+    let out = up.run(&files);
+    assert_eq!(out.status.code(), Some(3), "{}", text(&out));
+    assert!(text(&out).contains("run.yaml:"), "{}", text(&out));
+    assert!(
+        text(&out).contains("create secret generic login --from-literal=password="),
+        "{}",
+        text(&out)
+    );
+    assert!(!text(&out).contains("applied"), "{}", text(&out));
+    // The same of a key that a Secret in the files lacks, and of a scenario.
+    let secret = dir.path().join("secret.yaml");
+    let login = "apiVersion: v1\nkind: Secret\nmetadata: {name: login}\nstringData: {user: a}\n";
+    std::fs::write(&secret, login).expect("write");
+    let out = up.run(&[secret.to_str().expect("path"), file.to_str().expect("path")]);
+    assert_eq!(out.status.code(), Some(3), "{}", text(&out));
+    assert!(
+        text(&out).contains("has no key password; it has user"),
+        "{}",
+        text(&out)
+    );
+    assert!(
+        text(&out).contains("spec.scenario.ref: Scenario default/"),
+        "{}",
+        text(&out)
+    );
+    assert!(!text(&out).contains("applied"), "{}", text(&out));
     up.stop();
 }
 

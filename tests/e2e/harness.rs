@@ -119,7 +119,10 @@ impl Up {
         // SAFETY: the child has not been waited for, so its pid is still its own.
         unsafe { libc::kill(self.child.id() as i32, libc::SIGINT) };
         wait_for("mosdat up to end", Duration::from_secs(30), || {
-            self.child.try_wait().expect("wait").map(|_| ())
+            let ended = self.child.try_wait().expect("wait")?;
+            // Ctrl-C is its normal end.
+            assert_eq!(ended.code(), Some(0), "{ended}");
+            Some(())
         });
     }
 }

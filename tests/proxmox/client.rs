@@ -155,6 +155,33 @@ async fn fails_over_to_the_endpoint_that_answers() {
 }
 
 #[tokio::test]
+async fn when_none_answers_each_endpoint_is_named_with_its_error() {
+    let fake = Fake::start();
+    let mut c = fake.config();
+    let ports: Vec<u16> = (0..2)
+        .map(|_| std::net::TcpListener::bind("127.0.0.1:0").expect("bind"))
+        .collect::<Vec<_>>()
+        .iter()
+        .map(|l| l.local_addr().expect("address").port())
+        .collect();
+    c.endpoints = ports
+        .iter()
+        .map(|p| format!("https://127.0.0.1:{p}").parse().expect("url"))
+        .collect();
+    let pve = Client::new(c).expect("client");
+    let e = pve.version().await.expect_err("nobody is there");
+    assert_eq!(e.kind, ErrorKind::Transport, "{e}");
+    let text = e.to_string();
+    for port in &ports {
+        let named = text.matches(&format!("https://127.0.0.1:{port}: ")).count();
+        assert!(named >= 1, "{text}");
+    }
+    assert!(text.to_lowercase().matches("connection refused").count() == 2, "{text}");
+    // The same text each time, whichever endpoint is asked first: status would change with every look otherwise.
+    assert_eq!(pve.version().await.expect_err("still").to_string(), text);
+}
+
+#[tokio::test]
 async fn no_permission_says_path_and_privilege() {
     let fake = Fake::start();
     fake.py("setattr(pve, 'acl', {'mosdat@pve!test': [('/', {'Sys.Audit'})], 'mosdat@pve': [('/', {'Sys.Audit'})]})");

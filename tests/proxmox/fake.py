@@ -31,6 +31,9 @@ async def main():
                 self.slow.remove(slow)
                 await asyncio.sleep(slow[2])
         response = await pristine_answer(self, request, *args)
+        if request.method == 'GET' and request.path.endswith('/cluster/mapping/pci') and response.status == 200:
+            # fakepve does not model mappings. On which nodes these are is left open.
+            response = web.json_response({'data': [{'id': m, 'map': []} for m in self.mappings]})
         for lost in list(self.lost):
             if request.method == lost[0] and request.path.endswith(lost[1]):
                 self.lost.remove(lost)
@@ -96,6 +99,7 @@ async def main():
     pve = FakePve(user='root@pam', password='secret', host='127.0.0.1', port=0)
     pve.time_scale = 0.02
     pve.lost = []
+    pve.mappings = ['gpu0', 'gpu1']
     pve.slow = []
     pve.logins = []
     pve.works = {}

@@ -14,6 +14,8 @@ on_both!(
     devices_by_address_need_root,
     a_profile_goes_away_after_its_leases,
     every_option_reaches_the_vm,
+    a_profile_is_not_ready_before_its_cluster_has_answered,
+    a_mapping_that_is_not_there_is_told_before_a_vm_wants_it,
 );
 
 async fn profile(world: &World, devices: Value, more: Value) {
@@ -41,6 +43,49 @@ async fn delete(world: &World, name: &str) {
         .await
         .expect("delete");
     world.gone::<ProxmoxVM>(name).await;
+}
+
+async fn a_profile_is_not_ready_before_its_cluster_has_answered(world: World) {
+    let spec = json!({"clusterRef": {"name": "absent"}, "devices": [{"name": "a", "mapping": "gpu-a"}]});
+    world
+        .create::<GpuProfile>(json!({"metadata": {"name": "pool"}, "spec": spec}))
+        .await;
+    let _running = world.controllers("a");
+    let p = world
+        .until::<GpuProfile>("pool", "judged", |p| !condition(p).is_empty())
+        .await;
+    let text = condition(&p);
+    assert!(
+        text.starts_with("False ClusterUnavailable: ProxmoxCluster absent"),
+        "{text}"
+    );
+    event(&world, "ClusterUnavailable", "absent").await;
+}
+
+async fn a_mapping_that_is_not_there_is_told_before_a_vm_wants_it(world: World) {
+    let _running = world.controllers("a");
+    profile(
+        &world,
+        json!([{"name": "a", "mapping": "gpu0"}, {"name": "b", "mapping": "gpu-typo"}]),
+        json!({}),
+    )
+    .await;
+    let p = world
+        .until::<GpuProfile>("pool", "judged", |p| condition(p).contains("MappingNotFound"))
+        .await;
+    let text = condition(&p);
+    for part in [
+        "device b: ",
+        "no PCI resource mapping gpu-typo",
+        "pvesh create /cluster/mapping/pci --id gpu-typo",
+    ] {
+        assert!(text.contains(part), "{text}");
+    }
+    assert_eq!(state(&p, "b"), Some(GpuDeviceState::Unusable));
+    event(&world, "MappingNotFound", "gpu-typo").await;
+    // The other device is as good as ever.
+    vm(&world, "one").await;
+    world.until::<ProxmoxVM>("one", "ready", ready).await;
 }
 
 /// Message of a VM that waits for a device.
@@ -74,7 +119,7 @@ fn config(world: &World, name: &str, key: &str) -> Value {
 }
 
 /// Polls the Events of the namespace for one with this reason and text.
-async fn event(world: &World, reason: &str, text: &str) {
+pub async fn event(world: &World, reason: &str, text: &str) {
     let api: Api<k8s_openapi::api::events::v1::Event> = Api::namespaced(world.client.clone(), &world.ns);
     let deadline = Instant::now() + Duration::from_secs(20);
     loop {

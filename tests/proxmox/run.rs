@@ -11,6 +11,8 @@ use std::time::{Duration, Instant};
 on_both!(
     passes_and_leaves_nothing,
     an_invalid_scenario_touches_nothing,
+    a_secret_may_come_a_moment_later,
+    an_unknown_template_is_not_tried_again,
     infrastructure_errors_are_retried_on_a_clean_vm_and_failures_are_not,
     a_killed_controller_counts_as_an_interrupted_attempt,
     cancelling_and_deleting_give_the_vm_back,
@@ -163,6 +165,59 @@ async fn an_invalid_scenario_touches_nothing(world: World) {
         "{message}"
     );
     assert_eq!(world.fake.count("POST", "/clone"), 0);
+}
+
+async fn a_secret_may_come_a_moment_later(world: World) {
+    let _running = world.controllers("a");
+    let wants = json!([{"name": "p", "secretKeyRef": {"name": "late", "key": "k"}}]);
+    start(&world, "early", "good", json!({"secretVariables": wants})).await;
+    let waits = world
+        .until::<FunctionalTestRun>("early", "waiting for its Secret", |r| {
+            status(r).phase == Some(RunPhase::Pending)
+        })
+        .await;
+    let text = &status(&waits).conditions[0].message;
+    assert!(text.contains("create secret generic late"), "{text}");
+    let secret = json!({"metadata": {"name": "late"}, "stringData": {"k": "v"}});
+    world
+        .api::<k8s_openapi::api::core::v1::Secret>()
+        .create(&Default::default(), &serde_json::from_value(secret).expect("a Secret"))
+        .await
+        .expect("create");
+    assert_eq!(done(&world, "early").await.result, Some(RunResult::Passed));
+}
+
+async fn an_unknown_template_is_not_tried_again(world: World) {
+    let _running = world.controllers("a");
+    let mut vm = world.vm_spec();
+    vm["source"]["clone"] = json!({"template": "no-such"});
+    start(
+        &world,
+        "lost",
+        "good",
+        json!({"vm": {"template": vm}, "retries": {"infrastructure": 3}}),
+    )
+    .await;
+    let s = done(&world, "lost").await;
+    assert_eq!((s.result, s.attempts.len()), (Some(RunResult::Invalid), 0));
+    let failure = s.failure.expect("failure");
+    assert_eq!((failure.class, failure.reason.as_str()), (None, "TemplateNotUsable"));
+    let text = failure.message;
+    assert!(text.contains("no template no-such; it has "), "{text}");
+    nothing_left(&world).await;
+
+    // While a node is off, its templates have no names: that is not the author's mistake.
+    world.fake.py("pve.set_node_offline('pve2')");
+    start(
+        &world,
+        "off",
+        "good",
+        json!({"vm": {"template": vm}, "retries": {"infrastructure": 0}}),
+    )
+    .await;
+    let s = done(&world, "off").await;
+    assert_eq!(s.result, Some(RunResult::Error), "{:?}", s.failure);
+    assert_eq!(s.failure.expect("failure").class, Some(FailureClass::Proxmox));
 }
 
 async fn infrastructure_errors_are_retried_on_a_clean_vm_and_failures_are_not(world: World) {

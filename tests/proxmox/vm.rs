@@ -13,6 +13,7 @@ on_both!(
     lost_answers_are_resolved_by_looking,
     busy_locks_are_waited_for,
     a_vm_that_stops_is_started_again_and_one_that_vanishes_is_reported,
+    a_cluster_that_is_not_there_is_told_once,
 );
 
 /// A profile with one device, which the fake has a mapping for.
@@ -228,6 +229,25 @@ async fn what_cannot_work_says_why(world: World) {
 }
 
 /// Each write is carried out, its answer is not; none is made twice.
+async fn a_cluster_that_is_not_there_is_told_once(world: World) {
+    let _running = world.controllers("a");
+    let mut spec = world.vm_spec();
+    spec["clusterRef"] = json!({"name": "absent"});
+    world
+        .create::<ProxmoxVM>(json!({"metadata": {"name": "early"}, "spec": spec}))
+        .await;
+    crate::gpu::event(&world, "ClusterUnavailable", "absent").await;
+    // It looks every 3 s; it does not tell each time.
+    tokio::time::sleep(Duration::from_secs(8)).await;
+    let api: kube::Api<k8s_openapi::api::events::v1::Event> = kube::Api::namespaced(world.client.clone(), &world.ns);
+    let told = api.list(&Default::default()).await.expect("events").items;
+    let told: Vec<_> = told
+        .iter()
+        .filter(|e| e.reason.as_deref() == Some("ClusterUnavailable"))
+        .collect();
+    assert!(told.len() == 1 && told[0].series.is_none(), "{told:?}");
+}
+
 async fn lost_answers_are_resolved_by_looking(world: World) {
     world.fake.py(concat!(
         "pve.lost = [('POST', '/qemu/100/clone'), ('PUT', '/qemu/20000/config'), ('POST', '/status/start'), ",

@@ -60,6 +60,8 @@ pub struct Facts {
     pub no_address: Option<String>,
     /// Nodes per mapping, where they were looked up.
     pub mappings: Option<BTreeMap<String, Vec<String>>>,
+    /// Why the cluster cannot be asked, if so.
+    pub unavailable: Option<String>,
 }
 
 /// Value of `hostpci0` for a device.
@@ -96,7 +98,9 @@ fn device(profile: &GpuProfile, name: &str) -> Option<Device> {
 /// Why a device cannot be lent as it is declared.
 fn unusable(spec: &GpuProfileSpec, at: usize, facts: &Facts) -> Option<String> {
     let this = &spec.devices[at];
-    let address = this.address.as_ref()?;
+    let Some(address) = &this.address else {
+        return super::cluster::no_mapping(this, facts);
+    };
     // The function may be left out, which means all of them: 0000:01:00 and 0000:01:00.1 overlap.
     let same = |d: &GpuDevice| {
         d.node == this.node
@@ -152,7 +156,9 @@ pub fn settle(profile: &mut GpuProfile, facts: &Facts, now: Timestamp) {
     status.capacity = spec.devices.len() as u32;
     status.free = count(status, GpuDeviceState::Free);
     status.observed_generation = generation;
-    verdict(&spec, status, deleting).apply(&mut status.conditions, now, generation);
+    let unseen = super::cluster::unavailable(&spec, facts).filter(|_| !deleting);
+    let verdict = unseen.unwrap_or_else(|| verdict(&spec, status, deleting));
+    verdict.apply(&mut status.conditions, now, generation);
 }
 
 fn count(status: &GpuProfileStatus, state: GpuDeviceState) -> u32 {
@@ -173,7 +179,7 @@ fn verdict(spec: &GpuProfileSpec, status: &GpuProfileStatus, deleting: bool) -> 
         let reason = match (by_address, why.contains("already")) {
             (_, true) => "DuplicateDevice",
             (true, _) => "AddressNeedsRoot",
-            _ => "UnusableDevice",
+            _ => super::cluster::NO_MAPPING,
         };
         return Verdict::stalled(reason, format!("device {}: {why}", d.name));
     }

@@ -5,6 +5,7 @@
 //! confirmed stopped or gone, rests, and is taken out of the pool when its check in the guest fails.
 
 mod act;
+mod cluster;
 mod decide;
 mod health;
 mod observe;
@@ -15,8 +16,8 @@ pub use act::{acquire, refused, release};
 pub use decide::{Device, Grant};
 pub use observe::Mappings;
 
-use super::{Context, Error, backoff};
-use crate::api::{FINALIZER, GpuProfile, ProxmoxVM, VmPhase};
+use super::{Context, Error, backoff, conditions};
+use crate::api::{FINALIZER, GpuDeviceState, GpuProfile, ProxmoxVM, VmPhase};
 use k8s_openapi::jiff::Timestamp;
 use kube::ResourceExt;
 use kube::runtime::controller::Action;
@@ -29,6 +30,8 @@ pub const RELEASE_QUARANTINE: &str = "mosdat.dev/release-quarantine";
 
 /// How often a profile is looked at when nothing happens.
 const PAUSE: Duration = Duration::from_secs(30);
+/// The same while its cluster does not answer, or lacks a mapping: somebody is likely to be repairing it.
+const SOON: Duration = Duration::from_secs(6);
 
 /// The profile that a VM takes its device from, when the VM is such that the profile has something to do: a check
 /// in a guest that is ready. All else comes from the VM's own reconciler.
@@ -53,6 +56,7 @@ pub async fn reconcile(object: Arc<GpuProfile>, ctx: Arc<Context>) -> Result<Act
     };
     let facts = observe::facts(&ctx, &fresh).await;
     let world = observe::world(&ctx, &fresh).await?;
+    let was = cluster::reason(&fresh);
     let (fresh, gone) = act::change(&ctx, fresh, "looking after", |p| {
         decide::tidy(p, &world, &facts, Timestamp::now())
     })
@@ -69,6 +73,12 @@ pub async fn reconcile(object: Arc<GpuProfile>, ctx: Arc<Context>) -> Result<Act
     }
     let status = fresh.status.clone().unwrap_or_default();
     ctx.metrics.gpus(&ns, &name, &status);
+    let is = cluster::reason(&fresh);
+    if is != was && matches!(is.as_deref(), Some(cluster::NO_MAPPING | cluster::UNAVAILABLE)) {
+        let ready = conditions::get(&status.conditions, "Ready");
+        let message = ready.map(|c| c.message.clone()).unwrap_or_default();
+        act::event(&ctx, &fresh, true, &is.unwrap_or_default(), &message).await;
+    }
     if fresh.metadata.deletion_timestamp.is_some() {
         if status.leases.is_empty() && fresh.finalizers().iter().any(|f| f == FINALIZER) {
             act::set_finalizer(&ctx, fresh, false).await?;
@@ -82,7 +92,13 @@ pub async fn reconcile(object: Arc<GpuProfile>, ctx: Arc<Context>) -> Result<Act
     ctx.succeeded(&object.metadata.uid);
     let soon = decide::next_change(&status, Timestamp::now()).and_then(|d| Duration::try_from(d).ok());
     // A little later than the change, so that it has happened.
-    let soon = soon.map_or(PAUSE, |d| PAUSE.min(d + Duration::from_millis(50)));
+    let unusable = status.devices.iter().any(|d| d.state == GpuDeviceState::Unusable);
+    let pause = if facts.unavailable.is_some() || unusable {
+        SOON
+    } else {
+        PAUSE
+    };
+    let soon = soon.map_or(pause, |d| pause.min(d + Duration::from_millis(50)));
     Ok(Action::requeue(backoff::jitter(soon)))
 }
 

@@ -4,6 +4,7 @@ use super::super::context::lock;
 use super::super::{Context, Error};
 use super::decide::{Asker, Facts, World};
 use crate::api::{GpuDeviceState, GpuProfile, Holder, ProxmoxVM};
+use crate::proxmox::{Client, ErrorKind, PciMapping};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use k8s_openapi::jiff::Timestamp;
 use kube::ResourceExt;
@@ -11,11 +12,16 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-/// Nodes per mapping, by namespace and name of the cluster, with when they were looked up.
-pub type Mappings = Mutex<HashMap<(String, String), (Instant, Option<BTreeMap<String, Vec<String>>>)>>;
+/// What a cluster answered, by its namespace and name, with when it was asked.
+pub type Mappings = Mutex<HashMap<(String, String), (Instant, Answer)>>;
+
+/// Nodes per mapping, `None` where we may not list them; or why the cluster did not answer.
+pub type Answer = Result<Option<BTreeMap<String, Vec<String>>>, String>;
 
 /// How long mappings are believed.
 const MAPPINGS_LAST: Duration = Duration::from_secs(30);
+/// The same while they are not all that is wanted, or were not to be had.
+const LACK_LASTS: Duration = Duration::from_secs(5);
 
 /// What is known of the cluster: at most one request in half a minute.
 pub async fn facts(ctx: &Context, profile: &GpuProfile) -> Facts {
@@ -28,6 +34,7 @@ pub async fn facts(ctx: &Context, profile: &GpuProfile) -> Facts {
             return Facts {
                 no_address: Some(format!("whether address may be used is not known: {e}")),
                 mappings: None,
+                unavailable: Some(e.to_string()),
             };
         }
     };
@@ -39,24 +46,52 @@ pub async fn facts(ctx: &Context, profile: &GpuProfile) -> Facts {
     });
     let key = (ns, name.clone());
     let known = lock(&ctx.mappings).get(&key).cloned();
-    let mappings = match known {
-        Some((at, known)) if at.elapsed() < MAPPINGS_LAST => known,
-        _ if spec.devices.iter().all(|d| d.mapping.is_none()) => None,
-        // Without the right to see them they are used as they are.
+    let answer = match known {
+        Some((at, known)) if at.elapsed() < lasts(&known, profile) => known,
         _ => {
-            let list = cluster.client.pci_mappings(None).await.ok();
-            let by_node = list.map(|list| {
-                let nodes = |m: &crate::proxmox::PciMapping| {
-                    let set: BTreeSet<String> = m.devices.iter().map(|d| d.node.clone()).collect();
-                    set.into_iter().filter(|n| !n.is_empty()).collect()
-                };
-                list.iter().map(|m| (m.id.clone(), nodes(m))).collect()
-            });
-            lock(&ctx.mappings).insert(key, (Instant::now(), by_node.clone()));
-            by_node
+            let answer = ask(&cluster.client).await;
+            lock(&ctx.mappings).insert(key, (Instant::now(), answer.clone()));
+            answer
         }
     };
-    Facts { no_address, mappings }
+    let (mappings, unavailable) = match answer {
+        Ok(mappings) => (mappings, None),
+        Err(why) => (None, Some(why)),
+    };
+    Facts {
+        no_address,
+        mappings,
+        unavailable,
+    }
+}
+
+fn lasts(answer: &Answer, profile: &GpuProfile) -> Duration {
+    let lack = match answer {
+        Err(_) => true,
+        Ok(None) => false,
+        Ok(Some(known)) => {
+            let mut wanted = profile.spec.devices.iter().filter_map(|d| d.mapping.as_ref());
+            wanted.any(|m| !known.contains_key(m))
+        }
+    };
+    if lack { LACK_LASTS } else { MAPPINGS_LAST }
+}
+
+async fn ask(client: &Client) -> Answer {
+    match client.pci_mappings(None).await {
+        Ok(list) => {
+            let nodes = |m: &PciMapping| {
+                let set: BTreeSet<String> = m.devices.iter().map(|d| d.node.clone()).collect();
+                set.into_iter().filter(|n| !n.is_empty()).collect()
+            };
+            Ok(Some(list.iter().map(|m| (m.id.clone(), nodes(m))).collect()))
+        }
+        Err(e) if matches!(e.kind, ErrorKind::Transport | ErrorKind::NodeOffline | ErrorKind::Auth) => {
+            Err(e.to_string())
+        }
+        // Without the right to see them they are used as they are.
+        Err(_) => Ok(None),
+    }
 }
 
 /// Whether a VM wants a device of a profile.

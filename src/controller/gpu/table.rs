@@ -168,6 +168,7 @@ fn nodes() {
     let facts = Facts {
         no_address: None,
         mappings: Some([("map-c".to_string(), vec!["n2".to_string()])].into()),
+        ..Facts::default()
     };
     let bound = |who: &str, node: &str| Asker {
         node: Some(node.to_string()),
@@ -199,6 +200,7 @@ fn what_cannot_be_lent_says_why() {
     let facts = Facts {
         no_address: Some("only root".to_string()),
         mappings: None,
+        ..Facts::default()
     };
     let told = name(lend(&mut p, &vm("x", 0), &[], &facts, at(1)));
     assert!(told.contains("a cannot be used (only root)"), "{told}");

@@ -29,7 +29,11 @@ pub async fn act(ctx: &Context, run: FunctionalTestRun, step: Step) -> Result<Ne
     match step {
         Step::Wait { message, after } => {
             if !message.is_empty() {
-                write(ctx, run, |s, g| progressing(s, g, &message)).await?;
+                write(ctx, run, |s, g| {
+                    s.phase.get_or_insert(RunPhase::Pending);
+                    progressing(s, g, &message);
+                })
+                .await?;
             }
             Ok(Next::After(after))
         }
@@ -335,7 +339,7 @@ async fn spawn(ctx: &Context, run: &FunctionalTestRun) -> Result<Next, Error> {
     // What was found right before the VM was made may have been changed or removed since.
     let resolved = match resolve::resolve(ctx, run).await? {
         Ok(r) => r,
-        Err(wrong) => return finish(ctx, run.clone(), &decide::changed(&wrong.join("; "))).await,
+        Err(wrong) => return finish(ctx, run.clone(), &decide::changed(&wrong.texts.join("; "))).await,
     };
     let check = ctx.executor.check(
         &resolved.scenario,

@@ -1,6 +1,7 @@
 //! All policy of a run: from the object and what was observed to one next step. Pure.
 
 use super::super::backoff;
+use super::resolve::Wrong;
 use super::tasks::Task;
 use crate::api::{
     FailureClass, FunctionalTestRun, FunctionalTestRunStatus, RunAttempt, RunFailure, RunPhase, RunResult, StepCounts,
@@ -17,6 +18,9 @@ const VM_PAUSE: Duration = Duration::from_secs(2);
 /// A referenced VM may be applied a little after the run; one that does not come is a misspelt name.
 const REFERENCE_GRACE: Duration = Duration::from_secs(120);
 
+/// What a run names may be applied a moment after it, by the same tool: so long it is waited for.
+pub const MISSING_GRACE: Duration = Duration::from_secs(30);
+
 /// What was seen.
 #[derive(Clone, Debug, Default)]
 pub struct Observed {
@@ -27,7 +31,7 @@ pub struct Observed {
     /// The VM of the present attempt.
     pub vm: Vm,
     /// The scenario with its inputs, looked at before the run starts: digest, or all errors.
-    pub check: Option<Result<String, String>>,
+    pub check: Option<Result<String, Wrong>>,
 }
 
 /// The VM of the present attempt.
@@ -55,6 +59,8 @@ pub enum VmState {
     Ready,
     /// Cannot go on without help.
     Failed(String),
+    /// Cannot go on as it is declared, and no other try would.
+    Misconfigured(String),
 }
 
 /// The one next step.
@@ -175,7 +181,7 @@ pub fn decide(run: &FunctionalTestRun, seen: &Observed, now: Timestamp) -> Step 
         return delete(run, &status, seen);
     }
     match status.phase {
-        None | Some(RunPhase::Pending) => pending(run, seen),
+        None | Some(RunPhase::Pending) => pending(run, seen, now),
         Some(RunPhase::Preparing) => preparing(run, seen, now),
         Some(RunPhase::Running) => running(run, &status, seen),
         Some(RunPhase::Finishing) => finishing(run, &status, seen, now),
@@ -183,7 +189,7 @@ pub fn decide(run: &FunctionalTestRun, seen: &Observed, now: Timestamp) -> Step 
     }
 }
 
-fn pending(run: &FunctionalTestRun, seen: &Observed) -> Step {
+fn pending(run: &FunctionalTestRun, seen: &Observed, now: Timestamp) -> Step {
     if run.spec.cancel {
         return Step::Done(cancelled());
     }
@@ -192,9 +198,22 @@ fn pending(run: &FunctionalTestRun, seen: &Observed) -> Step {
             attempt: 1,
             digest: digest.clone(),
         },
-        Some(Err(errors)) => Step::Done(verdict(RunResult::Invalid, failure(None, "Invalid", errors.clone()))),
+        Some(Err(wrong)) if wrong.missing && age(run, now) < MISSING_GRACE => {
+            wait(format!("waiting for what is missing: {wrong}"), VM_PAUSE)
+        }
+        Some(Err(wrong)) => {
+            let reason = if wrong.missing { "ReferenceNotFound" } else { "Invalid" };
+            Step::Done(verdict(RunResult::Invalid, failure(None, reason, wrong.to_string())))
+        }
         None => wait("the scenario is being looked at", Duration::from_millis(200)),
     }
+}
+
+fn age(run: &FunctionalTestRun, now: Timestamp) -> Duration {
+    let made = run.metadata.creation_timestamp.as_ref();
+    made.map_or(MISSING_GRACE, |t| {
+        Duration::try_from(now.duration_since(t.0)).unwrap_or_default()
+    })
 }
 
 fn since_start(run: &FunctionalTestRun, now: Timestamp) -> Duration {
@@ -244,6 +263,10 @@ fn preparing(run: &FunctionalTestRun, seen: &Observed, now: Timestamp) -> Step {
             VmState::Ready => Step::Start,
             VmState::Pending(why) => wait(why.clone(), VM_PAUSE),
             VmState::Failed(why) => error(FailureClass::Proxmox, "VmFailed", why.clone()),
+            VmState::Misconfigured(why) => Step::Finish(verdict(
+                RunResult::Invalid,
+                failure(None, "TemplateNotUsable", why.clone()),
+            )),
         },
     }
 }
@@ -315,7 +338,7 @@ fn give_back(run: &FunctionalTestRun, seen: &Observed) -> Option<Step> {
         Vm::Ours { deleting: false, .. } => Some(Step::DropVm),
         // It asks for help and says so itself; the verdict need not wait for that.
         Vm::Ours {
-            state: VmState::Failed(_),
+            state: VmState::Failed(_) | VmState::Misconfigured(_),
             deleting: true,
         } => None,
         Vm::Ours { .. } => Some(wait("the VM is being removed", VM_PAUSE)),

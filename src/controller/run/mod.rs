@@ -8,6 +8,7 @@ mod resolve;
 mod table;
 mod tasks;
 
+pub use resolve::no_key;
 pub use tasks::Tasks;
 
 use super::{Context, Error, backoff};

@@ -4,7 +4,7 @@ use super::super::conditions;
 use super::super::context::Context;
 use super::super::{Error, error::code};
 use super::decide::{Observed, Vm, VmState, vm_message};
-use super::resolve;
+use super::resolve::{self, Wrong};
 use crate::api::{FunctionalTestRun, ProxmoxVM, RunPhase, VmPhase};
 use kube::{Resource, ResourceExt};
 
@@ -29,10 +29,10 @@ pub async fn observe(ctx: &Context, run: &FunctionalTestRun) -> Result<Observed,
     Ok(seen)
 }
 
-async fn check(ctx: &Context, run: &FunctionalTestRun) -> Result<Result<String, String>, Error> {
+async fn check(ctx: &Context, run: &FunctionalTestRun) -> Result<Result<String, Wrong>, Error> {
     let resolved = match resolve::resolve(ctx, run).await? {
         Ok(r) => r,
-        Err(wrong) => return Ok(Err(wrong.join("\n"))),
+        Err(wrong) => return Ok(Err(wrong)),
     };
     Ok(ctx
         .executor
@@ -43,7 +43,7 @@ async fn check(ctx: &Context, run: &FunctionalTestRun) -> Result<Result<String, 
             &resolved.secrets,
         )
         .map(|c| c.digest)
-        .map_err(|errors| errors.join("\n")))
+        .map_err(|texts| Wrong { texts, missing: false }))
 }
 
 async fn vm(ctx: &Context, run: &FunctionalTestRun) -> Result<Vm, Error> {
@@ -82,10 +82,35 @@ async fn vm(ctx: &Context, run: &FunctionalTestRun) -> Result<Vm, Error> {
             "a ProxmoxVM {ns}/{name} exists that does not belong to this run; delete it or rename the run"
         )));
     }
+    let mut state = state(&found);
+    if let VmState::Failed(why) = &state
+        && reason(&found) == TEMPLATE
+        && all_nodes_answer(ctx, &ns, &found.spec.cluster_ref.name).await
+    {
+        state = VmState::Misconfigured(why.clone());
+    }
     Ok(Vm::Ours {
         deleting: found.meta().deletion_timestamp.is_some(),
-        state: state(&found),
+        state,
     })
+}
+
+/// Reason of a VM whose template is not there, is not the only one of its name, or cannot be cloned.
+const TEMPLATE: &str = "TemplateNotUsable";
+
+fn reason(vm: &ProxmoxVM) -> String {
+    let conditions = vm.status.iter().flat_map(|s| &s.conditions);
+    let ready = conditions.into_iter().find(|c| c.type_ == "Ready");
+    ready.map(|c| c.reason.clone()).unwrap_or_default()
+}
+
+/// A node that is off takes the names of its templates off the cluster's list: then nobody wrote anything wrong.
+async fn all_nodes_answer(ctx: &Context, ns: &str, cluster: &str) -> bool {
+    let Ok(cluster) = ctx.cluster(ns, cluster).await else {
+        return false;
+    };
+    let nodes = cluster.client.nodes().await.unwrap_or_default();
+    !nodes.is_empty() && nodes.iter().all(|n| n.status == "online")
 }
 
 fn free(vm: &ProxmoxVM) -> Vm {

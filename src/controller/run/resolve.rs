@@ -8,7 +8,7 @@ use crate::executor::VisionSettings;
 use k8s_openapi::api::core::v1::Secret;
 use kube::ResourceExt;
 use secrecy::SecretString;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A run with its references looked up.
 pub struct Resolved {
@@ -18,10 +18,30 @@ pub struct Resolved {
     pub vision: Option<VisionSettings>,
 }
 
+/// What is wrong with a run.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Wrong {
+    /// All of it.
+    pub texts: Vec<String>,
+    /// Every one is an object, or a key of a Secret, that is not there: whoever applies things may yet bring it.
+    pub missing: bool,
+}
+
+impl std::fmt::Display for Wrong {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.texts.join("\n"))
+    }
+}
+
 /// Looks everything up. The inner error lists all that is wrong with the run; the outer one is the API's.
-pub async fn resolve(ctx: &Context, run: &FunctionalTestRun) -> Result<Result<Resolved, Vec<String>>, Error> {
+pub async fn resolve(ctx: &Context, run: &FunctionalTestRun) -> Result<Result<Resolved, Wrong>, Error> {
     let ns = run.namespace().unwrap_or_default();
-    let mut wrong = Vec::new();
+    let mut wrong: Vec<String> = Vec::new();
+    let mut missing = true;
+    let mut add = |text: String, gone: bool| {
+        wrong.push(text);
+        missing &= gone;
+    };
     let mut scenario = None;
     if let Some(inline) = &run.spec.scenario.inline {
         let origin = format!("FunctionalTestRun {ns}/{}, spec.scenario.inline", run.name_any());
@@ -30,9 +50,12 @@ pub async fn resolve(ctx: &Context, run: &FunctionalTestRun) -> Result<Result<Re
         let what = format!("Scenario {ns}/{}", reference.name);
         match get(ctx.api::<Scenario>(&ns).get(&reference.name).await, &what)? {
             Some(found) => scenario = Some((found.spec, what)),
-            None => wrong.push(format!(
-                "spec.scenario.ref: {what} does not exist; apply it first, or give its file to the same command"
-            )),
+            None => add(
+                format!(
+                    "spec.scenario.ref: {what} does not exist; apply it first, or give its file to the same command"
+                ),
+                true,
+            ),
         }
     }
     let mut secrets = BTreeMap::new();
@@ -41,7 +64,7 @@ pub async fn resolve(ctx: &Context, run: &FunctionalTestRun) -> Result<Result<Re
             Ok(value) => {
                 secrets.insert(v.name.clone(), value);
             }
-            Err(why) => wrong.push(format!("spec.secretVariables[{}]: {why}", v.name)),
+            Err((why, gone)) => add(format!("spec.secretVariables[{}]: {why}", v.name), gone),
         }
     }
     let mut vision = None;
@@ -54,8 +77,8 @@ pub async fn resolve(ctx: &Context, run: &FunctionalTestRun) -> Result<Result<Re
                     None => None,
                     Some(key) => match secret(ctx, &ns, &key).await? {
                         Ok(value) => Some(value),
-                        Err(why) => {
-                            wrong.push(format!("{what}, spec.openai.apiKeySecretRef: {why}"));
+                        Err((why, gone)) => {
+                            add(format!("{what}, spec.openai.apiKeySecretRef: {why}"), gone);
                             None
                         }
                     },
@@ -66,7 +89,7 @@ pub async fn resolve(ctx: &Context, run: &FunctionalTestRun) -> Result<Result<Re
                     api_key,
                 });
             }
-            None => wrong.push(format!("spec.visionRef: {what} does not exist")),
+            None => add(format!("spec.visionRef: {what} does not exist; apply it first"), true),
         }
     }
     Ok(match (scenario, wrong.is_empty()) {
@@ -76,22 +99,47 @@ pub async fn resolve(ctx: &Context, run: &FunctionalTestRun) -> Result<Result<Re
             secrets,
             vision,
         }),
-        (None, true) => Err(vec!["spec.scenario: set exactly one of ref, inline".to_string()]),
-        (_, false) => Err(wrong),
+        (None, true) => Err(Wrong {
+            texts: vec!["spec.scenario: set exactly one of ref, inline".to_string()],
+            missing: false,
+        }),
+        (_, false) => Err(Wrong { texts: wrong, missing }),
     })
 }
 
-async fn secret(ctx: &Context, ns: &str, r: &SecretKeyRef) -> Result<Result<SecretString, String>, Error> {
-    let what = format!("Secret {ns}/{}", r.name);
-    let Some(found) = get(ctx.api::<Secret>(ns).get(&r.name).await, &what)? else {
-        return Ok(Err(format!("{what} does not exist")));
-    };
-    let Some(bytes) = found.data.as_ref().and_then(|d| d.get(&r.key)) else {
-        return Ok(Err(format!("{what} has no key {}", r.key)));
-    };
-    Ok(match String::from_utf8(bytes.0.clone()) {
+/// The value, or why there is none and whether that is for want of the Secret or its key.
+async fn secret(ctx: &Context, ns: &str, r: &SecretKeyRef) -> Result<Result<SecretString, (String, bool)>, Error> {
+    let found = get(
+        ctx.api::<Secret>(ns).get(&r.name).await,
+        &format!("Secret {ns}/{}", r.name),
+    )?;
+    if let Some(why) = no_key(ns, r, found.as_ref()) {
+        return Ok(Err((why, true)));
+    }
+    let bytes = found.and_then(|s| s.data).and_then(|mut d| d.remove(&r.key));
+    Ok(match String::from_utf8(bytes.unwrap_or_default().0) {
         Ok(text) => Ok(text.into()),
-        Err(_) => Err(format!("{what}, key {}, is not text", r.key)),
+        Err(_) => Err((format!("Secret {ns}/{}, key {}, is not text", r.name, r.key), false)),
+    })
+}
+
+/// Why a Secret, if there is one, does not have the key; with the command that makes it.
+pub fn no_key(ns: &str, r: &SecretKeyRef, found: Option<&Secret>) -> Option<String> {
+    let (name, key) = (&r.name, &r.key);
+    let Some(found) = found else {
+        return Some(format!(
+            "Secret {ns}/{name} does not exist; make it: kubectl -n {ns} create secret generic {name} --from-literal={key}=VALUE"
+        ));
+    };
+    let text = found.string_data.iter().flatten().map(|(k, _)| k);
+    let keys: BTreeSet<&String> = found.data.iter().flatten().map(|(k, _)| k).chain(text).collect();
+    if keys.contains(key) {
+        return None;
+    }
+    let keys: Vec<&str> = keys.into_iter().map(String::as_str).collect();
+    Some(match keys.is_empty() {
+        true => format!("Secret {ns}/{name} has no key {key}; it is empty"),
+        false => format!("Secret {ns}/{name} has no key {key}; it has {}", keys.join(", ")),
     })
 }
 

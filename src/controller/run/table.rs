@@ -1,6 +1,7 @@
 //! Tables for `decide`: one row per situation.
 
 use super::decide::*;
+use super::resolve::Wrong;
 use super::tasks::Task;
 use crate::api::{
     CloneSource, DeletionPolicy, FINALIZER, FunctionalTestRun, FunctionalTestRunSpec, FunctionalTestRunStatus,
@@ -140,9 +141,24 @@ fn every_phase() {
         s.check = Some(c);
         s
     };
+    let wrong = |missing| {
+        Err(Wrong {
+            texts: vec!["x".to_string()],
+            missing,
+        })
+    };
+    let young = |age| {
+        with(run(Pending), |r| {
+            r.metadata.creation_timestamp = Some(Time(now() - SignedDuration::from_secs(age)));
+        })
+    };
     let rows: Vec<(FunctionalTestRun, Observed, &str)> = vec![
         (run(Pending), checked(Ok("d".to_string())), "begin 1"),
-        (run(Pending), checked(Err("x".to_string())), "done invalid Invalid"),
+        (run(Pending), checked(wrong(false)), "done invalid Invalid"),
+        (young(10), checked(wrong(false)), "done invalid Invalid"),
+        // What is missing may be on its way.
+        (young(10), checked(wrong(true)), "wait"),
+        (young(31), checked(wrong(true)), "done invalid ReferenceNotFound"),
         (
             cancel(Pending),
             seen(Vm::Unknown, Task::None),
@@ -152,6 +168,17 @@ fn every_phase() {
         (run(Preparing), seen(pending(), Task::None), "wait"),
         (run(Preparing), seen(ready(), Task::None), "start"),
         (run(Preparing), seen(failed(false), Task::None), "finish error VmFailed"),
+        // No other try would find another template.
+        (
+            run(Preparing),
+            seen(vm(VmState::Misconfigured("no template".to_string()), false), Task::None),
+            "finish invalid TemplateNotUsable",
+        ),
+        (
+            verdict(run(Finishing), RunResult::Invalid),
+            seen(Vm::Absent, Task::None),
+            "done invalid",
+        ),
         (
             run(Preparing),
             seen(vm(VmState::Ready, true), Task::None),

@@ -41,6 +41,10 @@ pub async fn act(ctx: &Context, vm: ProxmoxVM, seen: &Observed, step: Step) -> R
         Step::Wait { phase, verdict, after } => {
             let lease = seen.device.clone();
             let before = restart_required(&vm);
+            let known = vm.status.iter().flat_map(|s| &s.conditions);
+            let known = known
+                .into_iter()
+                .any(|c| c.type_ == "Ready" && c.reason == verdict.reason);
             let fresh = write(ctx, vm, |s, generation| {
                 s.phase = Some(phase);
                 if verdict.ready {
@@ -52,7 +56,7 @@ pub async fn act(ctx: &Context, vm: ProxmoxVM, seen: &Observed, step: Step) -> R
             })
             .await?;
             tell_restart(ctx, &fresh, before).await;
-            if verdict.stalled {
+            if verdict.stalled || (verdict.reason == "ClusterUnavailable" && !known) {
                 event(ctx, &fresh, true, &verdict.reason, &verdict.message).await;
             }
             Ok(Next::After(backoff::jitter(after)))

@@ -121,7 +121,19 @@ impl Parser<'_> {
                     .iter()
                     .find(|e| !v::PLANNED_OPTIONS.0.contains(&e.key.as_str())));
             match meant {
-                Some(e) => self.problem(&e.place, unknown("action", "actions", &e.key, &names)),
+                Some(e) => {
+                    let other = v::OTHERWISE.iter().find(|(name, _)| *name == e.key);
+                    let text = match other {
+                        Some((name, instead)) => {
+                            format!(
+                                "unknown action '{name}'; {instead}. Valid actions: {}",
+                                names.join(", ")
+                            )
+                        }
+                        None => unknown("action", "actions", &e.key, &names),
+                    };
+                    self.problem(&e.place, text);
+                }
                 None => self.problem(
                     &node.place,
                     format!("a step needs an action. Valid actions: {}", names.join(", ")),
