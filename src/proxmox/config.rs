@@ -64,6 +64,21 @@ impl Client {
         self.config(node, vmid, vec![]).await
     }
 
+    /// As [`Client::vm_config`], and `None` for a VM that does not exist. Where the rights come through a pool, Proxmox
+    /// refuses to look at a VMID that nobody has, as it does with a stranger's; only the list of free VMIDs tells them
+    /// apart.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Permission`] for a VM that exists and may not be looked at.
+    pub async fn vm_config_if_any(&self, node: &str, vmid: u32) -> Result<Option<VmConfig>, Error> {
+        match self.vm_config(node, vmid).await {
+            Ok(config) => Ok(Some(config)),
+            Err(e) if e.kind == ErrorKind::NotFound => Ok(None),
+            Err(e) if e.kind == ErrorKind::Permission && self.next_id_free(vmid).await? => Ok(None),
+            Err(e) => Err(e),
+        }
+    }
+
     /// The configuration in effect, without pending changes.
     pub async fn vm_config_active(&self, node: &str, vmid: u32) -> Result<VmConfig, Error> {
         self.config(node, vmid, vec![("current", "1".to_string())]).await

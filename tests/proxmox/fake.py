@@ -34,6 +34,12 @@ async def main():
         if request.method == 'GET' and request.path.endswith('/cluster/mapping/pci') and response.status == 200:
             # fakepve does not model mappings. On which nodes these are is left open.
             response = web.json_response({'data': [{'id': m, 'map': []} for m in self.mappings]})
+        if self.hidden and response.status == 500 and b'does not exist' in response.body and '/qemu/' in request.path:
+            # Proxmox checks the permission before it looks: rights that come through a pool do not reach a VMID that
+            # nobody has. fakepve looks first.
+            vmid = request.path.split('/qemu/')[1].split('/')[0]
+            text = 'Permission check failed (/vms/%s, VM.Audit)' % vmid
+            response = web.json_response({'data': None, 'message': text + '\n'}, status=403, reason=text)
         for lost in list(self.lost):
             if request.method == lost[0] and request.path.endswith(lost[1]):
                 self.lost.remove(lost)
@@ -99,6 +105,7 @@ async def main():
     pve = FakePve(user='root@pam', password='secret', host='127.0.0.1', port=0)
     pve.time_scale = 0.02
     pve.lost = []
+    pve.hidden = False
     pve.mappings = ['gpu0', 'gpu1']
     pve.slow = []
     pve.logins = []

@@ -33,4 +33,5 @@ mod vm;
 mod vm_adopt;
 mod vm_drift;
 mod vm_late;
+mod vm_pool;
 mod world;

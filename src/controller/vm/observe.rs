@@ -97,9 +97,8 @@ async fn look(
     }
     let mut config = match known {
         Some(c) => Some(c),
-        None => match pve.vm_config(&node, vmid).await {
-            Ok(c) => Some(c),
-            Err(e) if e.kind == ErrorKind::NotFound => None,
+        None => match pve.vm_config_if_any(&node, vmid).await {
+            Ok(c) => c,
             // A VM that we may not even look at while our clone is not known to exist: somebody else has the VMID.
             Err(e) if e.kind == ErrorKind::Permission && unconfirmed(&status) => Some(VmConfig::default()),
             Err(e) => return Err(e.into()),
