@@ -11,6 +11,7 @@ on_both!(
     vms_wait_in_order_and_the_order_survives_a_restart,
     a_device_in_use_elsewhere_is_passed_over,
     a_device_that_fails_its_check_is_not_lent_again,
+    a_guest_that_cannot_check_is_no_broken_device,
     devices_by_address_need_root,
     a_profile_goes_away_after_its_leases,
     every_option_reaches_the_vm,
@@ -323,6 +324,25 @@ async fn a_device_that_fails_its_check_is_not_lent_again(world: World) {
         .await;
     assert!(condition(&p).starts_with("True Counted: 1 of 2"), "{}", condition(&p));
     delete(&world, "b").await;
+}
+
+/// A template without the tool says nothing about the device.
+async fn a_guest_that_cannot_check_is_no_broken_device(world: World) {
+    profile(
+        &world,
+        json!([{"name": "one", "mapping": "gpu0"}]),
+        json!({"healthCheck": {"command": ["nvidia-smi", "-L"], "pattern": "RTX", "timeoutSeconds": 20}}),
+    )
+    .await;
+    world.fake.py(
+        "pve.fail('POST', '/agent/exec', 596, 'Agent error: Failed to execute child process (No such file or directory)')\nNone",
+    );
+    let _running = world.controllers("a");
+    vm(&world, "a").await;
+    event(&world, "GpuNotChecked", "the guest could not run nvidia-smi").await;
+    let p = world.api::<GpuProfile>().get("pool").await.expect("profile");
+    assert_eq!(state(&p, "one"), Some(GpuDeviceState::Leased));
+    delete(&world, "a").await;
 }
 
 async fn devices_by_address_need_root(world: World) {

@@ -130,7 +130,7 @@ pub fn told(missing: &Missing, login: &str, declared: &Declared, version: &str) 
         .map(|path| format!("pveum acl modify {path} {who} --roles {ROLE}"))
         .collect();
     format!(
-        "{login} lacks {}. On a node of the cluster run: pveum role add {ROLE} --privs '{}' && {} (if the role exists: pveum role modify)",
+        "{login} lacks {}. On a node of the cluster run: pveum role add {ROLE} --privs '{}' && {} (if the role exists: pveum role modify, with --append 1)",
         list.join("; "),
         all.join(" "),
         grants.join(" && ")

@@ -427,8 +427,9 @@ pub fn checked(profile: &mut GpuProfile, uid: &str, result: &Result<(), String>,
 /// What the reconciler looked up besides.
 #[derive(Clone, Debug, Default)]
 pub struct World {
-    /// UIDs of all VMs that exist.
-    pub living: BTreeSet<String>,
+    /// UIDs of the leases' holders that do not exist any more. Who is not named here may have come since the look: a
+    /// lease that a conflict brings to light is not judged by a list that is older.
+    pub gone: BTreeSet<String>,
     /// VMs that want a device and have none.
     pub waiting: Vec<Asker>,
     /// VMIDs that are seen not to run.
@@ -444,7 +445,7 @@ pub fn tidy(profile: &mut GpuProfile, world: &World, facts: &Facts, now: Timesta
         .status
         .iter()
         .flat_map(|s| &s.leases)
-        .filter(|l| !world.living.contains(&l.holder.uid))
+        .filter(|l| world.gone.contains(&l.holder.uid))
         .cloned()
         .collect();
     for lease in &gone {

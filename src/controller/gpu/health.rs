@@ -46,9 +46,18 @@ async fn one(
         return Ok(());
     };
     let pve = ctx.cluster(&ns, &vm.spec.cluster_ref.name).await?.client;
-    let Some(result) = run(&pve, &node, vmid, check).await else {
-        tracing::info!(profile = %name, vm = %lease.holder.name, "the device could not be checked; trying again later");
-        return Ok(());
+    let result = match run(&pve, &node, vmid, check).await {
+        Learnt::Health(result) => result,
+        Learnt::Nothing => {
+            tracing::info!(profile = %name, vm = %lease.holder.name, "the device could not be checked; trying again later");
+            return Ok(());
+        }
+        // The guest's fault, not the device's: one bad template must not take card after card out of the pool.
+        Learnt::NoCommand(why) => {
+            let note = format!("{} in ProxmoxVM {}: {why}", lease.device, lease.holder.name);
+            act::event(ctx, profile, true, "GpuNotChecked", &note).await;
+            return Ok(());
+        }
     };
     let (object, ()) = act::change(ctx, profile.clone(), "noting a health check of", |p| {
         decide::checked(p, &lease.holder.uid, &result, facts, Timestamp::now())
@@ -69,19 +78,28 @@ async fn one(
     Ok(())
 }
 
-/// Runs the command in the guest. `None`: nothing was learnt, the guest or Proxmox did not answer.
-async fn run(pve: &Client, node: &str, vmid: u32, check: &GpuHealthCheck) -> Option<Result<(), String>> {
+/// What a check brought to light.
+enum Learnt {
+    Health(Result<(), String>),
+    /// The guest could not run the command, and why.
+    NoCommand(String),
+    /// The guest or Proxmox did not answer.
+    Nothing,
+}
+
+/// Runs the command in the guest.
+async fn run(pve: &Client, node: &str, vmid: u32, check: &GpuHealthCheck) -> Learnt {
     let limit = Duration::from_secs(check.timeout_seconds.into());
     let begun = Instant::now();
     let pid = match pve.agent_exec(node, vmid, &check.command, None).await {
         Ok(pid) => pid,
         Err(e) if e.kind == ErrorKind::CommandNotRun => {
             let program = check.command.first().cloned().unwrap_or_default();
-            return Some(Err(format!("the guest could not run {program}: {}", e.message)));
+            return Learnt::NoCommand(format!("the guest could not run {program}: {}", e.message));
         }
         Err(e) => {
             tracing::debug!(error = %e, "no health check now");
-            return None;
+            return Learnt::Nothing;
         }
     };
     let mut pause = Duration::from_millis(100);
@@ -89,17 +107,17 @@ async fn run(pve: &Client, node: &str, vmid: u32, check: &GpuHealthCheck) -> Opt
         match pve.agent_exec_status(node, vmid, pid).await {
             Ok(s) if s.exited => {
                 let output = format!("{}{}", s.out_data, s.err_data);
-                return Some(decide::healthy(check.pattern.as_deref(), s.exitcode, &output));
+                return Learnt::Health(decide::healthy(check.pattern.as_deref(), s.exitcode, &output));
             }
             Ok(_) => {}
             Err(e) => {
                 tracing::debug!(error = %e, "no health check now");
-                return None;
+                return Learnt::Nothing;
             }
         }
         if begun.elapsed() >= limit {
             // A driver that hangs on a dead device is the usual reason.
-            return Some(Err(format!("it did not end within {} s", limit.as_secs())));
+            return Learnt::Health(Err(format!("it did not end within {} s", limit.as_secs())));
         }
         tokio::time::sleep(pause).await;
         pause = (pause * 2).min(Duration::from_secs(2));

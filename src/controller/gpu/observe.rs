@@ -141,7 +141,12 @@ pub async fn world(ctx: &Context, profile: &GpuProfile) -> Result<World, Error> 
     };
     let released = profile.annotations().get(super::RELEASE_QUARANTINE);
     Ok(World {
-        living: vms.iter().filter_map(|v| v.metadata.uid.clone()).collect(),
+        gone: status
+            .leases
+            .iter()
+            .map(|l| l.holder.uid.clone())
+            .filter(|uid| !vms.iter().any(|v| v.metadata.uid.as_ref() == Some(uid)))
+            .collect(),
         waiting: vms.iter().filter(|v| wants(v, &name)).map(asker).collect(),
         stopped,
         released: released

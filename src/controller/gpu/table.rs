@@ -260,7 +260,6 @@ fn a_holder_elsewhere_moves_the_lease() {
     assert!(told.contains(&format!("a is in use elsewhere ({text})")), "{told}");
     // Its holder is seen to have stopped, but not so soon that the list may be old.
     let mut world = World {
-        living: ["uid-x".to_string(), "uid-y".to_string()].into(),
         waiting: vec![vm("y", 1)],
         stopped: [102].into(),
         ..World::default()
@@ -299,7 +298,6 @@ fn quarantine_ends_by_hand_only() {
         ready(&p)
     );
     let world = World {
-        living: ["uid-y".to_string()].into(),
         waiting: vec![vm("y", 1)],
         released: ["a".to_string()].into(),
         ..World::default()
@@ -318,7 +316,15 @@ fn leases_and_places_of_vms_that_are_gone_end() {
     let mut p = profile(vec![mapped("a")]);
     ask(&mut p, &vm("x", 0), &[], 1);
     ask(&mut p, &vm("y", 1), &[], 2);
-    let gone = tidy(&mut p, &World::default(), &Facts::default(), at(3));
+    // One that came after the look is not named by it, and keeps its lease.
+    let mut newer = p.clone();
+    assert!(tidy(&mut newer, &World::default(), &Facts::default(), at(3)).is_empty());
+    assert_eq!(status(&newer).leases.len(), 1);
+    let world = World {
+        gone: ["uid-x".to_string()].into(),
+        ..World::default()
+    };
+    let gone = tidy(&mut p, &world, &Facts::default(), at(3));
     assert_eq!(gone.len(), 1);
     let s = status(&p);
     assert_eq!(
