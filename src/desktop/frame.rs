@@ -77,6 +77,11 @@ impl Frame {
         &self.image
     }
 
+    /// True if the server told what the mouse pointer looks like, and it is to be seen.
+    pub fn has_cursor(&self) -> bool {
+        self.cursor.is_some()
+    }
+
     /// The picture with the mouse pointer drawn where it was, if the server told what it looks like: for people.
     pub fn with_cursor(&self) -> RgbaImage {
         let mut image = self.image.clone();

@@ -10,6 +10,7 @@ mod healing;
 mod independent;
 mod layouts;
 mod model;
+mod probe;
 mod processes;
 mod qemu;
 mod reading;
