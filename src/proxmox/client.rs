@@ -160,7 +160,13 @@ impl Client {
             let at = self.endpoint();
             match self.send(at, &method, path, &params).await {
                 Ok(v) => return Ok((v, at)),
-                Err(Failed::Refused(e)) => return Err(*e),
+                Err(Failed::Refused(e)) => {
+                    // Out of time. This request may have arrived and is not repeated, but the next one goes elsewhere.
+                    if e.status.is_none() {
+                        self.leave(at);
+                    }
+                    return Err(*e);
+                }
                 Err(Failed::Unreached(e)) => {
                     tries += 1;
                     unreached.insert(at, *e);

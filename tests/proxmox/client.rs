@@ -154,6 +154,24 @@ async fn fails_over_to_the_endpoint_that_answers() {
     pve.vnc("pve1", 102).await.expect("vnc through the second");
 }
 
+/// An endpoint that takes connections and says nothing costs one call, not every call.
+#[tokio::test]
+async fn an_endpoint_that_hangs_is_left() {
+    let fake = Fake::start();
+    let hangs = std::net::TcpListener::bind("127.0.0.1:0").expect("bind");
+    let port = hangs.local_addr().expect("address").port();
+    let mut c = fake.config();
+    c.timeout = std::time::Duration::from_secs(2);
+    c.endpoints
+        .insert(0, format!("https://127.0.0.1:{port}").parse().expect("url"));
+    let pve = Client::new(c).expect("client");
+    let e = pve.version().await.expect_err("nobody answers there");
+    assert!(e.to_string().contains(&format!(":{port}")), "{e}");
+    for _ in 0..3 {
+        pve.version().await.expect("the second endpoint");
+    }
+}
+
 #[tokio::test]
 async fn when_none_answers_each_endpoint_is_named_with_its_error() {
     let fake = Fake::start();
