@@ -3,7 +3,8 @@
 //!
 //! A VM counts only if its description says that it was made (not adopted) under this VMID for this very
 //! ProxmoxCluster object: another installation's VMs, and copies that people make, are never touched. VMs are listed
-//! before their owners, and an owner exists before its VM, so that a new VM is never without one.
+//! before their owners, and an owner exists before its VM, so that a new VM is never without one. A VM of a living owner
+//! that has settled on another VMID (a clone that came after it was given up) is an orphan too.
 
 use super::vm::names;
 use super::vm::refusal::with_advice;
@@ -15,7 +16,7 @@ use k8s_openapi::jiff::{SignedDuration, Timestamp};
 use kube::api::{ListParams, Patch, PatchParams};
 use kube::{Resource, ResourceExt};
 use serde_json::json;
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
@@ -120,19 +121,38 @@ async fn collect(ctx: &Context, object: &ProxmoxCluster, round: usize) -> Result
     Ok(())
 }
 
-/// UIDs of the ProxmoxVMs of a namespace, asked of the API server: the watch may be late.
-async fn owners(ctx: &Context, ns: &str) -> Result<BTreeSet<String>, Error> {
+/// UIDs of the ProxmoxVMs of a namespace, and the VMID that each has settled on: while something is under way, it may
+/// have any.
+type Owners = BTreeMap<String, Option<u32>>;
+
+/// The owners, asked of the API server: the watch may be late.
+async fn owners(ctx: &Context, ns: &str) -> Result<Owners, Error> {
     let list = ctx.api::<ProxmoxVM>(ns).list(&ListParams::default()).await;
     let list = list.map_err(Error::kube(format!("listing ProxmoxVMs of {ns}")))?;
-    Ok(list.items.into_iter().filter_map(|vm| vm.metadata.uid).collect())
+    let owner = |vm: ProxmoxVM| {
+        let settled = vm.status.filter(|s| s.intent.is_none()).and_then(|s| s.vmid);
+        Some((vm.metadata.uid?, settled))
+    };
+    Ok(list.items.into_iter().filter_map(owner).collect())
+}
+
+/// Whether an owner is there that has this VM, or may have it.
+fn owned(living: &Owners, uid: &str, vmid: u32) -> bool {
+    living
+        .get(uid)
+        .is_some_and(|settled| settled.is_none_or(|own| own == vmid))
 }
 
 /// VMs whose description is worth reading: in our range, no template, without the tag of a living owner.
-fn candidates<'a>(rows: &'a [VmResource], range: &VmidRange, living: &BTreeSet<String>) -> Vec<&'a VmResource> {
-    let tags: BTreeSet<String> = living.iter().map(|uid| names::uid_tag(uid)).collect();
+fn candidates<'a>(rows: &'a [VmResource], range: &VmidRange, living: &Owners) -> Vec<&'a VmResource> {
+    let tags: BTreeMap<String, &String> = living.keys().map(|uid| (names::uid_tag(uid), uid)).collect();
+    let has_owner = |r: &VmResource| {
+        let mut uids = r.tags.iter().filter_map(|t| tags.get(t));
+        uids.any(|uid| owned(living, uid, r.vmid))
+    };
     rows.iter()
         .filter(|r| (range.start..=range.end).contains(&r.vmid) && !r.template)
-        .filter(|r| r.tags.iter().all(|t| !tags.contains(t)))
+        .filter(|r| !has_owner(r))
         .collect()
 }
 
@@ -149,13 +169,13 @@ fn turn<'a>(all: &[&'a VmResource], before: &[OrphanVm], round: usize) -> Vec<&'
 fn orphans(
     found: &[(&VmResource, VmConfig)],
     installation: &str,
-    living: &BTreeSet<String>,
+    living: &Owners,
     before: &[OrphanVm],
     now: Timestamp,
 ) -> Vec<OrphanVm> {
     let orphan = |(row, config): &(&VmResource, VmConfig)| {
         let owner = names::made_by(config, row.vmid, installation)?;
-        if living.contains(&owner) || config.lock().is_some() {
+        if owned(living, &owner, row.vmid) || config.lock().is_some() {
             return None;
         }
         let known = before.iter().find(|o| o.vmid == row.vmid && o.owner_uid == owner);
@@ -177,26 +197,38 @@ fn due(orphans: &[OrphanVm], now: Timestamp) -> impl Iterator<Item = &OrphanVm> 
 /// Stops and destroys; status names the VM until it is gone, so a kill in between is made good in the next round.
 async fn remove(pve: &Client, orphan: &OrphanVm, installation: &str) -> Result<(), Error> {
     let (node, vmid) = (&orphan.node, orphan.vmid);
-    // Read once more: the last moment at which it can turn out to be somebody else's.
-    let config = match pve.vm_config(node, vmid).await {
-        Err(e) if e.kind == ErrorKind::NotFound => return Ok(()),
-        other => other?,
-    };
-    if names::made_by(&config, vmid, installation).as_deref() != Some(&orphan.owner_uid) || config.lock().is_some() {
+    // Read before each step: the last moment at which it can turn out to be somebody else's.
+    if !is_still(pve, orphan, installation).await? {
         return Ok(());
     }
     let deadline = || tokio::time::Instant::now() + TASK_LIMIT;
     if pve.vm_status(node, vmid).await?.running() {
         let upid = pve.stop(node, vmid).await?;
         pve.wait_task(&upid, deadline()).await?;
+        if !is_still(pve, orphan, installation).await? {
+            return Ok(());
+        }
     }
     let upid = pve.delete(node, vmid).await?;
     Ok(pve.wait_task(&upid, deadline()).await?)
 }
 
+/// Whether the VM under this VMID is the one that was found, and nobody is at work on it.
+async fn is_still(pve: &Client, orphan: &OrphanVm, installation: &str) -> Result<bool, Error> {
+    let config = pve.vm_config_if_any(&orphan.node, orphan.vmid).await?;
+    Ok(config.is_some_and(|config| {
+        let maker = names::made_by(&config, orphan.vmid, installation);
+        maker.as_deref() == Some(&orphan.owner_uid) && config.lock().is_none()
+    }))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn alive(uid: &str, vmid: Option<u32>) -> Owners {
+        [(uid.to_string(), vmid)].into()
+    }
 
     fn row(vmid: u32, tags: &str, template: bool) -> VmResource {
         let row = json!({"vmid": vmid, "node": "n1", "type": "qemu", "tags": tags, "template": u8::from(template)});
@@ -215,13 +247,15 @@ mod tests {
             row(201, "mosdat;mosdat-uid-alive", false),
             row(202, "", false),
             row(203, "mosdat", true),
+            row(204, "mosdat;mosdat-uid-alive", false),
         ];
         let range = VmidRange { start: 200, end: 299 };
-        let ids: Vec<u32> = candidates(&rows, &range, &["alive".to_string()].into())
-            .iter()
-            .map(|r| r.vmid)
-            .collect();
-        assert_eq!(ids, [200, 202]);
+        let ids = |settled| -> Vec<u32> {
+            let found = candidates(&rows, &range, &alive("alive", settled));
+            found.iter().map(|r| r.vmid).collect()
+        };
+        assert_eq!(ids(None), [200, 202], "it may yet settle on any");
+        assert_eq!(ids(Some(201)), [200, 202, 204], "it has one and not the other");
     }
 
     #[test]
@@ -234,7 +268,7 @@ mod tests {
             owner_uid: "dead".to_string(),
             since: Time(Timestamp::UNIX_EPOCH),
         }];
-        let mut read = BTreeSet::new();
+        let mut read = std::collections::BTreeSet::new();
         for round in 1..=4 {
             let ids: Vec<u32> = turn(&all, &known, round).iter().map(|r| r.vmid).collect();
             assert!(ids.len() == READ && ids[0] == 690);
@@ -265,12 +299,14 @@ mod tests {
             (String::new(), false),
         ];
         for (text, want) in rows {
-            let got = orphans(&[(&r, config(&text))], "C", &["alive".to_string()].into(), &[], now);
+            let got = orphans(&[(&r, config(&text))], "C", &alive("alive", Some(200)), &[], now);
             assert_eq!(!got.is_empty(), want, "{text}");
+            let got = orphans(&[(&r, config(&text))], "C", &alive("alive", Some(7)), &[], now);
+            assert_eq!(!got.is_empty(), want || text.contains("alive"), "{text}");
         }
         let mut locked = config(made);
         locked.0.insert("lock".to_string(), "backup".to_string());
-        assert!(orphans(&[(&r, locked)], "C", &BTreeSet::new(), &[], now).is_empty());
+        assert!(orphans(&[(&r, locked)], "C", &Owners::new(), &[], now).is_empty());
     }
 
     #[test]
@@ -278,16 +314,16 @@ mod tests {
         let now = Timestamp::from_second(1_000_000).expect("time");
         let r = row(200, "", false);
         let found = [(&r, config("mosdat-uid: dead\nmosdat-cluster: C/200"))];
-        let first = orphans(&found, "C", &BTreeSet::new(), &[], now);
+        let first = orphans(&found, "C", &Owners::new(), &[], now);
         assert_eq!(due(&first, now).count(), 0);
         let later = now + GRACE;
-        let second = orphans(&found, "C", &BTreeSet::new(), &first, later);
+        let second = orphans(&found, "C", &Owners::new(), &first, later);
         assert_eq!(second, first);
         assert_eq!(due(&second, later).count(), 1);
         // Another incarnation under the same VMID begins anew.
         let other = [(&r, config("mosdat-uid: dead2\nmosdat-cluster: C/200"))];
         assert_eq!(
-            due(&orphans(&other, "C", &BTreeSet::new(), &first, later), later).count(),
+            due(&orphans(&other, "C", &Owners::new(), &first, later), later).count(),
             0
         );
     }

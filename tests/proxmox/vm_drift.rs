@@ -198,7 +198,34 @@ async fn vms_without_an_owner_are_reported_and_removed_on_demand(world: World) {
         )
         .await
         .expect("patch");
-    let _third = world.controllers("c");
+    // A removal that fails says why, and is tried again in the next round; here, by the next controller.
+    world
+        .fake
+        .py("pve.fail('DELETE', '/nodes/pve1/qemu/20000', 500, 'VM is locked (backup)', times=1)\nNone");
+    let third = world.controllers("c");
+    let events: kube::Api<k8s_openapi::api::events::v1::Event> = kube::Api::namespaced(world.client.clone(), &world.ns);
+    let deadline = Instant::now() + Duration::from_secs(30);
+    let note = loop {
+        let all = events.list(&Default::default()).await.expect("events");
+        let mut told = all
+            .into_iter()
+            .filter(|e| e.reason.as_deref() == Some("OrphanNotRemoved"));
+        if let Some(event) = told.next() {
+            break event.note.unwrap_or_default();
+        }
+        assert!(
+            Instant::now() < deadline,
+            "no Event says that the orphan was not removed"
+        );
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    };
+    assert!(
+        note.contains("VM 20000 on pve1") && note.contains("VM is locked (backup)"),
+        "{note}"
+    );
+    assert_eq!(world.fake.clones(), [20000, 20007]);
+    drop(third);
+    let _fourth = world.controllers("d");
     poll("the orphan is removed", || world.fake.clones() == [20007]).await;
 }
 
