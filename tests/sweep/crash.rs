@@ -3,10 +3,11 @@
 use crate::fake::Fake;
 use crate::gate::{Gate, When, Write};
 use crate::invariants;
-use crate::rig::{Failed, Rig, uid, vm_spec};
+use crate::rig::{Failed, Rig};
+use crate::stories::{Ready, Story};
 use futures::StreamExt;
-use mosdat::api::{GpuProfile, ProxmoxCluster, ProxmoxVM};
-use serde_json::{Value, json};
+use mosdat::api::ProxmoxVM;
+use serde_json::Value;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -21,37 +22,38 @@ const SIDE_BY_SIDE: usize = 6;
 /// What must come out the same, wherever the controllers were killed.
 #[derive(Clone, Debug, PartialEq)]
 struct Trace {
-    /// Configuration of the ready VM, the object's UID and what Proxmox invents masked.
-    config: Value,
-    /// Status of the ready object without times.
-    status: Value,
+    /// What became ready on the way, with its VM's configuration.
+    seen: Vec<Ready>,
     /// Requests that reached Proxmox, by what they do.
     reached: BTreeMap<&'static str, u64>,
     /// VMs other than templates.
     left: Value,
-    leases: usize,
     objects: usize,
 }
 
-const COUNTED: [(&str, &str, &str); 5] = [
+/// Method, and how the path ends.
+const COUNTED: [(&str, &str, &str); 6] = [
     ("clone", "POST", "/clone"),
     ("start", "POST", "/status/start"),
     ("stop", "POST", "/status/stop"),
     ("shutdown", "POST", "/status/shutdown"),
-    ("destroy", "DELETE", "/qemu/20000"),
+    ("rollback", "POST", "/rollback"),
+    ("destroy", "DELETE", "/qemu/[0-9]+"),
 ];
 
 async fn reached(rig: &Rig) -> BTreeMap<&'static str, u64> {
     let mut out = BTreeMap::new();
-    for (what, method, suffix) in COUNTED {
-        let code = format!("sum(1 for r in pve.requests if r[0] == '{method}' and r[1].endswith('{suffix}'))");
+    for (what, method, end) in COUNTED {
+        let code =
+            format!("sum(1 for r in pve.requests if r[0] == '{method}' and __import__('re').search('{end}$', r[1]))");
         out.insert(what, rig.py(&code).await.as_u64().expect("number"));
     }
     out
 }
 
-/// One life: create, ready, delete, gone; nobody controls for `down` after a death. Returns what came of it and the first incarnation's writes.
-async fn life(fake: Arc<Fake>, gate: Arc<Gate>, down: Duration) -> Result<(Trace, Vec<Write>), Failed> {
+/// Lives a story once; nobody controls for `down` after a death. Returns what came of it and the first incarnation's
+/// writes.
+async fn life(story: Story, fake: Arc<Fake>, gate: Arc<Gate>, down: Duration) -> Result<(Trace, Vec<Write>), Failed> {
     let rig = Rig::new(fake).await;
     rig.py("pve.requests.clear()").await;
     let supervise = async {
@@ -63,50 +65,22 @@ async fn life(fake: Arc<Fake>, gate: Arc<Gate>, down: Duration) -> Result<(Trace
         std::future::pending::<()>().await
     };
     tokio::select! {
-        done = live(&rig, &gate, down) => Ok((done?, gate.writes())),
-        broken = invariants::watch(&rig) => Err(format!("invariant: {broken}")),
+        done = live(story, &rig, &gate, down) => Ok((done?, gate.writes())),
+        broken = invariants::watch(&rig, story.orphans()) => Err(format!("invariant: {broken}")),
         () = supervise => unreachable!("it goes on"),
     }
 }
 
-async fn live(rig: &Rig, gate: &Gate, down: Duration) -> Result<Trace, Failed> {
-    rig.gpu().await;
-    let mut spec = vm_spec();
-    spec["gpuProfileRef"] = json!({"name": "gpu"});
-    spec["hardware"] = json!({"cores": 3});
-    rig.create::<ProxmoxVM>("a", spec).await;
-    let vm = rig.until_ready("a").await?;
-    let id = uid(&vm);
-    let config = rig.py("[v.config for v in pve.vms if v.vmid == 20000][0]").await;
-    let config = without(config, &["net0", "smbios1", "vmgenid", "digest", "meta"], &id);
-    let mut status = serde_json::to_value(&vm.status).expect("status");
-    for c in status["conditions"].as_array_mut().into_iter().flatten() {
-        c["lastTransitionTime"] = Value::Null;
-    }
-    let status = without(status, &["readyAt", "ip"], &id);
-    rig.delete("a").await;
-    rig.until_gone("a").await?;
-    // The lease goes with the last write but one; whoever was killed there is not needed for it.
-    rig.until("no leases", || async {
-        let p = rig.api::<GpuProfile>().get("gpu").await.ok()?;
-        p.status.unwrap_or_default().leases.is_empty().then_some(())
-    })
-    .await?;
-    rig.until("the cluster is looked at", || async {
-        let c = rig.api::<ProxmoxCluster>().get("lab").await.ok()?;
-        c.status.and_then(|s| s.version).map(|_| ())
-    })
-    .await?;
+async fn live(story: Story, rig: &Rig, gate: &Gate, down: Duration) -> Result<Trace, Failed> {
+    let seen = story.live(rig).await?;
     // A second incarnation that would do more than it should gets the time to do it.
     if gate.is_dead() {
         tokio::time::sleep(down + Duration::from_millis(400)).await;
     }
     Ok(Trace {
-        config,
-        status,
+        seen,
         reached: reached(rig).await,
         left: rig.py("[v.vmid for v in pve.vms if not v.template]").await,
-        leases: 0,
         objects: rig
             .api::<ProxmoxVM>()
             .list(&Default::default())
@@ -115,18 +89,6 @@ async fn live(rig: &Rig, gate: &Gate, down: Duration) -> Result<Trace, Failed> {
             .items
             .len(),
     })
-}
-
-fn without(mut v: Value, keys: &[&str], id: &str) -> Value {
-    for k in keys {
-        if let Some(o) = v.as_object_mut() {
-            o.remove(*k);
-        }
-    }
-    let text = v.to_string().replace(id, "UID");
-    // The cluster's, which is another in each life.
-    let uuid = regex::Regex::new("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}").expect("pattern");
-    serde_json::from_str(&uuid.replace_all(&text, "UUID")).expect("json")
 }
 
 /// Fakes are slow to start, so they are lent from life to life; one that a failed life may have spoilt is not.
@@ -149,6 +111,29 @@ impl Fakes {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn killed_before_and_after_every_write() {
+    sweep(Story::Made, &DOWN).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn killed_while_a_vm_is_taken_over_and_given_back() {
+    sweep(Story::Adopted, &DOWN[1..]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn killed_while_two_want_one_device() {
+    sweep(Story::Queued, &DOWN[1..]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn killed_while_an_orphan_is_removed() {
+    sweep(Story::Orphaned, &DOWN).await;
+}
+
+/// Lives a story undisturbed, and then once for each write, moment and time down.
+async fn sweep(story: Story, downs: &[Duration]) {
+    // One sweep after the other: their lives are timed.
+    static ONE: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
+    let _one = ONE.lock().await;
     let begun = Instant::now();
     let fakes = Fakes::default();
     // Twice: what is not in both depends on timing and may not come in a third either.
@@ -156,7 +141,7 @@ async fn killed_before_and_after_every_write() {
     for _ in 0..2 {
         let fake = fakes.get().await;
         let gate = Gate::open();
-        let (trace, writes) = life(fake.clone(), gate.clone(), DOWN[0])
+        let (trace, writes) = life(story, fake.clone(), gate.clone(), DOWN[0])
             .await
             .expect("undisturbed life");
         fakes.give_back(fake);
@@ -191,7 +176,7 @@ async fn killed_before_and_after_every_write() {
     let mut points = vec![];
     for write in &first {
         for when in [When::Before, When::After] {
-            points.extend(DOWN.map(|down| (write.clone(), when, down)));
+            points.extend(downs.iter().map(|down| (write.clone(), when, *down)));
         }
     }
     let (done, all) = (AtomicUsize::new(0), points.len());
@@ -205,7 +190,7 @@ async fn killed_before_and_after_every_write() {
                 for _ in 0..3 {
                     let fake = fakes.get().await;
                     let gate = Gate::killing(write.clone(), when);
-                    let (trace, _) = life(fake.clone(), gate.clone(), down)
+                    let (trace, _) = life(story, fake.clone(), gate.clone(), down)
                         .await
                         .map_err(|e| format!("{what}: {e}"))?;
                     if trace != *reference {
@@ -218,7 +203,10 @@ async fn killed_before_and_after_every_write() {
                     }
                 }
                 let n = done.fetch_add(1, Ordering::Relaxed) + 1;
-                eprintln!("[{n}/{all}] {what}{}", if missed { ": never got there" } else { "" });
+                eprintln!(
+                    "{story:?} [{n}/{all}] {what}{}",
+                    if missed { ": never got there" } else { "" }
+                );
                 if missed && second.contains(&write) {
                     return Err(format!("{what}: the write was not made"));
                 }
@@ -241,8 +229,7 @@ async fn killed_before_and_after_every_write() {
 fn difference(want: &Trace, got: &Trace) -> String {
     let fields = |t: &Trace| {
         [
-            ("config", t.config.to_string()),
-            ("status", t.status.to_string()),
+            ("seen", serde_json::to_string(&t.seen).unwrap_or_default()),
             ("reached", format!("{:?}", t.reached)),
             ("left", t.left.to_string()),
             ("objects", t.objects.to_string()),

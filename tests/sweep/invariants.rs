@@ -125,9 +125,9 @@ pub async fn check(rig: &Rig, orphans_allowed: &BTreeSet<u32>) -> Result<(), Str
 }
 
 /// Looks until the first violation.
-pub async fn watch(rig: &Rig) -> String {
+pub async fn watch(rig: &Rig, orphans_allowed: BTreeSet<u32>) -> String {
     loop {
-        if let Err(e) = check(rig, &BTreeSet::new()).await {
+        if let Err(e) = check(rig, &orphans_allowed).await {
             return e;
         }
         tokio::time::sleep(Duration::from_millis(60)).await;

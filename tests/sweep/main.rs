@@ -14,3 +14,4 @@ mod mutation;
 mod pve_side;
 mod rig;
 mod stale;
+mod stories;

@@ -63,7 +63,7 @@ async fn the_new_one_gets_a_vm_of_its_own() {
     let running = start(&rig);
     let new = tokio::select! {
         new = rig.until_ready("a") => new.expect("ready"),
-        broken = invariants::watch(&rig) => panic!("{broken}"),
+        broken = invariants::watch(&rig, Default::default()) => panic!("{broken}"),
     };
     assert_ne!(uid(&old), uid(&new));
     assert_eq!(made_for(&rig, &uid(&old)).await, [0; 0]);
@@ -139,7 +139,7 @@ async fn a_frozen_predecessor_doubles_nothing() {
     };
     tokio::select! {
         done = life => done.expect("life"),
-        broken = invariants::watch(&rig) => panic!("{broken}"),
+        broken = invariants::watch(&rig, Default::default()) => panic!("{broken}"),
     }
     drop(first);
     assert_eq!(rig.py("[v.vmid for v in pve.vms if not v.template]").await, json!([]));
