@@ -51,6 +51,7 @@ async fn main() {
         .await;
     let rate = f64::from(calls) / begun.elapsed().as_secs_f64();
 
+    fake.py("pve.requests.clear()");
     let rig = Rig::new(fake.clone()).await;
     rig.limits(64).await;
     let before = resident();
@@ -111,6 +112,17 @@ async fn main() {
     );
     line("Proxmox calls per VM (at most 15)", format!("{:.2}", per_vm(pve)));
     line("  of them writes", format!("{:.2}", per_vm(side("pve"))));
+    let by_path = fake.py(
+        "__import__('collections').Counter(r[0] + ' ' + __import__('re').sub(r'/(UPID[^/]*|[0-9]+)', '/*', r[1]) \
+         for r in pve.requests).most_common(12)",
+    );
+    for row in by_path.as_array().into_iter().flatten() {
+        let (path, n) = (row[0].as_str().unwrap_or_default(), row[1].as_u64().unwrap_or(0));
+        line(
+            &format!("    {}", path.replace("/api2/json", "")),
+            format!("{:.2}", per_vm(n as usize)),
+        );
+    }
     let clones = writes.iter().filter(|w| w.label.ends_with("/clone")).count();
     line(
         "  of them clones, lost races for a VMID included",

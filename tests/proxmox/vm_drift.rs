@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 on_both!(
     power_and_hardware_follow_the_spec,
     edits_and_moves_behind_our_back,
+    an_address_that_changes_is_told,
     an_object_whose_time_is_over_goes_away,
     vms_without_an_owner_are_reported_and_removed_on_demand,
     a_vm_costs_few_calls,
@@ -127,6 +128,24 @@ async fn edits_and_moves_behind_our_back(world: World) {
         .expect("delete");
     world.gone::<ProxmoxVM>("a").await;
     assert!(world.fake.clones().is_empty());
+}
+
+async fn an_address_that_changes_is_told(world: World) {
+    let _running = world.controllers("a");
+    made(&world, json!({})).await;
+    // DHCP gave the guest another one.
+    world.fake.py(concat!(
+        "vm = [v for v in pve.vms if v.vmid == 20000][0]\n",
+        "mac = vm.config['net0'].split('=')[1].split(',')[0].lower()\n",
+        "vm.agent['interfaces'] = [{'name': 'eth0', 'hardware-address': mac, ",
+        "'ip-addresses': [{'ip-address': '10.9.8.7', 'ip-address-type': 'ipv4', 'prefix': 24}]}]\n",
+    ));
+    let vm = world
+        .until::<ProxmoxVM>("a", "told of the address", |vm| {
+            vm.status.as_ref().and_then(|s| s.ip.as_deref()) == Some("10.9.8.7")
+        })
+        .await;
+    assert_eq!(vm.status.and_then(|s| s.phase), Some(mosdat::api::VmPhase::Ready));
 }
 
 async fn an_object_whose_time_is_over_goes_away(world: World) {

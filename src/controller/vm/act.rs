@@ -84,6 +84,12 @@ pub async fn act(ctx: &Context, vm: ProxmoxVM, seen: &Observed, step: Step) -> R
             event(ctx, &fresh, false, "Moved", &text).await;
             Ok(Next::Again)
         }
+        Step::Readdressed { ip } => {
+            let text = format!("the guest's address is {ip} now");
+            let fresh = write(ctx, vm, |s, _| s.ip = Some(ip)).await?;
+            event(ctx, &fresh, false, "Readdressed", &text).await;
+            Ok(Next::Again)
+        }
         Step::RolledBack { snapshot } => {
             let text = format!("rolled back to snapshot {snapshot}");
             let fresh = write(ctx, vm, |s, _| {

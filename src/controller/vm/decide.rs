@@ -7,7 +7,7 @@ use super::seen::{Lease, Observed, Task, Vm};
 use super::step::{STALLED_PAUSE, Step, stalled, wait};
 use crate::api::{ProxmoxVM, VmAction, VmPhase, VmPower};
 use crate::proxmox::{ErrorKind, VmConfig};
-use k8s_openapi::jiff::Timestamp;
+use k8s_openapi::jiff::{SignedDuration, Timestamp};
 use kube::ResourceExt;
 use std::time::Duration;
 
@@ -17,6 +17,22 @@ pub const MANY_FAILURES: u32 = 5;
 const BOOT_LIMIT: Duration = Duration::from_secs(600);
 /// How often a ready VM is looked at.
 pub const READY_PAUSE: Duration = Duration::from_secs(15);
+/// So soon after the last look at a VM that is ready there is nothing new: what wakes us up is our own status.
+const RESTING: SignedDuration = SignedDuration::from_secs(2);
+
+/// How long to leave a VM alone that has just become ready and whose object has not been changed since.
+pub fn resting(vm: &ProxmoxVM, now: Timestamp) -> Option<Duration> {
+    let status = vm.status.as_ref()?;
+    let told = status.observed_generation == vm.metadata.generation && status.phase == Some(VmPhase::Ready);
+    let ready = status
+        .conditions
+        .iter()
+        .any(|c| c.type_ == "Ready" && c.status == "True");
+    let untouched = vm.metadata.deletion_timestamp.is_none() && vm.spec.ttl_seconds.is_none();
+    let since = now.duration_since(status.ready_at.as_ref()?.0);
+    let soon = !since.is_negative() && since < RESTING;
+    (told && ready && untouched && soon).then_some(READY_PAUSE)
+}
 
 /// Decides.
 pub fn decide(vm: &ProxmoxVM, seen: &Observed, now: Timestamp) -> Step {
@@ -341,7 +357,10 @@ impl View<'_> {
             )
         };
         if self.status.phase == Some(VmPhase::Ready) && self.seen.guest.agent.is_none() {
-            return wait(VmPhase::Ready, ready_verdict(), READY_PAUSE);
+            return match &self.seen.guest.ip {
+                Some(ip) if self.status.ip.as_ref() != Some(ip) => Step::Readdressed { ip: ip.clone() },
+                _ => wait(VmPhase::Ready, ready_verdict(), READY_PAUSE),
+            };
         }
         match &self.seen.guest.agent {
             None => return booting("WaitingForGuest", "the guest agent was not asked yet".to_string()),

@@ -117,9 +117,13 @@ pub(super) async fn clone_needs(
         .keep(&cluster.uid, &uid, planned, seen.placement.range, &mut seen.taken);
     let mut found = template(vm, &all);
     if let Ok(t) = &found
-        && let Some(why) = config::template_problem(&cluster.client.vm_config(&t.node, t.vmid).await?, t.vmid, &t.node)
+        && !ctx.templates.is_good(&cluster.uid, t.vmid)
     {
-        found = Err(why);
+        let config = cluster.client.vm_config(&t.node, t.vmid).await?;
+        match config::template_problem(&config, t.vmid, &t.node) {
+            Some(why) => found = Err(why),
+            None => ctx.templates.good(&cluster.uid, t.vmid),
+        }
     }
     seen.template = Some(found);
     Ok(())

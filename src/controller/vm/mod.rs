@@ -6,6 +6,7 @@
 
 mod act;
 mod adopt;
+mod checked;
 mod clone;
 mod config;
 mod decide;
@@ -26,6 +27,7 @@ mod table_delete;
 #[cfg(test)]
 mod table_more;
 
+pub(super) use checked::Checked;
 pub(super) use slots::Slots;
 pub(super) use vmids::Vmids;
 
@@ -64,6 +66,9 @@ pub async fn reconcile(seen: Arc<ProxmoxVM>, ctx: Arc<Context>) -> Result<Action
         if !ours {
             status::add_finalizer(&ctx, &vm).await?;
             continue;
+        }
+        if let Some(rest) = decide::resting(&vm, Timestamp::now()) {
+            return Ok(Action::requeue(rest));
         }
         let observed = observe::observe(&ctx, &vm, known.take()).await?;
         let step = decide::decide(&vm, &observed, Timestamp::now());

@@ -191,8 +191,14 @@ async fn look(
                 Err(e) => tracing::debug!(error = %e, vmid, "pending changes"),
             }
         }
-        if power && !deleting && status.phase != Some(VmPhase::Ready) && vm.spec.power == VmPower::Running {
-            seen.guest = guest(ctx, pve, &node, vmid, &config).await?;
+        if power && !deleting && vm.spec.power == VmPower::Running {
+            seen.guest = match status.phase {
+                Some(VmPhase::Ready) => Guest {
+                    ip: present_address(pve, &node, vmid, &config).await?,
+                    ..Guest::default()
+                },
+                _ => guest(ctx, pve, &node, vmid, &config).await?,
+            };
         }
         if !power && !deleting {
             let watched = others_in(ctx, vm, starting);
@@ -326,6 +332,18 @@ async fn guest(ctx: &Context, pve: &Client, node: &str, vmid: u32, config: &VmCo
     guest.agent = Some(Ok(()));
     guest.display = Some(display(ctx, pve, node, vmid).await);
     Ok(guest)
+}
+
+/// The address of a guest that has been ready. One that does not tell it now may be busy: nothing has changed then.
+async fn present_address(pve: &Client, node: &str, vmid: u32, config: &VmConfig) -> Result<Option<String>, Error> {
+    match pve.agent_network(node, vmid).await {
+        Ok(cards) => Ok(address(&cards, config.net0_mac().as_deref())),
+        Err(e) if matches!(e.kind, ErrorKind::Transport | ErrorKind::NodeOffline) => Err(e.into()),
+        Err(e) => {
+            tracing::debug!(error = %e, vmid, "address not told");
+            Ok(None)
+        }
+    }
 }
 
 /// The address of the card with the VM's own MAC: the first in the list may be a bridge of containers.

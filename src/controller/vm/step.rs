@@ -41,6 +41,8 @@ pub enum Step {
     Start,
     /// Note what the guest says; the VM is ready.
     Ready { ip: Option<String>, display: VmDisplay },
+    /// The guest has another address now.
+    Readdressed { ip: String },
     /// Note the intent, then ask the guest to shut down.
     Shutdown,
     /// The object's time is over: delete it.

@@ -120,6 +120,7 @@ pub(super) fn word(step: &Step) -> String {
         Step::Learn { .. } => "learn".to_string(),
         Step::Plan { vmid, node } => format!("plan {vmid} {node}"),
         Step::Moved { node } => format!("moved {node}"),
+        Step::Readdressed { ip } => format!("readdressed {ip}"),
         Step::Rollback { snapshot } => format!("rollback {snapshot}"),
         Step::RolledBack { snapshot } => format!("rolled back {snapshot}"),
         Step::Shutdown => "shutdown".to_string(),
@@ -376,6 +377,10 @@ fn readiness() {
     });
     s.guest = Guest::default();
     s.task = Task::None;
+    check(&ready, &s, "wait Ready GuestReachable");
+    s.guest.ip = Some("10.0.0.7".to_string());
+    check(&ready, &s, "readdressed 10.0.0.7");
+    ready.status.as_mut().expect("status").ip = s.guest.ip.clone();
     check(&ready, &s, "wait Ready GuestReachable");
     s.vm = present(&[], Some(false));
     check(&ready, &s, "start");
