@@ -1,6 +1,6 @@
 # The one entry for people and CI. Each target is a small script in tools/ or one cargo command.
 
-.PHONY: help demo test generate lint kube models bench setup clean
+.PHONY: help demo test generate lint kube models fuzz bench setup clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -23,6 +23,9 @@ kube: ## a real Kubernetes control plane for the tests (once per machine, about 
 
 models: ## the OCR models, from a pinned and hash-checked package
 	@tools/fetch-models.sh
+
+fuzz: ## two minutes of anything a VNC server may send (the first time builds for minutes)
+	@tools/fuzz.sh
 
 bench: ## measurements
 	@tools/numbers.sh

@@ -5,6 +5,7 @@
 
 mod bad_server;
 mod by_hand;
+mod corpus;
 mod gestures;
 mod healing;
 mod independent;
