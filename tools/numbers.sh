@@ -51,3 +51,12 @@ grep -E ' (ok|FAIL) ' "$state/run.log" | sed 's/^/  /'
 
 # Unoptimised like the rest: the fake, which is Python, is what takes the time.
 cargo bench --quiet --locked --profile dev --bench two_hundred_vms
+
+# Optimised: pixels are what takes the time. The other clients are Python's, in an environment of their own.
+peers=$MOSDAT_CACHE/bench-venv
+if [ ! -x "$peers/bin/python" ]; then
+  say "installing the VNC clients to compare with into $peers"
+  python3 -m venv "$peers"
+  "$peers/bin/pip" install -q --disable-pip-version-check asyncvnc==1.3.0 vncdotool==1.4.2
+fi
+MOSDAT_BENCH_PYTHON=$peers/bin/python cargo bench --quiet --locked --bench capture

@@ -1,11 +1,11 @@
 //! The client's copy of the framebuffer, and which part of it an answer has covered.
 
-use image::{DynamicImage, RgbaImage};
+use image::RgbaImage;
 
 use super::super::Rect;
 use super::{ProtocolError, limits};
 
-/// A framebuffer of 4-byte pixels, row-major: red, green, blue, and whatever the server put into the unused byte.
+/// A framebuffer of 4-byte pixels, row-major: red, green, blue, and alpha, which is always 255: a picture of it is a copy.
 pub struct Canvas {
     width: u32,
     height: u32,
@@ -25,7 +25,7 @@ impl Canvas {
         Ok(Canvas {
             width,
             height,
-            pixels: vec![0; count as usize * 4],
+            pixels: [0, 0, 0, 255].repeat(count as usize),
         })
     }
 
@@ -34,9 +34,11 @@ impl Canvas {
         (self.width, self.height)
     }
 
-    /// A copy as an image with alpha 255.
+    /// A copy as an image; alpha is 255.
     pub fn to_image(&self) -> RgbaImage {
-        opaque(self.width, self.height, self.pixels.clone())
+        // The bytes are always width * height * 4, so the fallback is never taken; below as well.
+        RgbaImage::from_raw(self.width, self.height, self.pixels.clone())
+            .unwrap_or_else(|| RgbaImage::new(self.width, self.height))
     }
 
     /// A copy of a part, as [`Canvas::to_image`]; the rectangle is cut to what is inside.
@@ -51,7 +53,8 @@ impl Canvas {
             let at = y as usize * stride + inside.x as usize * 4;
             pixels.extend_from_slice(&self.pixels[at..at + length]);
         }
-        opaque(inside.width, inside.height, pixels)
+        RgbaImage::from_raw(inside.width, inside.height, pixels)
+            .unwrap_or_else(|| RgbaImage::new(inside.width, inside.height))
     }
 
     /// # Errors
@@ -79,7 +82,10 @@ impl Canvas {
     /// Stores one row of raw pixels in the wire format asked for (R, G, B, unused). The caller has checked the
     /// rectangle; `raw` has `width * 4` bytes.
     pub(super) fn put_raw_row(&mut self, x: u32, y: u32, raw: &[u8]) {
-        self.row_mut(x, y, (raw.len() / 4) as u32).copy_from_slice(raw);
+        let row = self.row_mut(x, y, (raw.len() / 4) as u32);
+        for (to, from) in row.chunks_exact_mut(4).zip(raw.chunks_exact(4)) {
+            to.copy_from_slice(&[from[0], from[1], from[2], 255]);
+        }
     }
 
     /// Copies a rectangle (RFC 6143 section 7.7.2); source and target may overlap.
@@ -99,13 +105,6 @@ impl Canvas {
         }
         Ok(())
     }
-}
-
-fn opaque(width: u32, height: u32, pixels: Vec<u8>) -> RgbaImage {
-    // The bytes are always width * height * 4, so the fallback is never taken.
-    let image = RgbaImage::from_raw(width, height, pixels).unwrap_or_else(|| RgbaImage::new(width, height));
-    // To RGB and back sets alpha, in code of `image` that is optimised in our debug builds too.
-    DynamicImage::ImageRgb8(DynamicImage::ImageRgba8(image).into_rgb8()).into_rgba8()
 }
 
 /// Which pixels have been painted since the last [`Coverage::clear`]: one bit each.
