@@ -32,6 +32,8 @@ pub struct Observed {
 const QUIET: Duration = Duration::from_millis(200);
 /// How long to look whether the screen moves by itself.
 const BEFORE: Duration = Duration::from_millis(800);
+/// What moves by itself may move a little farther the next time.
+const NEAR: u32 = 32;
 /// How long an effect may keep moving.
 const AFTER: Duration = Duration::from_secs(3);
 
@@ -41,12 +43,17 @@ impl Effect {
         match (before.difference(after), moving) {
             (None, None) => Effect::SuspectedNoop,
             (None, Some(moving)) => Effect::Unverifiable(moving),
-            (Some(change), Some(moving)) if moving.intersection(&change) == Some(change) => {
+            (Some(change), Some(moving)) if near(&moving).intersection(&change) == Some(change) => {
                 Effect::Unverifiable(moving)
             }
             (Some(change), _) => Effect::Confirmed(change),
         }
     }
+}
+
+fn near(r: &Rect) -> Rect {
+    let (x, y) = (r.x.saturating_sub(NEAR), r.y.saturating_sub(NEAR));
+    Rect::new(x, y, r.right() + NEAR - x, r.bottom() + NEAR - y)
 }
 
 impl Desktop {
@@ -59,7 +66,7 @@ impl Desktop {
         F: Future<Output = Result<(), Error>>,
     {
         let before = self.settle(QUIET, BEFORE).await?;
-        let moving = before.moving.filter(|_| !before.still);
+        let moving = before.changed.filter(|_| !before.still);
         let before = before.frame;
         action.await?;
         let done = Instant::now();
@@ -93,11 +100,11 @@ mod tests {
 
     #[test]
     fn what_moves_by_itself_proves_nothing() {
-        let plain = RgbaImage::from_pixel(40, 20, Rgba([0, 0, 0, 255]));
+        let plain = RgbaImage::from_pixel(140, 20, Rgba([0, 0, 0, 255]));
         let mut other = plain.clone();
         other.put_pixel(5, 5, Rgba([9, 9, 9, 255]));
         let (a, b) = (Frame::from_image(plain), Frame::from_image(other));
-        let (near, far) = (Rect::new(0, 0, 10, 10), Rect::new(20, 0, 10, 10));
+        let (near, far) = (Rect::new(0, 0, 10, 10), Rect::new(120, 0, 10, 10));
         assert_eq!(Effect::between(&a, &a, None), Effect::SuspectedNoop);
         assert_eq!(Effect::between(&a, &a, Some(far)), Effect::Unverifiable(far));
         assert_eq!(Effect::between(&a, &b, None), Effect::Confirmed(Rect::new(5, 5, 1, 1)));

@@ -19,6 +19,8 @@ pub struct Settled {
     pub waited: Duration,
     /// Where the last change was, if anything changed: what kept moving when `still` is false.
     pub moving: Option<Rect>,
+    /// The smallest rectangle around all changes of the wait.
+    pub changed: Option<Rect>,
 }
 
 /// A change that goes back to the picture before, no larger than this, is a blinking text cursor.
@@ -42,7 +44,9 @@ impl Desktop {
         let start = Instant::now();
         let mut frame = self.capture().await?;
         let mut watch = Watched::new(frame.image().clone(), ignored);
-        let (mut version, mut changed_at, mut moving) = (frame.version, frame.received_at, None);
+        let (mut version, mut changed_at) = (frame.version, frame.received_at);
+        let (mut moving, mut changed) = (None, None);
+        let around = |all: Option<Rect>, r: Rect| Some(all.map_or(r, |a| a.union(&r)));
         loop {
             let left = quiet
                 .saturating_sub(changed_at.elapsed())
@@ -52,12 +56,16 @@ impl Desktop {
                 frame = self.capture().await?;
                 version = frame.version;
                 match watch.take(&Change::whole(&frame)) {
-                    Some(change) if start.elapsed() < max => (changed_at, moving) = (frame.received_at, Some(change)),
+                    Some(change) if start.elapsed() < max => {
+                        (changed_at, moving) = (frame.received_at, Some(change));
+                        changed = around(changed, change);
+                    }
                     late => {
                         return Ok(Settled {
                             still: late.is_none() && changed_at.elapsed() >= quiet,
                             waited: start.elapsed(),
                             moving: late.or(moving),
+                            changed: late.map_or(changed, |l| around(changed, l)),
                             frame,
                         });
                     }
@@ -70,6 +78,7 @@ impl Desktop {
             version = change.version;
             if let Some(place) = watch.take(&change) {
                 (changed_at, moving) = (Instant::now(), Some(place));
+                changed = around(changed, place);
             }
         }
     }

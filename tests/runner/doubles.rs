@@ -134,6 +134,7 @@ impl Screen for Double {
             still: true,
             waited: Duration::ZERO,
             moving: None,
+            changed: None,
         })
     }
     async fn click(&self, at: Point, button: Button, count: u32) -> Result<(), desktop::Error> {
