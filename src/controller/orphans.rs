@@ -103,7 +103,9 @@ async fn collect(ctx: &Context, object: &ProxmoxCluster, round: usize) -> Result
         for orphan in due(&orphans, now) {
             let (vmid, node) = (orphan.vmid, &orphan.node);
             let (warning, reason, note) = match remove(&cluster.client, orphan, &cluster.uid).await {
-                Ok(()) => (
+                // It has turned out to be somebody else's, or is gone.
+                Ok(false) => continue,
+                Ok(true) => (
                     false,
                     "OrphanRemoved",
                     format!("VM {vmid} on {node}, which no ProxmoxVM owned, is destroyed"),
@@ -175,10 +177,14 @@ fn orphans(
 ) -> Vec<OrphanVm> {
     let orphan = |(row, config): &(&VmResource, VmConfig)| {
         let owner = names::made_by(config, row.vmid, installation)?;
-        if owned(living, &owner, row.vmid) || config.lock().is_some() {
+        if owned(living, &owner, row.vmid) {
             return None;
         }
         let known = before.iter().find(|o| o.vmid == row.vmid && o.owner_uid == owner);
+        // Somebody is at work on it: no new find, but its time goes on.
+        if config.lock().is_some() && known.is_none() {
+            return None;
+        }
         Some(OrphanVm {
             vmid: row.vmid,
             node: row.node.clone(),
@@ -195,30 +201,32 @@ fn due(orphans: &[OrphanVm], now: Timestamp) -> impl Iterator<Item = &OrphanVm> 
 }
 
 /// Stops and destroys; status names the VM until it is gone, so a kill in between is made good in the next round.
-async fn remove(pve: &Client, orphan: &OrphanVm, installation: &str) -> Result<(), Error> {
+/// False if it is not there any more, or somebody else's.
+async fn remove(pve: &Client, orphan: &OrphanVm, installation: &str) -> Result<bool, Error> {
     let (node, vmid) = (&orphan.node, orphan.vmid);
     // Read before each step: the last moment at which it can turn out to be somebody else's.
     if !is_still(pve, orphan, installation).await? {
-        return Ok(());
+        return Ok(false);
     }
     let deadline = || tokio::time::Instant::now() + TASK_LIMIT;
     if pve.vm_status(node, vmid).await?.running() {
         let upid = pve.stop(node, vmid).await?;
         pve.wait_task(&upid, deadline()).await?;
         if !is_still(pve, orphan, installation).await? {
-            return Ok(());
+            return Ok(false);
         }
     }
     let upid = pve.delete(node, vmid).await?;
-    Ok(pve.wait_task(&upid, deadline()).await?)
+    pve.wait_task(&upid, deadline()).await?;
+    Ok(true)
 }
 
-/// Whether the VM under this VMID is the one that was found, and nobody is at work on it.
+/// Whether the VM under this VMID is the one that was found. One that is locked is refused by Proxmox, which says so.
 async fn is_still(pve: &Client, orphan: &OrphanVm, installation: &str) -> Result<bool, Error> {
     let config = pve.vm_config_if_any(&orphan.node, orphan.vmid).await?;
     Ok(config.is_some_and(|config| {
         let maker = names::made_by(&config, orphan.vmid, installation);
-        maker.as_deref() == Some(&orphan.owner_uid) && config.lock().is_none()
+        maker.as_deref() == Some(&orphan.owner_uid)
     }))
 }
 
@@ -306,7 +314,13 @@ mod tests {
         }
         let mut locked = config(made);
         locked.0.insert("lock".to_string(), "backup".to_string());
-        assert!(orphans(&[(&r, locked)], "C", &Owners::new(), &[], now).is_empty());
+        assert!(orphans(&[(&r, locked.clone())], "C", &Owners::new(), &[], now).is_empty());
+        let known = orphans(&[(&r, config(made))], "C", &Owners::new(), &[], now);
+        assert_eq!(
+            orphans(&[(&r, locked)], "C", &Owners::new(), &known, now),
+            known,
+            "its time goes on"
+        );
     }
 
     #[test]

@@ -220,7 +220,7 @@ async fn vms_without_an_owner_are_reported_and_removed_on_demand(world: World) {
     // A removal that fails says why, and is tried again in the next round; here, by the next controller.
     world
         .fake
-        .py("pve.fail('DELETE', '/nodes/pve1/qemu/20000', 500, 'VM is locked (backup)', times=1)\nNone");
+        .py("setattr([v for v in pve.vms if v.vmid == 20000][0], 'lock', 'backup')");
     let third = world.controllers("c");
     let events: kube::Api<k8s_openapi::api::events::v1::Event> = kube::Api::namespaced(world.client.clone(), &world.ns);
     let deadline = Instant::now() + Duration::from_secs(30);
@@ -244,6 +244,9 @@ async fn vms_without_an_owner_are_reported_and_removed_on_demand(world: World) {
     );
     assert_eq!(world.fake.clones(), [20000, 20007]);
     drop(third);
+    world
+        .fake
+        .py("setattr([v for v in pve.vms if v.vmid == 20000][0], 'lock', None)");
     let _fourth = world.controllers("d");
     poll("the orphan is removed", || world.fake.clones() == [20007]).await;
 }
