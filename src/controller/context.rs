@@ -62,7 +62,9 @@ impl Cluster {
 
 struct Cached {
     key: String,
-    checked: Instant,
+    /// When it was last compared with the objects; `None` when they are known to have changed.
+    checked: Option<Instant>,
+    generation: Option<i64>,
     cluster: Cluster,
 }
 
@@ -78,7 +80,8 @@ pub struct Context {
     pub(super) slots: super::vm::Slots,
     pub(super) vmids: super::vm::Vmids,
     pub(super) templates: super::vm::Checked,
-    pub(super) failures: Mutex<HashMap<String, u32>>,
+    /// Failures in a row by UID, and when the last one was.
+    pub(super) failures: Mutex<HashMap<String, (u32, Instant)>>,
     pub(super) metrics: Arc<Metrics>,
     pub(super) mappings: super::gpu::Mappings,
     recorder: Recorder,
@@ -226,7 +229,7 @@ impl Context {
     pub(super) async fn cluster(&self, namespace: &str, name: &str) -> Result<Cluster, Error> {
         let id = (namespace.to_string(), name.to_string());
         if let Some(c) = lock(&self.clusters).get(&id)
-            && c.checked.elapsed() < Duration::from_secs(5)
+            && c.checked.is_some_and(|at| at.elapsed() < Duration::from_secs(5))
         {
             return Ok(c.cluster.clone());
         }
@@ -257,7 +260,7 @@ impl Context {
         if let Some(c) = lock(&self.clusters).get_mut(&id)
             && c.key == key
         {
-            c.checked = Instant::now();
+            c.checked = Some(Instant::now());
             return Ok(c.cluster.clone());
         }
         let config = client_config(&object, &secret).map_err(Error::Cluster)?;
@@ -273,18 +276,40 @@ impl Context {
         };
         let cached = Cached {
             key,
-            checked: Instant::now(),
+            checked: Some(Instant::now()),
+            generation: object.metadata.generation,
             cluster: cluster.clone(),
         };
         lock(&self.clusters).insert(id, cached);
         Ok(cluster)
     }
 
+    /// A ProxmoxCluster as the watch sees it: what is remembered of an older one is asked anew, and nothing is kept
+    /// of another object of this name.
+    pub(super) fn cluster_seen(&self, namespace: &str, name: &str, uid: Option<&str>, generation: Option<i64>) {
+        let id = (namespace.to_string(), name.to_string());
+        let mut clusters = lock(&self.clusters);
+        match clusters.get_mut(&id) {
+            Some(c) if uid != Some(&c.cluster.uid) => {
+                clusters.remove(&id);
+                lock(&self.mappings).remove(&id);
+            }
+            Some(c) if c.generation != generation => {
+                c.checked = None;
+                lock(&self.mappings).remove(&id);
+            }
+            _ => {}
+        }
+    }
+
     /// Counts a failed reconcile; the pause before the next.
     pub(super) fn failed(&self, uid: Option<String>) -> Duration {
-        let mut map = lock(&self.failures);
-        let n = map.entry(uid.unwrap_or_default()).or_insert(0);
+        let (mut map, now) = (lock(&self.failures), Instant::now());
+        // Of an object that went away nobody says that it got through. The longest pause is a minute.
+        map.retain(|_, (_, at)| now.duration_since(*at) < Duration::from_secs(600));
+        let (n, at) = map.entry(uid.unwrap_or_default()).or_insert((0, now));
         *n += 1;
+        *at = now;
         super::backoff::jitter(super::backoff::after_failures(*n))
     }
 

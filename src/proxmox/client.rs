@@ -339,9 +339,15 @@ impl Client {
             let v = parsed.as_ref()?.get(key)?.as_str()?.trim();
             (!v.is_empty()).then(|| v.to_string())
         };
-        let message = text("message")
+        let mut message = text("message")
             .or(reason.filter(|r| !r.is_empty()))
             .unwrap_or_else(|| "no text was given".to_string());
+        if (300..400).contains(&status) {
+            // Redirects are not followed: the login would go to wherever the answer points.
+            message = format!(
+                "{message}: the endpoint sends its callers elsewhere, so it is not Proxmox's API itself; give the API's own address, as https://HOST:8006"
+            );
+        }
         let mut fields = BTreeMap::new();
         if let Some(errors) = parsed.as_ref().and_then(|p| p.get("errors")).and_then(Value::as_object) {
             for (k, v) in errors {

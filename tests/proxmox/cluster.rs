@@ -15,6 +15,7 @@ on_both!(
     nodes_quorum_and_capacity,
     metrics_are_served,
     one_that_vms_need_stays_even_without_its_secret,
+    an_edit_is_never_judged_by_the_old_address,
 );
 
 fn condition(c: &ProxmoxCluster) -> String {
@@ -215,4 +216,27 @@ async fn one_that_vms_need_stays_even_without_its_secret(world: World) {
     world.gone::<ProxmoxVM>("a").await;
     assert!(world.fake.clones().is_empty());
     world.gone::<ProxmoxCluster>("lab").await;
+}
+
+async fn an_edit_is_never_judged_by_the_old_address(world: World) {
+    let _running = world.controllers("a");
+    until(&world, "True Reachable").await;
+    // A port that nobody listens at.
+    let free = std::net::TcpListener::bind("127.0.0.1:0").expect("port");
+    let dead = format!("http://{}", free.local_addr().expect("address"));
+    drop(free);
+    let api: Api<ProxmoxCluster> = Api::namespaced(world.client.clone(), &world.ns);
+    let patch = json!({"spec": {"endpoints": [dead]}});
+    let edited = api.patch("lab", &PatchParams::default(), &Patch::Merge(&patch)).await;
+    let generation = edited.expect("patch").metadata.generation;
+    let judged = world
+        .until::<ProxmoxCluster>("lab", "judged anew", |c| {
+            c.status.as_ref().is_some_and(|s| s.observed_generation == generation)
+        })
+        .await;
+    let told = condition(&judged);
+    assert!(
+        told.starts_with("False") && told.contains(dead.trim_start_matches("http://")),
+        "{told}"
+    );
 }

@@ -45,6 +45,7 @@ pub async fn end(ctx: &Context, ns: &str, name: &str) -> Result<Action, Error> {
     let users = users(name, &vms, &profiles);
     if users.is_empty() {
         set(ctx, &fresh, |f| f.retain(|x| x != FINALIZER)).await?;
+        ctx.cluster_seen(ns, name, None, None);
         return Ok(Action::await_change());
     }
     let login = match ctx.cluster(ns, name).await {

@@ -23,6 +23,8 @@ use std::sync::Arc;
 
 pub async fn reconcile(object: Arc<ProxmoxCluster>, ctx: Arc<Context>) -> Result<Action, Error> {
     let (ns, name) = (object.namespace().unwrap_or_default(), object.name_any());
+    let meta = &object.metadata;
+    ctx.cluster_seen(&ns, &name, meta.uid.as_deref(), meta.generation);
     if object.metadata.deletion_timestamp.is_some() {
         return end::end(&ctx, &ns, &name).await;
     }

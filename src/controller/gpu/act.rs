@@ -1,8 +1,10 @@
 //! Writes leases, with a resourceVersion check and a fresh look after each conflict.
 
 use super::super::{Context, Error};
-use super::decide::{self, Asker, Facts, Grant};
+use super::decide::{self, Grant};
+use super::devices::Facts;
 use super::observe;
+use super::queue::Asker;
 use crate::api::{FINALIZER, GpuProfile, ProxmoxVM};
 use k8s_openapi::jiff::Timestamp;
 use kube::api::{Patch, PatchParams, PostParams};

@@ -1,7 +1,7 @@
 //! What the cluster of a profile says about it: whether it answers, and whether it has the mappings. Pure.
 
 use super::super::conditions::{self, Verdict};
-use super::decide::Facts;
+use super::devices::Facts;
 use crate::api::{GpuDevice, GpuProfile, GpuProfileSpec};
 
 /// Reason of a profile with a mapping that its cluster does not have.

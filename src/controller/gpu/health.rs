@@ -2,7 +2,8 @@
 
 use super::super::{Context, Error};
 use super::act;
-use super::decide::{self, Facts};
+use super::decide;
+use super::devices::{Facts, short};
 use crate::api::{GpuHealthCheck, GpuLease, GpuProfile, ProxmoxVM, VmPhase};
 use crate::proxmox::{Client, ErrorKind};
 use k8s_openapi::jiff::Timestamp;
@@ -107,7 +108,7 @@ async fn run(pve: &Client, node: &str, vmid: u32, check: &GpuHealthCheck) -> Lea
         match pve.agent_exec_status(node, vmid, pid).await {
             Ok(s) if s.exited => {
                 let output = format!("{}{}", s.out_data, s.err_data);
-                return Learnt::Health(decide::healthy(check.pattern.as_deref(), s.exitcode, &output));
+                return Learnt::Health(healthy(check.pattern.as_deref(), s.exitcode, &output));
             }
             Ok(_) => {}
             Err(e) => {
@@ -121,5 +122,29 @@ async fn run(pve: &Client, node: &str, vmid: u32, check: &GpuHealthCheck) -> Lea
         }
         tokio::time::sleep(pause).await;
         pause = (pause * 2).min(Duration::from_secs(2));
+    }
+}
+
+/// Whether a health check's outcome is as declared.
+pub fn healthy(pattern: Option<&str>, exit: Option<i32>, output: &str) -> Result<(), String> {
+    let seen = || {
+        let text = output.trim();
+        if text.is_empty() {
+            "it printed nothing".to_string()
+        } else {
+            format!("it printed: {}", short(text))
+        }
+    };
+    match exit {
+        Some(0) => {}
+        Some(code) => return Err(format!("exit code {code}; {}", seen())),
+        None => return Err(format!("it was killed; {}", seen())),
+    }
+    let Some(pattern) = pattern else { return Ok(()) };
+    match regex::Regex::new(pattern) {
+        Ok(r) if r.is_match(output) => Ok(()),
+        Ok(_) => Err(format!("the output does not match '{pattern}'; {}", seen())),
+        // Told by the profile's condition; it says nothing about the device.
+        Err(_) => Ok(()),
     }
 }

@@ -7,13 +7,16 @@
 mod act;
 mod cluster;
 mod decide;
+mod devices;
 mod health;
 mod observe;
+mod queue;
 #[cfg(test)]
 mod table;
 
 pub use act::{acquire, refused, release};
-pub use decide::{Device, Grant};
+pub use decide::Grant;
+pub use devices::Device;
 pub use observe::Mappings;
 
 use super::{Context, Error, backoff, conditions};

@@ -2,7 +2,9 @@
 
 use super::super::context::lock;
 use super::super::{Context, Error};
-use super::decide::{Asker, Facts, World};
+use super::decide::World;
+use super::devices::Facts;
+use super::queue::Asker;
 use crate::api::{GpuDeviceState, GpuProfile, Holder, ProxmoxVM};
 use crate::proxmox::{Client, ErrorKind, PciMapping};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;

@@ -1,6 +1,9 @@
 //! Tables for the decisions about devices: one row or test per situation.
 
 use super::decide::*;
+use super::devices::{Facts, settle};
+use super::health::healthy;
+use super::queue::Asker;
 use crate::api::{
     GpuDevice, GpuDeviceState, GpuHealth, GpuHealthCheck, GpuProfile, GpuProfileSpec, GpuProfileStatus, Holder,
     LocalRef,
