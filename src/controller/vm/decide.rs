@@ -86,8 +86,12 @@ impl View<'_> {
         self.status.node.as_deref().unwrap_or_default()
     }
 
-    /// What is left of the pause that failures ask for.
+    /// What is left of the pause that failures ask for. An edit ends it: it may be what was missing.
     pub(super) fn pause(&self) -> Option<Duration> {
+        let judged = self.status.observed_generation;
+        if judged.is_some() && judged != self.vm.metadata.generation {
+            return None;
+        }
         let failures = self.status.failures.unwrap_or(0);
         let left = match &self.status.next_attempt_at {
             Some(at) => Duration::try_from(at.0.duration_since(self.now)).unwrap_or_default(),

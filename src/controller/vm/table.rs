@@ -288,6 +288,13 @@ fn failures_slow_down_and_then_stall() {
     check(&object(status.clone()), &s, "wait Starting Retrying");
     status.failures = Some(MANY_FAILURES);
     check(&object(status.clone()), &s, "wait Failed ActionFailed!");
+    // An edit may be what was missing.
+    let mut edited = object(status.clone());
+    edited.status.as_mut().expect("status").observed_generation = Some(1);
+    edited.metadata.generation = Some(1);
+    check(&edited, &s, "wait Failed ActionFailed!");
+    edited.metadata.generation = Some(2);
+    check(&edited, &s, "start");
     // After the pause it is tried again, so that a repaired cluster is noticed.
     status.intent.as_mut().expect("intent").at = Time(now() - SignedDuration::from_secs(120));
     check(&object(status), &s, "start");
