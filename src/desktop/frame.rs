@@ -82,6 +82,11 @@ impl Frame {
         self.cursor.is_some()
     }
 
+    /// Where the mouse pointer is that is to be seen on the screen and not part of the picture.
+    pub fn pointer(&self) -> Option<Point> {
+        self.cursor.as_ref().map(|(_, at)| *at)
+    }
+
     /// The picture with the mouse pointer drawn where it was, if the server told what it looks like: for people.
     pub fn with_cursor(&self) -> RgbaImage {
         let mut image = self.image.clone();

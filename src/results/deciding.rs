@@ -78,6 +78,10 @@ pub(super) fn draw(out: &mut String, marks: &[Mark]) {
                 out,
                 "<circle class=\"click\" cx=\"{x}\" cy=\"{y}\" r=\"16\"/><circle class=\"dot\" cx=\"{x}\" cy=\"{y}\" r=\"4\"/>"
             ),
+            MarkKind::Pointer => write!(
+                out,
+                "<path class=\"pointer\" transform=\"translate({x} {y})\" d=\"M0 0v17l4-4 3 7 3-1-3-7h6z\"/>"
+            ),
             MarkKind::Evidence => write!(
                 out,
                 "<rect class=\"area\" x=\"{x}\" y=\"{y}\" width=\"{width}\" height=\"{height}\"/>"

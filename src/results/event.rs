@@ -277,11 +277,40 @@ pub enum Evidence {
         #[serde(default, skip_serializing_if = "String::is_empty")]
         output: String,
     },
+    /// What the pictures before and after an action say about it.
+    Effect {
+        /// What they say.
+        effect: EffectKind,
+        /// Around what changed, or what moves by itself.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        place: Option<Place>,
+    },
+    /// Something happened to the link to the desktop since the picture before.
+    Link {
+        /// How often it was opened anew.
+        reopened: u32,
+        /// How long it was away, in milliseconds.
+        offline_ms: u64,
+        /// The server was silent for long before this picture.
+        stalled: bool,
+    },
     /// Something was done, or words of the author.
     Note {
         /// The words.
         text: String,
     },
+}
+
+/// Whether an action did something to the screen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum EffectKind {
+    /// Something changed that had been still.
+    Confirmed,
+    /// Only what moves by itself changed.
+    Unverifiable,
+    /// Nothing changed: the action may have had no visible effect, or may not have arrived.
+    SuspectedNoop,
 }
 
 /// Which moment a picture shows.
@@ -316,7 +345,7 @@ pub struct Place {
 /// Something to point out in a picture.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Mark {
-    /// `click` (a point) or `evidence` (an area).
+    /// `click` or `pointer` (a point), or `evidence` (an area).
     pub kind: MarkKind,
     /// The point, or the area.
     pub place: Place,
@@ -330,4 +359,6 @@ pub enum MarkKind {
     Click,
     /// What was found.
     Evidence,
+    /// Where the mouse pointer was; width and height are 0.
+    Pointer,
 }

@@ -343,6 +343,32 @@ fn row(page: &mut String, item: &Evidence) {
             }
             ("application", cell)
         }
+        Evidence::Effect { effect, place } => {
+            let at = |p: &Option<Place>| {
+                p.map(|p| format!(" at {},{} ({}x{})", p.x, p.y, p.width, p.height))
+                    .unwrap_or_default()
+            };
+            let told = match effect {
+                EffectKind::Confirmed => format!("the screen changed{}", at(place)),
+                EffectKind::Unverifiable => format!("only what moves by itself changed{}", at(place)),
+                EffectKind::SuspectedNoop => "nothing on the screen changed".to_string(),
+            };
+            ("effect", told)
+        }
+        Evidence::Link {
+            reopened,
+            offline_ms,
+            stalled,
+        } => {
+            let mut told = Vec::new();
+            if *reopened > 0 {
+                told.push(format!("opened anew {reopened} time(s), {} away", seconds(*offline_ms)));
+            }
+            if *stalled {
+                told.push("the server was silent before this picture".to_string());
+            }
+            ("desktop link", told.join("; "))
+        }
         Evidence::Note { text } => ("note", escape(text)),
     };
     let _ = write!(page, "<tr><td>{name}</td><td>{cell}</td></tr>");

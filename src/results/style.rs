@@ -33,6 +33,7 @@ figure{margin:0}figure.wide{grid-column:1/-1}figcaption{color:var(--dim);font-si
 svg.shot{width:100%;height:auto;display:block;border:1px solid var(--line);border-radius:4px;cursor:zoom-in}
 figure.wide svg.shot{cursor:zoom-out}
 .click{fill:none;stroke:var(--mark);stroke-width:3}.dot{fill:var(--mark)}
+.pointer{fill:#fff;stroke:#000;stroke-width:1.2}
 .area{fill:none;stroke:var(--mark);stroke-width:2;stroke-dasharray:6 3}
 table{border-collapse:collapse;width:100%;font-size:14px}td{padding:3px 10px 3px 0;vertical-align:top;overflow-wrap:anywhere}
 td:first-child{color:var(--dim);white-space:nowrap;width:1%}

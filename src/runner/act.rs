@@ -5,7 +5,7 @@ use super::failure::{Failure, Kind};
 use super::record;
 use super::step::Stage;
 use crate::api::FailureClass;
-use crate::desktop::Button;
+use crate::desktop::{Button, Effect};
 use crate::guest::{self, Command, Exit, Output, Session, Sight, has_window};
 use crate::results::{Evidence, Role};
 use crate::scenario::{self, Action, Check, Launch, Shell, Target, Type, Words};
@@ -122,11 +122,20 @@ impl Stage<'_> {
     async fn before(&mut self) -> Result<(), Failure> {
         let frame = self.capture().await?;
         self.show(Role::Before, &frame, Vec::new()).await;
+        self.before = Some(frame);
         Ok(())
     }
 
+    /// Waits until the screen is still, and says what the action did to it.
     async fn after(&mut self) -> Result<(), Failure> {
         let settled = self.run.rig.desktop.settle(QUIET, SETTLE).await?;
+        self.look_at_link(&settled.frame);
+        if let Some(before) = self.before.take() {
+            let effect = Effect::between(&before, &settled.frame, self.run.moving);
+            self.noop = effect == Effect::SuspectedNoop;
+            self.run.recorder.evidence(&self.step.id, record::effect(effect));
+        }
+        self.run.moving = settled.changed.filter(|_| !settled.still);
         self.show(Role::After, &settled.frame, Vec::new()).await;
         Ok(())
     }
@@ -137,6 +146,7 @@ impl Stage<'_> {
         // The picture is stored after the click: that takes time in which the target could move. It is stored also when
         // the click failed.
         let clicked = self.run.rig.desktop.click(hit.point, button, count).await;
+        self.before = Some(frame.clone());
         self.show(Role::Before, &frame, marks).await;
         clicked?;
         Ok(hit)

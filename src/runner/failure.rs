@@ -54,6 +54,12 @@ impl Failure {
         }
     }
 
+    /// The same, with one more thing that was seen.
+    pub fn with(mut self, seen: &str) -> Failure {
+        self.message = format!("{}; {seen}", self.message);
+        self
+    }
+
     /// True where another attempt may help.
     pub fn is_about_the_product(&self) -> bool {
         matches!(self.kind, Kind::Failed | Kind::TimedOut)

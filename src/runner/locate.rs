@@ -153,7 +153,8 @@ impl Stage<'_> {
         }
     }
 
-    pub(super) async fn show(&mut self, role: Role, frame: &Arc<Frame>, marks: Vec<Mark>) {
+    pub(super) async fn show(&mut self, role: Role, frame: &Arc<Frame>, mut marks: Vec<Mark>) {
+        marks.extend(frame.pointer().map(record::pointer_mark));
         self.shown = Some(frame.digest());
         self.run.recorder.screenshot(&self.step.id, role, frame, marks).await;
     }

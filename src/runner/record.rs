@@ -1,7 +1,7 @@
 //! From what was seen to what is written down.
 
-use crate::desktop::{Point, Rect};
-use crate::results::{Evidence, Mark, MarkKind, Place};
+use crate::desktop::{Effect, Frame, LinkFacts, Point, Rect};
+use crate::results::{EffectKind, Evidence, Mark, MarkKind, Place};
 use crate::vision::{Hit, Judgement, Located, Verdict};
 use std::time::Duration;
 
@@ -17,16 +17,41 @@ pub(super) fn place(rect: Rect) -> Place {
     }
 }
 
+fn point_mark(kind: MarkKind, at: Point) -> Mark {
+    let place = place(Rect::new(at.x, at.y, 0, 0));
+    Mark { kind, place }
+}
+
 pub(super) fn click_mark(point: Point) -> Mark {
-    Mark {
-        kind: MarkKind::Click,
-        place: Place {
-            x: point.x,
-            y: point.y,
-            width: 0,
-            height: 0,
-        },
+    point_mark(MarkKind::Click, point)
+}
+
+/// The pointer is not part of a picture, and people want to see it.
+pub(super) fn pointer_mark(point: Point) -> Mark {
+    point_mark(MarkKind::Pointer, point)
+}
+
+pub(super) fn effect(effect: Effect) -> Evidence {
+    let (effect, at) = match effect {
+        Effect::Confirmed(at) => (EffectKind::Confirmed, Some(at)),
+        Effect::Unverifiable(at) => (EffectKind::Unverifiable, Some(at)),
+        Effect::SuspectedNoop => (EffectKind::SuspectedNoop, None),
+    };
+    let place = at.map(place);
+    Evidence::Effect { effect, place }
+}
+
+/// What happened to the link between two pictures, if anything did.
+pub(super) fn link(before: LinkFacts, frame: &Frame) -> Option<Evidence> {
+    let now = frame.link;
+    if now == before && !frame.stalled {
+        return None;
     }
+    Some(Evidence::Link {
+        reopened: now.reopened.saturating_sub(before.reopened),
+        offline_ms: now.offline.saturating_sub(before.offline).as_millis() as u64,
+        stalled: frame.stalled,
+    })
 }
 
 pub(super) fn area_mark(hit: &Hit) -> Mark {
@@ -119,6 +144,26 @@ pub(super) fn cut(text: &str, most: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_link_is_told_of_when_something_happened() {
+        let mut frame = Frame::from_image(image::RgbaImage::new(2, 2));
+        let before = frame.link;
+        assert_eq!(link(before, &frame), None);
+        frame.link.reopened = 2;
+        frame.link.offline = Duration::from_millis(1500);
+        let told = |reopened, offline_ms, stalled| {
+            Some(Evidence::Link {
+                reopened,
+                offline_ms,
+                stalled,
+            })
+        };
+        assert_eq!(link(before, &frame), told(2, 1500, false));
+        let before = frame.link;
+        frame.stalled = true;
+        assert_eq!(link(before, &frame), told(0, 0, true));
+    }
 
     #[test]
     fn messages_are_bounded() {

@@ -5,6 +5,7 @@ use super::step::run_step;
 use super::watch::Watch;
 use super::{Limits, Outcome, Rig};
 use crate::api::{FailureClass, RunFailure, RunResult, StepCounts};
+use crate::desktop::{LinkFacts, Rect};
 use crate::guest::Session;
 use crate::results::{Body, Recorder, StepOutcome};
 use crate::scenario::{Plan, Step};
@@ -24,6 +25,10 @@ pub(super) struct Run {
     pub watch: Watch,
     /// Texts that were typed, secrets aside.
     pub typed: BTreeSet<String>,
+    /// Where the screen moved by itself when it was last waited for.
+    pub moving: Option<Rect>,
+    /// The link to the desktop as of the last picture.
+    pub link: LinkFacts,
     counts: StepCounts,
 }
 
@@ -63,6 +68,8 @@ pub async fn run(plan: Plan, rig: Rig, recorder: Recorder, limits: Limits, cance
         session: None,
         watch: Watch::default(),
         typed: BTreeSet::new(),
+        moving: None,
+        link: LinkFacts::default(),
         counts: StepCounts {
             total: u32::try_from(plan.all_steps().count()).unwrap_or(u32::MAX),
             ..StepCounts::default()

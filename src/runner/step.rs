@@ -2,6 +2,7 @@
 
 use super::check::{Held, needs_guest};
 use super::failure::{Failure, Kind};
+use super::record;
 use super::run::Run;
 use crate::api::FailureClass;
 use crate::desktop::Frame;
@@ -44,6 +45,10 @@ pub(super) struct Stage<'a> {
     pub told: Vec<Evidence>,
     /// Digest of the picture that was recorded last.
     pub shown: Option<String>,
+    /// The picture before the present action.
+    pub before: Option<Arc<Frame>>,
+    /// The last action changed nothing that can be seen.
+    pub noop: bool,
 }
 
 /// Runs a step to its one end. `interrupt` resolves when the run must stop.
@@ -63,6 +68,8 @@ pub(super) async fn run_step(
         trouble: None,
         told: Vec::new(),
         shown: None,
+        before: None,
+        noop: false,
     };
     // The one boundary: whatever happens inside, the step ends here.
     let result = tokio::select! {
@@ -205,13 +212,30 @@ impl Stage<'_> {
     async fn attempt(&mut self, until: Instant) -> Result<(), Failure> {
         self.act(until).await?;
         match &self.step.verify {
-            Some(verify) => self.expect(verify, until, Kind::Failed, "NotVerified").await,
+            Some(verify) => {
+                let result = self.expect(verify, until, Kind::Failed, "NotVerified").await;
+                result.map_err(|failure| match self.noop && failure.is_about_the_product() {
+                    true => failure
+                        .with("right after the action nothing on the screen had changed, so it may not have arrived"),
+                    false => failure,
+                })
+            }
             None => Ok(()),
         }
     }
 
     pub(super) async fn capture(&mut self) -> Result<Arc<Frame>, Failure> {
-        Ok(self.run.rig.desktop.capture().await?)
+        let frame = self.run.rig.desktop.capture().await?;
+        self.look_at_link(&frame);
+        Ok(frame)
+    }
+
+    /// Records what happened to the link since the picture before.
+    pub(super) fn look_at_link(&mut self, frame: &Frame) {
+        if let Some(item) = record::link(self.run.link, frame) {
+            self.run.recorder.evidence(&self.step.id, item);
+        }
+        self.run.link = frame.link;
     }
 
     pub(super) fn masked(&self, text: &str) -> String {

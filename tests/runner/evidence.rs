@@ -2,7 +2,7 @@
 
 use super::doubles::{run, run_with};
 use mosdat::api::RunResult;
-use mosdat::results::{Body, Evidence, MarkKind, Recorder, Role, RunMeta};
+use mosdat::results::{Body, EffectKind, Evidence, MarkKind, Recorder, Role, RunMeta};
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
@@ -50,6 +50,37 @@ async fn pictures_before_and_after_with_the_click() {
         !report.contains("http://") && !report.contains("https://"),
         "works offline"
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_an_action_did_to_the_screen() {
+    let text = "name: t\nsteps:\n  - {id: works, click: Save, verify: {text: Saved}}\n  \
+                - {id: does-nothing, key: f5, verify: {text: Reloaded}, timeout: 400ms}\n";
+    let ran = run(text, |w| {
+        w.show("Save");
+        w.on_click.insert("Save".into(), "Saved".into());
+    })
+    .await;
+    assert_eq!(ran.outcome.result, RunResult::Failed);
+    let effects: Vec<(String, EffectKind, bool)> = ran
+        .events
+        .iter()
+        .filter_map(|event| match &event.body {
+            Body::Evidence {
+                step,
+                item: Evidence::Effect { effect, place },
+            } => Some((step.clone(), *effect, place.is_some())),
+            _ => None,
+        })
+        .collect();
+    let want = [
+        ("works".to_string(), EffectKind::Confirmed, true),
+        ("does-nothing".to_string(), EffectKind::SuspectedNoop, false),
+    ];
+    assert_eq!(effects, want);
+    assert!(ran.message().contains("it may not have arrived"), "{}", ran.message());
+    let report = std::fs::read_to_string(ran.dir.path().join("report.html")).expect("report");
+    assert!(report.contains("the screen changed at ") && report.contains("nothing on the screen changed"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
