@@ -42,6 +42,7 @@ async fn main() {
         if width == 1280 {
             many(port).await;
         }
+        animation(&mut x, width, height).await;
         drop(x);
         let (machine, port) = qemu(width, height).await;
         compare("QEMU", width, height, port).await;
@@ -209,6 +210,42 @@ async fn many(port: u16) {
     );
     let more = resident().saturating_sub(before) as f64 / SESSIONS as f64 / 1e6;
     line("  memory per session (one picture has 4.1 MB)", format!("{more:.1} MB"));
+}
+
+/// A terminal that is full of new text 25 times a second, watched for some seconds, each change captured whole.
+async fn animation(x: &mut Xserver, width: u32, height: u32) {
+    let text = "while :; do head -c 6000 /dev/urandom | base64 -w 140; sleep 0.04; done";
+    x.run(
+        "xterm",
+        &["-geometry", "150x45+20+20", "-T", "moving", "-e", "sh", "-c", text],
+    );
+    x.window("moving").await;
+    let d = x.desktop().await;
+    let mut version = d.capture().await.expect("frame").version;
+    let (begun, used, mut frames) = (Instant::now(), cpu(), 0);
+    while begun.elapsed() < Duration::from_secs(8) {
+        let painted = d.painted_since(version, Duration::from_secs(5)).await.expect("link");
+        assert!(painted.is_some(), "nothing moves");
+        version = d.capture().await.expect("frame").version;
+        frames += 1;
+    }
+    let seconds = begun.elapsed().as_secs_f64();
+    let rate = f64::from(frames) / seconds;
+    line(
+        &format!("Xvnc {width}x{height}, an animation: pictures per second"),
+        format!("{rate:.1}"),
+    );
+    let busy = (cpu() - used) / seconds;
+    line("  share of one core that this took", format!("{:.1} %", 100.0 * busy));
+    d.close().await;
+}
+
+/// CPU seconds of this process (fields 14 and 15 of `/proc/self/stat`, in ticks of 10 ms).
+fn cpu() -> f64 {
+    let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    let after = stat.rsplit_once(')').map_or("", |(_, rest)| rest);
+    let ticks = after.split_whitespace().skip(11).take(2);
+    ticks.filter_map(|t| t.parse::<f64>().ok()).sum::<f64>() / 100.0
 }
 
 /// Resident memory of this process, bytes.

@@ -76,6 +76,24 @@ pub struct ProxmoxVMSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 10, max = 31536000))]
     pub ttl_seconds: Option<u32>,
+    /// Keyboard layout that the guest is set to: texts are typed with its keys. Without it they are sent as characters, which QEMU turns into
+    /// the keys of Proxmox's own `keyboard` setting. Holds for runs that begin after the change.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub keyboard_layout: Option<KeyboardLayout>,
+}
+
+/// A keyboard layout, named as Proxmox and QEMU do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum KeyboardLayout {
+    /// English (US).
+    EnUs,
+    /// English (UK).
+    EnGb,
+    /// German.
+    De,
+    /// French (AZERTY).
+    Fr,
 }
 
 /// Where a VM comes from. Exactly one way.

@@ -226,6 +226,7 @@ pub fn run_of(scenario: ScenarioSpec, cluster: &str, template: &str) -> anyhow::
                     gpu_profile_ref: None,
                     deletion_policy: Default::default(),
                     ttl_seconds: None,
+                    keyboard_layout: None,
                 }),
             },
             scenario: RunScenario {

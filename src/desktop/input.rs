@@ -98,8 +98,9 @@ impl Desktop {
     /// # Errors
     /// [`Error::Key`] for an unknown name, before anything is sent; otherwise if the link failed.
     pub async fn key(&self, chord: &str) -> Result<(), Error> {
-        self.play(script::chord(&parse_chord(chord)?, self.layout(), None))
-            .await
+        let chord = parse_chord(chord)?;
+        let layout = self.layout().await?;
+        self.play(script::chord(&chord, layout, None)).await
     }
 
     /// Types a text at no more than the session's rate; newline is Enter, tab is Tab.
@@ -107,7 +108,8 @@ impl Desktop {
     /// # Errors
     /// [`Error::Key`] for a control character, before anything is sent; otherwise if the link failed.
     pub async fn type_text(&self, text: &str) -> Result<(), Error> {
-        let steps = script::text(text, self.options().keys_per_second, self.layout())?;
+        let layout = self.layout().await?;
+        let steps = script::text(text, self.options().keys_per_second, layout)?;
         self.play(steps).await
     }
 
@@ -160,8 +162,9 @@ impl Desktop {
     /// # Errors
     /// As [`Desktop::key`].
     pub async fn hold(&self, chord: &str, time: Duration) -> Result<(), Error> {
-        self.play(script::chord(&parse_chord(chord)?, self.layout(), Some(time)))
-            .await
+        let chord = parse_chord(chord)?;
+        let layout = self.layout().await?;
+        self.play(script::chord(&chord, layout, Some(time))).await
     }
 
     /// Gives the guest a text for its clipboard, where the server has a way into it.
@@ -169,6 +172,7 @@ impl Desktop {
     /// # Errors
     /// [`Error::Clipboard`] for a character that this server cannot take; otherwise if the link failed.
     pub async fn set_clipboard(&self, text: &str) -> Result<(), Error> {
+        self.introduced().await?;
         self.send_clipboard(text.to_string()).await
     }
 
@@ -182,6 +186,7 @@ impl Desktop {
     /// # Errors
     /// [`Error::Unsupported`] where the server does not offer that; otherwise if the link failed.
     pub async fn power(&self, action: Power) -> Result<(), Error> {
+        self.introduced().await?;
         if !self.state().power {
             return Err(Error::Unsupported {
                 what: "power actions (XVP)",
@@ -201,7 +206,20 @@ impl Desktop {
     }
 
     /// The guest's layout, where the server takes scan codes.
-    fn layout(&self) -> Option<Layout> {
-        self.options().layout.filter(|_| self.state().scan_codes)
+    async fn layout(&self) -> Result<Option<Layout>, Error> {
+        let Some(layout) = self.options().layout else {
+            return Ok(None);
+        };
+        self.introduced().await?;
+        Ok(self.state().scan_codes.then_some(layout))
+    }
+
+    /// A server says what it offers without being asked, and never says what it lacks. It does so before its answer to
+    /// anything that was sent after our own list (RFC 6143 asks for no order; QEMU and TigerVNC keep it).
+    async fn introduced(&self) -> Result<(), Error> {
+        if !self.state().told {
+            self.capture().await?;
+        }
+        Ok(())
     }
 }

@@ -5,6 +5,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use super::keys::{SHIFT, keysym};
+use crate::api::KeyboardLayout;
 
 /// The keyboard layout that the guest is set to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -26,6 +27,17 @@ const NAMES: [(&str, Layout); 4] = [
     ("de", Layout::De),
     ("fr", Layout::Fr),
 ];
+
+impl From<KeyboardLayout> for Layout {
+    fn from(layout: KeyboardLayout) -> Layout {
+        match layout {
+            KeyboardLayout::EnUs => Layout::EnUs,
+            KeyboardLayout::EnGb => Layout::EnGb,
+            KeyboardLayout::De => Layout::De,
+            KeyboardLayout::Fr => Layout::Fr,
+        }
+    }
+}
 
 impl fmt::Display for Layout {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

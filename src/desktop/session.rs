@@ -86,6 +86,8 @@ pub(super) struct State {
     /// As RFB has them: bit 0 Scroll Lock, bit 1 Num Lock, bit 2 Caps Lock.
     pub leds: Option<u8>,
     pub scan_codes: bool,
+    /// The server has answered on this link: what it has not offered until now it does not have.
+    pub told: bool,
     pub power: bool,
     pub clipboard: Option<Arc<str>>,
     pub link: LinkFacts,
@@ -177,6 +179,7 @@ impl Desktop {
             cursor: None,
             leds: None,
             scan_codes: false,
+            told: false,
             power: false,
             clipboard: None,
             link: LinkFacts::default(),

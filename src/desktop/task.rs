@@ -323,6 +323,7 @@ impl Task {
             return;
         }
         self.seq += 1;
+        self.shared.update(|s| s.told = true);
         let received_at = Instant::now();
         let state = self.shared.get();
         let image = self.link.decoder.canvas().to_image();
@@ -404,6 +405,8 @@ impl Task {
         self.changes.all_new();
         self.hands.forget();
         self.extended_clipboard = false;
+        self.shared
+            .update(|s| (s.told, s.scan_codes, s.power) = (false, false, false));
         let mut again = std::mem::take(&mut self.asked);
         again.append(&mut self.waiting);
         self.waiting = again;

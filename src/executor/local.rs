@@ -4,7 +4,7 @@ use super::{Checked, Executor, Job, Machine, Outcome, Progress, VisionSettings};
 use crate::api::{
     CoordinateConvention, CurrentStep, FailureClass, RunFailure, RunResult, ScenarioSpec, StepCounts, StepResult,
 };
-use crate::desktop::{self, Auth, Desktop, Options, Stream};
+use crate::desktop::{self, Auth, Desktop, Layout, Options, Stream};
 use crate::guest::AgentGuest;
 use crate::results::{Body, Event, PlannedStep, Recorder, RunMeta, StepOutcome};
 use crate::runner::{self, Limits, Rig};
@@ -97,10 +97,14 @@ async fn console(machine: &Machine) -> Result<Desktop, RunFailure> {
             }
         }
     };
+    let options = Options {
+        layout: machine.keyboard.map(Layout::from),
+        ..Options::default()
+    };
     let mut tries = 0;
     loop {
         tries += 1;
-        let error = match Desktop::connect(dial.clone(), Options::default()).await {
+        let error = match Desktop::connect(dial.clone(), options.clone()).await {
             Ok(desktop) => return Ok(desktop),
             Err(error) => error,
         };

@@ -7,7 +7,9 @@ mod local;
 
 pub use local::Local;
 
-use crate::api::{CurrentStep, RunFailure, RunResult, ScenarioSpec, StepCounts, StepResult, VisionProviderSpec};
+use crate::api::{
+    CurrentStep, KeyboardLayout, RunFailure, RunResult, ScenarioSpec, StepCounts, StepResult, VisionProviderSpec,
+};
 use crate::proxmox;
 use secrecy::SecretString;
 use std::collections::BTreeMap;
@@ -56,6 +58,8 @@ pub struct Machine {
     pub vmid: u32,
     /// Name of the ProxmoxVM.
     pub name: String,
+    /// Keyboard layout of the guest, where it is told.
+    pub keyboard: Option<KeyboardLayout>,
 }
 
 /// A VisionProvider with its key.

@@ -38,7 +38,7 @@ pub async fn shell(vm: &Vm, script: &str) -> (i64, String) {
 }
 
 /// Command prefix that runs a program in the tester's session.
-const AS_TESTER: &str = "setpriv --reuid tester --regid tester --init-groups env HOME=/home/tester USER=tester \
+pub const AS_TESTER: &str = "setpriv --reuid tester --regid tester --init-groups env HOME=/home/tester USER=tester \
     DISPLAY=:0 XDG_RUNTIME_DIR=/run/user/1000 DBUS_SESSION_BUS_ADDRESS=unix:path=/run/user/1000/bus";
 
 async fn screenshot(vm: &Vm, name: &str) {
@@ -50,8 +50,8 @@ async fn screenshot(vm: &Vm, name: &str) {
         .expect("screendump");
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_resumed_clone_has_its_own_identity_and_runs_lab_demo() {
+/// A machine as the template's saved RAM has it, in a folder of its own.
+pub async fn saved(dir: &Path) -> (Machine, std::path::PathBuf) {
     let t = template().await;
     let state = t.ram_state(&version().await.expect("QEMU"), Accel::Tcg);
     // On a machine with KVM the template was saved with it.
@@ -61,7 +61,6 @@ async fn a_resumed_clone_has_its_own_identity_and_runs_lab_demo() {
             .ram_state(&version().await.expect("QEMU"), Accel::Kvm)
             .expect("the RAM state is saved"),
     };
-    let dir = tempfile::tempdir().expect("a directory");
     let backing = state.disk.to_string_lossy().into_owned();
     let made = std::process::Command::new("qemu-img")
         .args([
@@ -75,19 +74,24 @@ async fn a_resumed_clone_has_its_own_identity_and_runs_lab_demo() {
             "qcow2",
             Machine::DISK,
         ])
-        .current_dir(dir.path())
+        .current_dir(dir)
         .status()
         .expect("qemu-img");
     assert!(made.success());
+    (state.machine.clone(), state.ram)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_resumed_clone_has_its_own_identity_and_runs_lab_demo() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let (plain, ram) = saved(dir.path()).await;
     let machine = Machine {
         mac: Some("BC:24:11:AB:CD:EF".into()),
         passed: vec![mosdat::lab::qemu::stand_in(0)],
-        ..state.machine.clone()
+        ..plain
     };
     let begun = Instant::now();
-    let vm = Vm::start(101, dir.path(), &machine, Some(&state.ram))
-        .await
-        .expect("resumes");
+    let vm = Vm::start(101, dir.path(), &machine, Some(&ram)).await.expect("resumes");
     let running = begun.elapsed();
     vm.give_identity(&machine).await.expect("takes its identity");
     eprintln!(

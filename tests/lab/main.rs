@@ -9,3 +9,4 @@ mod proxmoxer;
 mod restart;
 mod rig;
 mod template;
+mod typing;

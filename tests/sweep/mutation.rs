@@ -53,6 +53,7 @@ fn table() -> Vec<(&'static str, Field)> {
         ("power", Elsewhere("tests/proxmox: power state, not configuration")),
         ("ttlSeconds", Elsewhere("tests/proxmox: the object's end")),
         ("deletionPolicy", Elsewhere("tests/proxmox: the object's end")),
+        ("keyboardLayout", Elsewhere("how runs type, nothing in Proxmox")),
     ]
 }
 

@@ -331,9 +331,10 @@ async fn spawn(ctx: &Context, run: &FunctionalTestRun) -> Result<Next, Error> {
         .map_err(Error::kube(format!("reading ProxmoxVM {ns}/{name}")))?;
     let place = vm.and_then(|vm| {
         let s = vm.status.as_ref()?;
-        Some((s.node.clone()?, s.vmid?, vm.spec.cluster_ref.name.clone()))
+        let keyboard = vm.spec.keyboard_layout;
+        Some((s.node.clone()?, s.vmid?, vm.spec.cluster_ref.name.clone(), keyboard))
     });
-    let Some((node, vmid, cluster)) = place else {
+    let Some((node, vmid, cluster, keyboard)) = place else {
         return finish(ctx, run.clone(), &decide::vm_lost(&name)).await;
     };
     // What was found right before the VM was made may have been changed or removed since.
@@ -372,6 +373,7 @@ async fn spawn(ctx: &Context, run: &FunctionalTestRun) -> Result<Next, Error> {
             node,
             vmid,
             name,
+            keyboard,
         },
         artifacts: folder(ctx, run),
     };

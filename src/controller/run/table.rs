@@ -32,6 +32,7 @@ fn run(phase: RunPhase) -> FunctionalTestRun {
         gpu_profile_ref: None,
         deletion_policy: DeletionPolicy::Delete,
         ttl_seconds: None,
+        keyboard_layout: None,
     };
     let mut r = FunctionalTestRun::new(
         "r",

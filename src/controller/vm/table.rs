@@ -37,6 +37,7 @@ pub(super) fn object(status: ProxmoxVMStatus) -> ProxmoxVM {
             gpu_profile_ref: None,
             deletion_policy: DeletionPolicy::Delete,
             ttl_seconds: None,
+            keyboard_layout: None,
         },
     );
     vm.metadata.uid = Some(UID.to_string());
