@@ -19,7 +19,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
 use xserver::Xserver;
 
@@ -71,6 +71,12 @@ async fn compare(server: &str, width: u32, height: u32, port: u16) {
         })
         .collect();
     let best = theirs.into_iter().fold(f64::INFINITY, f64::min);
+    let floor = floor(port, width, height).await;
+    line(&what("raw bytes read and thrown away"), format!("{floor:.1} ms"));
+    line(
+        "  no client can be more times as fast as",
+        format!("{:.1}", best / floor),
+    );
     for compressed in [false, true] {
         let bytes = Arc::new(AtomicU64::new(0));
         let options = Options {
@@ -111,6 +117,50 @@ async fn compare(server: &str, width: u32, height: u32, port: u16) {
         );
         d.close().await;
     }
+}
+
+/// What the server and the socket take by themselves: a full update in raw pixels, read and not looked at; median, ms.
+async fn floor(port: u16, width: u32, height: u32) -> f64 {
+    let mut s = TcpStream::connect(("127.0.0.1", port)).await.expect("connect");
+    s.set_nodelay(true).expect("nodelay");
+    let mut some = vec![0u8; 64];
+    s.read_exact(&mut some[..12]).await.expect("version");
+    s.write_all(b"RFB 003.008\n").await.expect("version");
+    s.read_exact(&mut some[..1]).await.expect("security types");
+    let types = usize::from(some[0]);
+    s.read_exact(&mut some[..types]).await.expect("security types");
+    s.write_all(&[1]).await.expect("none");
+    s.read_exact(&mut some[..4]).await.expect("result");
+    s.write_all(&[1]).await.expect("shared");
+    s.read_exact(&mut some[..24]).await.expect("init");
+    let name = u32::from_be_bytes([some[20], some[21], some[22], some[23]]) as usize;
+    s.read_exact(&mut vec![0; name]).await.expect("name");
+    // SetEncodings: raw alone.
+    s.write_all(&[2, 0, 0, 1, 0, 0, 0, 0]).await.expect("encodings");
+    let (w, h) = (width as u16, height as u16);
+    let mut request = vec![3, 0, 0, 0, 0, 0];
+    request.extend(w.to_be_bytes());
+    request.extend(h.to_be_bytes());
+    let mut pixels = vec![0u8; (width * height * 4) as usize];
+    let mut times = Vec::new();
+    for _ in 0..WARM + COUNT {
+        let begun = Instant::now();
+        s.write_all(&request).await.expect("request");
+        let mut left = width * height;
+        while left > 0 {
+            s.read_exact(&mut some[..4]).await.expect("update");
+            assert_eq!(some[0], 0, "an update");
+            for _ in 0..u16::from_be_bytes([some[2], some[3]]) {
+                s.read_exact(&mut some[..12]).await.expect("rectangle");
+                let area = u32::from(u16::from_be_bytes([some[4], some[5]]))
+                    * u32::from(u16::from_be_bytes([some[6], some[7]]));
+                s.read_exact(&mut pixels[..area as usize * 4]).await.expect("pixels");
+                left -= area.min(left);
+            }
+        }
+        times.push(begun.elapsed().as_secs_f64() * 1000.0);
+    }
+    median(times)
 }
 
 /// Times of another client, in ms.
