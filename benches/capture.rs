@@ -123,7 +123,7 @@ async fn compare(server: &str, width: u32, height: u32, port: u16) {
 async fn floor(port: u16, width: u32, height: u32) -> f64 {
     let mut s = TcpStream::connect(("127.0.0.1", port)).await.expect("connect");
     s.set_nodelay(true).expect("nodelay");
-    let mut some = vec![0u8; 64];
+    let mut some = [0u8; 64];
     s.read_exact(&mut some[..12]).await.expect("version");
     s.write_all(b"RFB 003.008\n").await.expect("version");
     s.read_exact(&mut some[..1]).await.expect("security types");

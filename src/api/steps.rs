@@ -35,7 +35,9 @@ impl JsonSchema for Loose {
 #[serde(deny_unknown_fields)]
 #[schemars(extend("oneOf" = [
     {"required": ["launch"]}, {"required": ["click"]}, {"required": ["type"]}, {"required": ["key"]},
-    {"required": ["wait_for"]}, {"required": ["expect"]}, {"required": ["shell"]},
+    {"required": ["hover"]}, {"required": ["drag"]}, {"required": ["scroll"]},
+    {"required": ["wait_for"]}, {"required": ["wait_gone"]}, {"required": ["expect"]}, {"required": ["never"]},
+    {"required": ["shell"]},
     {"required": ["screenshot"]}, {"required": ["note"]}
 ]))]
 pub struct Step {
@@ -51,19 +53,34 @@ pub struct Step {
     /// Starts a program in the desktop session. Text is the command; or an object with command, window, display.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub launch: Option<Loose>,
-    /// Clicks a target. Text is the target; or an object with target, button, count.
+    /// Clicks a target. Text is the target; or an object with target, button, count, modifiers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub click: Option<Loose>,
+    /// Moves the pointer onto a target. Text is the target; or a target as an object.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hover: Option<Loose>,
+    /// Drags something: an object with target, to, button.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub drag: Option<Loose>,
+    /// Turns the wheel. Text is up, down, left or right; or an object with direction, notches, target.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scroll: Option<Loose>,
     /// Types text. Text is what is typed; or an object with text, into, clear, then.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub r#type: Option<Loose>,
-    /// Presses keys. Text is a chord such as ctrl+s; or a list of chords; or an object with keys, times.
+    /// Presses keys. Text is a chord such as ctrl+s; or a list of chords; or an object with keys, times, hold.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key: Option<Loose>,
-    /// Waits until a condition holds: see, text, shell, process, not, any, all. Text is a question for the judge.
+    /// Waits until a condition holds: see, text, window, file, clipboard, shell, process, port, not, any, all. Text is a question for the judge.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub wait_for: Option<Loose>,
-    /// Checks that a condition holds: see, text, shell, process, not, any, all. Text is a question for the judge.
+    /// Waits until a condition no longer holds; conditions as in `expect`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wait_gone: Option<Loose>,
+    /// Watches for a while that a condition never holds: a condition as in `expect`, and for (a time).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub never: Option<Loose>,
+    /// Checks that a condition holds: see, text, window, file, clipboard, shell, process, port, not, any, all. Text is a question for the judge.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expect: Option<Loose>,
     /// Runs a shell command in the guest. Text is the command; or an object with command, exit, as, env.
@@ -81,6 +98,9 @@ pub struct Step {
     /// What must hold after the action: a question for the judge, or a condition as in `expect`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub verify: Option<Loose>,
+    /// What must not hold after the action: a condition as in `expect`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub verify_not: Option<Loose>,
     /// Wall-clock time for the whole step with all its attempts, such as 30s, 500ms, 2m.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 2, max = 20), regex(pattern = "^([0-9]+(ms|s|m|h))+$"))]

@@ -296,6 +296,9 @@ pub struct VmIntent {
     /// The Proxmox task, once its UPID is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub upid: Option<String>,
+    /// The settings that are written, where that is the action.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub settings: Option<String>,
 }
 
 /// Writes that are made to a VM.

@@ -38,9 +38,14 @@ pub async fn run(args: Args) -> anyhow::Result<u8> {
     }
     println!("Next, in another terminal:");
     println!("  export KUBECONFIG={}", local.kubeconfig.display());
-    println!(
-        "  mosdat run examples/quickstart/scenario.yaml examples/quickstart/passing.yaml\n  # or: kubectl apply -f FILE, kubectl get ftr -w"
-    );
+    match local.template_ready {
+        Some(_) => println!(
+            "  mosdat run examples/quickstart/scenario.yaml examples/quickstart/passing.yaml\n  # or: kubectl apply -f FILE, kubectl get ftr -w"
+        ),
+        None => println!(
+            "  kubectl apply -f FILE   # a ProxmoxCluster of your own first: docs/proxmox-setup.md\n  kubectl get pxc,pvm,ftr -w"
+        ),
+    }
     println!("Ctrl-C ends it.");
     let broken = tokio::select! {
         () = shutdown_signal() => None,

@@ -69,6 +69,25 @@ impl Desktop {
         self.play(steps).await
     }
 
+    /// As [`Desktop::click`], with keys such as `ctrl` held from before the first press until after the last release.
+    ///
+    /// # Errors
+    /// [`Error::Key`] for an unknown key, before anything is sent; otherwise if the link failed.
+    pub async fn click_holding(&self, at: Point, button: Button, count: u32, held: &[String]) -> Result<(), Error> {
+        if held.is_empty() {
+            return self.click(at, button, count).await;
+        }
+        let chord = parse_chord(&held.join("+"))?;
+        let layout = self.layout().await?;
+        let keys = script::chord(&chord, layout, None);
+        let (down, up) = keys.split_at(keys.len() / 2);
+        let mut steps = self.path(at);
+        steps.extend(down);
+        steps.extend(script::click(button, count, self.options().dwell));
+        steps.extend(up);
+        self.play(steps).await
+    }
+
     /// Presses the button at one place, moves to another and releases it there.
     ///
     /// # Errors

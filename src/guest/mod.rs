@@ -8,12 +8,14 @@ mod agent;
 mod app;
 mod command;
 mod error;
+mod look;
 mod session;
 
 pub use agent::{AgentGuest, MAX_SCRIPT};
 pub use app::{App, AppState, Tail, launch, launch_command};
 pub use command::{Command, Exit, Output, What, bootstrap, quote, refused};
 pub use error::Error;
+pub use look::{MOST, Read, clipboard, listens, read_text};
 pub use session::{Session, Sight, discover, has_window, process_runs};
 
 use async_trait::async_trait;

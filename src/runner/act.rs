@@ -5,10 +5,10 @@ use super::failure::{Failure, Kind};
 use super::record;
 use super::step::Stage;
 use crate::api::FailureClass;
-use crate::desktop::{Button, Effect};
+use crate::desktop::{Button, Effect, Wheel};
 use crate::guest::{self, Command, Exit, Output, Session, Sight, has_window};
 use crate::results::{Evidence, Role};
-use crate::scenario::{self, Action, Check, Launch, Shell, Target, Type, Words};
+use crate::scenario::{self, Action, Check, Click, Direction, Drag, Launch, Scroll, Shell, Type, Words};
 use crate::vision::Hit;
 use secrecy::SecretString;
 use std::time::Duration;
@@ -27,12 +27,23 @@ impl Stage<'_> {
         match &step.action {
             Action::Launch(launch) => self.launch(launch, until).await,
             Action::Click(click) => {
-                let button = match click.button {
-                    scenario::Button::Left => Button::Left,
-                    scenario::Button::Middle => Button::Middle,
-                    scenario::Button::Right => Button::Right,
-                };
-                self.click(&click.target, button, u32::from(click.count), until).await?;
+                self.click(click, until).await?;
+                self.after().await
+            }
+            Action::Hover(target) => {
+                let (hit, frame) = self.find(target, until).await?;
+                self.before = Some(frame.clone());
+                let moved = self.run.rig.desktop.move_to(hit.point).await;
+                self.show(Role::Before, &frame, vec![record::area_mark(&hit)]).await;
+                moved?;
+                self.after().await
+            }
+            Action::Drag(drag) => {
+                self.drag(drag, until).await?;
+                self.after().await
+            }
+            Action::Scroll(scroll) => {
+                self.scroll(scroll, until).await?;
                 self.after().await
             }
             Action::Type(typing) => {
@@ -43,7 +54,7 @@ impl Stage<'_> {
                 self.before().await?;
                 for _ in 0..key.times {
                     for chord in &key.chords {
-                        self.run.rig.desktop.key(chord).await?;
+                        self.run.rig.desktop.key(chord, key.hold).await?;
                     }
                 }
                 let times = if key.times > 1 {
@@ -55,7 +66,10 @@ impl Stage<'_> {
                 self.after().await
             }
             Action::Expect(check) => self.expect(check, until, Kind::Failed, "CheckFailed").await,
-            Action::WaitFor(check) => self.expect(check, until, Kind::TimedOut, "WaitTimedOut").await,
+            Action::WaitFor(check) | Action::WaitGone(check) => {
+                self.expect(check, until, Kind::TimedOut, "WaitTimedOut").await
+            }
+            Action::Never(never) => self.never(never, until).await,
             Action::Shell(shell) => {
                 let left = until
                     .saturating_duration_since(Instant::now())
@@ -140,30 +154,76 @@ impl Stage<'_> {
         Ok(())
     }
 
-    async fn click(&mut self, target: &Target, button: Button, count: u32, until: Instant) -> Result<Hit, Failure> {
-        let (hit, frame) = self.find(target, until).await?;
+    async fn click(&mut self, click: &Click, until: Instant) -> Result<Hit, Failure> {
+        let (hit, frame) = self.find(&click.target, until).await?;
+        let (button, count) = (button(click.button), u32::from(click.count));
         let marks = vec![record::area_mark(&hit), record::click_mark(hit.point)];
         // The picture is stored after the click: that takes time in which the target could move. It is stored also when
         // the click failed.
-        let clicked = self.run.rig.desktop.click(hit.point, button, count).await;
+        let desktop = self.run.rig.desktop.clone();
+        let clicked = desktop.click(hit.point, button, count, &click.modifiers).await;
         self.before = Some(frame.clone());
         self.show(Role::Before, &frame, marks).await;
         clicked?;
         Ok(hit)
     }
 
+    async fn drag(&mut self, drag: &Drag, until: Instant) -> Result<(), Failure> {
+        let (from, _) = self.find(&drag.target, until).await?;
+        let (to, frame) = self.find(&drag.to, until).await?;
+        let marks = vec![
+            record::area_mark(&from),
+            record::click_mark(from.point),
+            record::click_mark(to.point),
+        ];
+        self.before = Some(frame.clone());
+        let desktop = self.run.rig.desktop.clone();
+        let dragged = desktop.drag(from.point, to.point, button(drag.button)).await;
+        self.show(Role::Before, &frame, marks).await;
+        Ok(dragged?)
+    }
+
+    async fn scroll(&mut self, scroll: &Scroll, until: Instant) -> Result<(), Failure> {
+        let at = match &scroll.target {
+            Some(target) => {
+                let (hit, frame) = self.find(target, until).await?;
+                self.show(Role::Before, &frame, vec![record::area_mark(&hit)]).await;
+                self.before = Some(frame);
+                Some(hit.point)
+            }
+            None => {
+                self.before().await?;
+                None
+            }
+        };
+        let notches = i32::try_from(scroll.notches).unwrap_or(i32::MAX);
+        let (wheel, notches) = match scroll.direction {
+            Direction::Up => (Wheel::Vertical, -notches),
+            Direction::Down => (Wheel::Vertical, notches),
+            Direction::Left => (Wheel::Horizontal, -notches),
+            Direction::Right => (Wheel::Horizontal, notches),
+        };
+        Ok(self.run.rig.desktop.scroll(at, wheel, notches).await?)
+    }
+
     async fn type_into(&mut self, typing: &Type, until: Instant) -> Result<(), Failure> {
         match &typing.into {
             Some(target) => {
-                self.click(target, Button::Left, 1, until).await?;
+                let click = Click {
+                    target: target.clone(),
+                    button: scenario::Button::Left,
+                    count: 1,
+                    modifiers: Vec::new(),
+                };
+                self.click(&click, until).await?;
                 self.run.rig.desktop.settle(QUIET, SETTLE).await?;
             }
             None => self.before().await?,
         }
         let desktop = self.run.rig.desktop.clone();
         if typing.clear {
-            desktop.key("ctrl+a").await?;
-            desktop.key("backspace").await?;
+            desktop.key("ctrl+a", None).await?;
+            desktop.key("backspace", None).await?;
         }
         match &typing.text {
             Words::Plain(text) => {
@@ -173,7 +233,7 @@ impl Stage<'_> {
             Words::Secret(secret) => desktop.type_secret(secret).await?,
         }
         if let Some(chord) = &typing.then {
-            desktop.key(chord).await?;
+            desktop.key(chord, None).await?;
         }
         self.note(&format!("typed {typing}"));
         Ok(())
@@ -259,7 +319,7 @@ impl Stage<'_> {
     }
 
     /// The desktop session, looked for once per run.
-    async fn session(&mut self) -> Result<Session, Failure> {
+    pub(super) async fn session(&mut self) -> Result<Session, Failure> {
         if let Some(session) = &self.run.session {
             return Ok(session.clone());
         }
@@ -278,6 +338,14 @@ pub(super) fn command(shell: &Shell, user: &str, limit: Duration) -> Command {
         (name.clone(), value)
     });
     Command::script(shell.script.clone(), limit).as_user(user).with_env(env)
+}
+
+fn button(button: scenario::Button) -> Button {
+    match button {
+        scenario::Button::Left => Button::Left,
+        scenario::Button::Middle => Button::Middle,
+        scenario::Button::Right => Button::Right,
+    }
 }
 
 fn unseen(title: &str, session: &Session) -> Failure {

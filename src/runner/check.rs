@@ -6,7 +6,7 @@ use super::record;
 use super::step::Stage;
 use crate::api::FailureClass;
 use crate::desktop::Frame;
-use crate::guest::{Exit, process_runs};
+use crate::guest::Exit;
 use crate::results::{Evidence, Mark, Role};
 use crate::scenario::{Check, ShellCheck};
 use crate::vision::{self, Located, Verdict};
@@ -31,7 +31,7 @@ pub(super) struct Finding {
 }
 
 impl Finding {
-    fn new(verdict: Verdict, reason: impl Into<String>) -> Finding {
+    pub fn new(verdict: Verdict, reason: impl Into<String>) -> Finding {
         Finding {
             verdict,
             reason: reason.into(),
@@ -53,7 +53,12 @@ pub(super) enum Held {
 fn needs_frame(check: &Check) -> bool {
     match check {
         Check::See(_) | Check::Text(_) => true,
-        Check::Shell(_) | Check::Process(_) => false,
+        Check::Shell(_)
+        | Check::Process(_)
+        | Check::Window(_)
+        | Check::File(_)
+        | Check::Clipboard(_)
+        | Check::Port(_) => false,
         Check::Not(check) => needs_frame(check),
         Check::Any(checks) | Check::All(checks) => checks.iter().any(needs_frame),
     }
@@ -62,7 +67,12 @@ fn needs_frame(check: &Check) -> bool {
 pub(super) fn needs_guest(check: &Check) -> bool {
     match check {
         Check::See(_) | Check::Text(_) => false,
-        Check::Shell(_) | Check::Process(_) => true,
+        Check::Shell(_)
+        | Check::Process(_)
+        | Check::Window(_)
+        | Check::File(_)
+        | Check::Clipboard(_)
+        | Check::Port(_) => true,
         Check::Not(check) => needs_guest(check),
         Check::Any(checks) | Check::All(checks) => checks.iter().any(needs_guest),
     }
@@ -199,12 +209,8 @@ impl Stage<'_> {
                     }
                 }),
                 (Check::Shell(shell), _) => self.shell_check(shell, until).await,
-                (Check::Process(name), _) => {
-                    let runs = process_runs(self.run.rig.guest.as_ref(), name).await?;
-                    Ok(match runs {
-                        true => Finding::new(Verdict::True, format!("a process {name} runs")),
-                        false => Finding::new(Verdict::False, format!("no process {name} runs")),
-                    })
+                (Check::Process(_) | Check::Window(_) | Check::File(_) | Check::Clipboard(_) | Check::Port(_), _) => {
+                    self.look_in_guest(check).await
                 }
                 (Check::Not(check), frame) => {
                     let finding = self.look(check, frame, until).await?;
@@ -293,32 +299,16 @@ impl Stage<'_> {
                 };
             }
         }
-        let mut misses = Vec::new();
-        if let Some(wanted) = &check.contains
-            && !output.stdout.contains(wanted)
-        {
-            misses.push(format!("the output does not contain '{wanted}'; it is '{printed}'"));
-        }
-        if let Some(wanted) = &check.equals
-            && output.stdout.trim() != wanted.trim()
-        {
-            misses.push(format!("the output is not '{wanted}'; it is '{printed}'"));
-        }
-        if let Some(wanted) = &check.matches
-            && !wanted.is_match(&output.stdout)
-        {
-            misses.push(format!("the output does not match /{wanted}/; it is '{printed}'"));
-        }
+        let miss = check.fits.miss(&output.stdout, "the output", &printed);
         // What was cut off may hold what is missing here, and is a part of what is compared as a whole.
-        let whole = check.equals.is_some() || check.matches.is_some();
-        if output.truncated && (whole || !misses.is_empty()) {
+        if output.truncated && (check.fits.needs_whole() || miss.is_some()) {
             return cannot_tell(format!(
                 "the command printed more than is kept, so that its output cannot be checked{}{}; let it print less",
-                if misses.is_empty() { "" } else { ": " },
-                misses.join("; "),
+                if miss.is_none() { "" } else { ": " },
+                miss.unwrap_or_default(),
             ));
         }
-        if let Some(miss) = misses.into_iter().next() {
+        if let Some(miss) = miss {
             return no(miss);
         }
         Ok(Finding::new(

@@ -24,8 +24,15 @@ fn problems(step: &Step) -> Vec<String> {
         Action::Type(typing) => found.extend(slow(typing, step)),
         Action::Shell(shell) => found.extend(long(&of_shell(shell))),
         Action::Launch(launch) => found.extend(long(&guest::launch_command("", &launch.argv))),
-        Action::Expect(check) | Action::WaitFor(check) => commands(check, &mut found),
-        Action::Click(_) | Action::Key(_) | Action::Screenshot(_) | Action::Note(_) => {}
+        Action::Expect(check) | Action::WaitFor(check) | Action::WaitGone(check) => commands(check, &mut found),
+        Action::Never(never) => commands(&never.check, &mut found),
+        Action::Click(_)
+        | Action::Hover(_)
+        | Action::Drag(_)
+        | Action::Scroll(_)
+        | Action::Key(_)
+        | Action::Screenshot(_)
+        | Action::Note(_) => {}
     }
     if let Some(check) = &step.verify {
         commands(check, &mut found);
@@ -38,7 +45,13 @@ fn commands(check: &Check, found: &mut Vec<String>) {
         Check::Shell(check) => found.extend(long(&of_shell(&check.shell))),
         Check::Not(check) => commands(check, found),
         Check::Any(checks) | Check::All(checks) => checks.iter().for_each(|check| commands(check, found)),
-        Check::See(_) | Check::Text(_) | Check::Process(_) => {}
+        Check::See(_)
+        | Check::Text(_)
+        | Check::Process(_)
+        | Check::Window(_)
+        | Check::File(_)
+        | Check::Clipboard(_)
+        | Check::Port(_) => {}
     }
 }
 

@@ -4,9 +4,9 @@ use super::failure::Failure;
 use super::record;
 use super::step::Stage;
 use crate::api::FailureClass;
-use crate::desktop::{Frame, Rect};
+use crate::desktop::{Frame, Point, Rect};
 use crate::results::{Mark, Role};
-use crate::scenario::Target;
+use crate::scenario::{Length, Target, TargetFields};
 use crate::vision::{self, Hit, Located};
 use std::sync::Arc;
 use std::time::Duration;
@@ -42,6 +42,10 @@ impl Stage<'_> {
     /// Looks for the target on fresh frames until `until`. A hit counts when the live picture still shows it: the
     /// answer may have taken longer than the picture lasted.
     pub(super) async fn find(&mut self, target: &Target, until: Instant) -> Result<(Hit, Arc<Frame>), Failure> {
+        if let Target::Fields(TargetFields { at: Some((x, y)), .. }) = target {
+            let frame = self.capture().await?;
+            return Ok((self.fixed(target, *x, *y, &frame)?, frame));
+        }
         let mut looked_at: Option<String> = None;
         let mut why: Option<Failure> = None;
         let mut again = true;
@@ -99,6 +103,32 @@ impl Stage<'_> {
             }
             sleep(POLL.min(until.saturating_duration_since(Instant::now()))).await;
         }
+    }
+
+    /// A place that the author fixed: nothing is looked for, and a place outside the screen is no place.
+    fn fixed(&self, target: &Target, x: Length, y: Length, frame: &Frame) -> Result<Hit, Failure> {
+        let point = Point::new(x.of(frame.width()), y.of(frame.height()));
+        if point.x >= frame.width() || point.y >= frame.height() {
+            return Err(Failure::failed(
+                "OutsideTheScreen",
+                format!(
+                    "{target} is outside the screen, which is {}x{}",
+                    frame.width(),
+                    frame.height()
+                ),
+            ));
+        }
+        let hit = Hit {
+            rect: Rect::new(point.x, point.y, 1, 1),
+            point,
+            confidence: 1.0,
+            rung: "at",
+            matched: target.to_string(),
+        };
+        let answer = Located::Found(hit.clone());
+        let item = record::located(&target.to_string(), &answer, Duration::ZERO);
+        self.run.recorder.evidence(&self.step.id, item);
+        Ok(hit)
     }
 
     /// Asks the backend once; with `presence` only whether it is shown, not for a place to click.

@@ -24,7 +24,8 @@ const PROBE: Duration = Duration::from_secs(5);
 fn uses_guest(step: &Step) -> bool {
     let acts = match &step.action {
         Action::Launch(_) | Action::Shell(_) => true,
-        Action::Expect(check) | Action::WaitFor(check) => needs_guest(check),
+        Action::Expect(check) | Action::WaitFor(check) | Action::WaitGone(check) => needs_guest(check),
+        Action::Never(never) => needs_guest(&never.check),
         _ => false,
     };
     acts || step.verify.as_ref().is_some_and(needs_guest)

@@ -1,6 +1,6 @@
 //! How targets and conditions read in labels and reports.
 
-use super::model::{Check, ShellCheck, Target, TargetFields, Type, Words};
+use super::model::{Check, Fits, Length, ShellCheck, Target, TargetFields, Type, Words};
 use std::fmt;
 
 impl fmt::Display for Target {
@@ -18,7 +18,11 @@ impl fmt::Display for TargetFields {
             (Some(text), _) if self.exact => write!(f, "exactly '{text}'")?,
             (Some(text), _) => write!(f, "'{text}'")?,
             (None, Some(describe)) => f.write_str(describe)?,
-            (None, None) => {}
+            (None, None) => {
+                if let Some((x, y)) = self.at {
+                    write!(f, "at {x}, {y}")?;
+                }
+            }
         }
         if let Some(nth) = self.nth {
             write!(f, " number {nth}")?;
@@ -55,6 +59,10 @@ impl fmt::Display for Check {
             Check::Text(target) => write!(f, "text {target}"),
             Check::Shell(shell) => shell.fmt(f),
             Check::Process(name) => write!(f, "process {name} runs"),
+            Check::Window(title) => write!(f, "window '{title}' is shown"),
+            Check::File(file) => write!(f, "file {}{}", file.path, file.fits),
+            Check::Clipboard(fits) => write!(f, "clipboard{fits}"),
+            Check::Port(port) => write!(f, "port {port} listens"),
             Check::Not(check) => write!(f, "not ({check})"),
             Check::Any(checks) => list(f, "or", checks),
             Check::All(checks) => list(f, "and", checks),
@@ -68,6 +76,12 @@ impl fmt::Display for ShellCheck {
         if self.shell.exit != 0 {
             write!(f, " exits {}", self.shell.exit)?;
         }
+        self.fits.fmt(f)
+    }
+}
+
+impl fmt::Display for Fits {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(text) = &self.contains {
             write!(f, " contains '{text}'")?;
         }
@@ -78,6 +92,15 @@ impl fmt::Display for ShellCheck {
             write!(f, " matches /{regex}/")?;
         }
         Ok(())
+    }
+}
+
+impl fmt::Display for Length {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Length::Pixels(n) => write!(f, "{n}"),
+            Length::Part(n) => write!(f, "{} %", f64::from(*n) / 10_000.0),
+        }
     }
 }
 

@@ -105,8 +105,18 @@ pub enum Action {
     Type(Type),
     /// Presses keys.
     Key(Key),
+    /// Moves the pointer onto a target.
+    Hover(Target),
+    /// Drags something.
+    Drag(Drag),
+    /// Turns the wheel.
+    Scroll(Scroll),
     /// Waits until something holds.
     WaitFor(Check),
+    /// Waits until something, which is not what is written but its opposite, holds.
+    WaitGone(Check),
+    /// Watches that something never holds.
+    Never(Never),
     /// Checks that something holds.
     Expect(Check),
     /// Runs a command in the guest.
@@ -125,7 +135,12 @@ impl Action {
             Action::Click(_) => "click",
             Action::Type(_) => "type",
             Action::Key(_) => "key",
+            Action::Hover(_) => "hover",
+            Action::Drag(_) => "drag",
+            Action::Scroll(_) => "scroll",
             Action::WaitFor(_) => "wait_for",
+            Action::WaitGone(_) => "wait_gone",
+            Action::Never(_) => "never",
             Action::Expect(_) => "expect",
             Action::Shell(_) => "shell",
             Action::Screenshot(_) => "screenshot",
@@ -152,6 +167,64 @@ pub struct Click {
     pub button: Button,
     /// How often, 1 to 3.
     pub count: u8,
+    /// Keys held meanwhile.
+    pub modifiers: Vec<String>,
+}
+
+/// Something dragged to somewhere.
+#[derive(Clone, Debug)]
+pub struct Drag {
+    /// Where the button is pressed.
+    pub target: Target,
+    /// Where it is released.
+    pub to: Target,
+    /// Which button.
+    pub button: Button,
+}
+
+/// A turn of the wheel.
+#[derive(Clone, Debug)]
+pub struct Scroll {
+    /// Where the pointer is meanwhile; none: where it is.
+    pub target: Option<Target>,
+    /// Which way.
+    pub direction: Direction,
+    /// How far, at least 1.
+    pub notches: u32,
+}
+
+/// A way to scroll.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Direction {
+    /// Towards the beginning.
+    Up,
+    /// Towards the end.
+    Down,
+    /// Towards the left edge.
+    Left,
+    /// Towards the right edge.
+    Right,
+}
+
+impl Direction {
+    /// The word in a scenario.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Direction::Up => "up",
+            Direction::Down => "down",
+            Direction::Left => "left",
+            Direction::Right => "right",
+        }
+    }
+}
+
+/// A watch over a span of time.
+#[derive(Clone, Debug)]
+pub struct Never {
+    /// What must not hold.
+    pub check: Check,
+    /// How long.
+    pub window: Duration,
 }
 
 /// A mouse button.
@@ -174,13 +247,15 @@ pub enum Target {
     Fields(TargetFields),
 }
 
-/// The long form of a target. At least one of `text` and `describe`.
+/// The long form of a target: `text`, `describe` or both; or `at` alone.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TargetFields {
     /// Text as shown.
     pub text: Option<String>,
     /// Description for a vision model.
     pub describe: Option<String>,
+    /// A place, from the left and from the top.
+    pub at: Option<(Length, Length)>,
     /// The shown text must be this and nothing more.
     pub exact: bool,
     /// Which of several, from 1, in reading order.
@@ -195,6 +270,25 @@ pub struct TargetFields {
     pub above: Option<String>,
     /// Below this text.
     pub below: Option<String>,
+}
+
+/// A distance on the screen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Length {
+    /// Pixels.
+    Pixels(u32),
+    /// Part of the screen's width or height, in millionths.
+    Part(u32),
+}
+
+impl Length {
+    /// In pixels, on a screen that is `whole` wide or high.
+    pub fn of(self, whole: u32) -> u32 {
+        match self {
+            Length::Pixels(n) => n,
+            Length::Part(n) => (u64::from(n) * u64::from(whole.saturating_sub(1)) / 1_000_000) as u32,
+        }
+    }
 }
 
 /// Text to type.
@@ -226,6 +320,8 @@ pub struct Key {
     pub chords: Vec<String>,
     /// How often the whole list, at least 1.
     pub times: u32,
+    /// How long each chord is held, where it is not just tapped.
+    pub hold: Option<Duration>,
 }
 
 /// A command in the guest.
@@ -252,6 +348,14 @@ pub enum Check {
     Shell(ShellCheck),
     /// A process of that name runs.
     Process(String),
+    /// A window whose title contains this is shown.
+    Window(String),
+    /// A file of the guest is there, and fits.
+    File(FileCheck),
+    /// The clipboard's text fits.
+    Clipboard(Fits),
+    /// Something in the guest listens at this TCP port.
+    Port(u16),
     /// The condition does not hold.
     Not(Box<Check>),
     /// At least one holds.
@@ -265,10 +369,49 @@ pub enum Check {
 pub struct ShellCheck {
     /// What runs.
     pub shell: Shell,
-    /// Standard output contains this.
+    /// What its standard output has to be like.
+    pub fits: Fits,
+}
+
+/// A file as a check.
+#[derive(Clone, Debug)]
+pub struct FileCheck {
+    /// Absolute, or in the home of the session's user (`~/...`).
+    pub path: String,
+    /// What its content has to be like.
+    pub fits: Fits,
+}
+
+/// What a text has to be like: all that is given.
+#[derive(Clone, Debug, Default)]
+pub struct Fits {
+    /// It contains this.
     pub contains: Option<String>,
-    /// Standard output without the white space around it is this.
+    /// It is this, white space around it aside.
     pub equals: Option<String>,
-    /// Standard output matches this regular expression.
+    /// It matches this regular expression.
     pub matches: Option<regex::Regex>,
+}
+
+impl Fits {
+    /// True where the text as a whole is compared, so that a part of it says nothing.
+    pub fn needs_whole(&self) -> bool {
+        self.equals.is_some() || self.matches.is_some()
+    }
+
+    /// What does not fit; `what` is the text's name, `shown` what a person may read of it.
+    pub fn miss(&self, text: &str, what: &str, shown: &str) -> Option<String> {
+        match self {
+            Fits {
+                contains: Some(wanted), ..
+            } if !text.contains(wanted) => Some(format!("{what} does not contain '{wanted}'; it is '{shown}'")),
+            Fits {
+                equals: Some(wanted), ..
+            } if text.trim() != wanted.trim() => Some(format!("{what} is not '{wanted}'; it is '{shown}'")),
+            Fits {
+                matches: Some(wanted), ..
+            } if !wanted.is_match(text) => Some(format!("{what} does not match /{wanted}/; it is '{shown}'")),
+            _ => None,
+        }
+    }
 }

@@ -17,8 +17,8 @@ pub(super) const OTHERWISE: &[(&str, &str)] = &[
     ("rightClick", "write 'click: {target: ..., button: right}'"),
 ];
 
-const ACTING: &[&str] = &["id", "label", "verify", "timeout", "attempts", "soft"];
-const LAUNCHING: &[&str] = &["id", "label", "verify", "timeout", "soft"];
+const ACTING: &[&str] = &["id", "label", "verify", "verify_not", "timeout", "attempts", "soft"];
+const LAUNCHING: &[&str] = &["id", "label", "verify", "verify_not", "timeout", "soft"];
 const CHECKING: &[&str] = &["id", "label", "timeout", "soft"];
 const TELLING: &[&str] = &["id", "label"];
 
@@ -34,6 +34,21 @@ pub(super) const ACTIONS: &[ActionWord] = &[
         seconds: 30,
     },
     ActionWord {
+        name: "hover",
+        options: ACTING,
+        seconds: 30,
+    },
+    ActionWord {
+        name: "drag",
+        options: ACTING,
+        seconds: 30,
+    },
+    ActionWord {
+        name: "scroll",
+        options: ACTING,
+        seconds: 30,
+    },
+    ActionWord {
         name: "type",
         options: ACTING,
         seconds: 60,
@@ -45,6 +60,16 @@ pub(super) const ACTIONS: &[ActionWord] = &[
     },
     ActionWord {
         name: "wait_for",
+        options: CHECKING,
+        seconds: 60,
+    },
+    ActionWord {
+        name: "wait_gone",
+        options: CHECKING,
+        seconds: 60,
+    },
+    ActionWord {
+        name: "never",
         options: CHECKING,
         seconds: 60,
     },
@@ -78,11 +103,6 @@ pub(super) fn action_names() -> Vec<&'static str> {
 pub(super) struct Planned(pub &'static [&'static str]);
 
 pub(super) const PLANNED_ACTIONS: Planned = Planned(&[
-    "hover",
-    "drag",
-    "scroll",
-    "wait_gone",
-    "never",
     "stage",
     "install",
     "uninstall",
@@ -94,16 +114,8 @@ pub(super) const PLANNED_ACTIONS: Planned = Planned(&[
     "if",
     "repeat",
 ]);
-pub(super) const PLANNED_OPTIONS: Planned = Planned(&[
-    "verify_not",
-    "on_failure",
-    "motion",
-    "dwell",
-    "settle",
-    "mask",
-    "when",
-    "with",
-]);
+pub(super) const PLANNED_OPTIONS: Planned =
+    Planned(&["on_failure", "motion", "dwell", "settle", "mask", "when", "with"]);
 pub(super) const NONE: Planned = Planned(&[]);
 
 pub(super) const TOP: &[&str] = &[
@@ -125,23 +137,25 @@ pub(super) const DISPLAYS: &[&str] = &["session"];
 pub(super) const PLANNED_DISPLAYS: Planned =
     Planned(&["x11", "xwayland", "wayland", "wayland-fake", "wayland-nodisp", "none"]);
 
-pub(super) const CLICK: &[&str] = &["target", "button", "count"];
-pub(super) const PLANNED_CLICK: Planned = Planned(&["modifiers", "to"]);
+pub(super) const CLICK: &[&str] = &["target", "button", "count", "modifiers"];
+pub(super) const HELD: &[&str] = &["ctrl", "shift", "alt", "super"];
+pub(super) const DRAG: &[&str] = &["target", "to", "button"];
+pub(super) const SCROLL: &[&str] = &["direction", "notches", "target"];
+pub(super) const DIRECTIONS: &[&str] = &["up", "down", "left", "right"];
 pub(super) const BUTTONS: &[&str] = &["left", "middle", "right"];
 
 pub(super) const TYPE: &[&str] = &["text", "into", "clear", "then"];
 pub(super) const PLANNED_TYPE: Planned = Planned(&["canary"]);
 
-pub(super) const KEY: &[&str] = &["keys", "times"];
-pub(super) const PLANNED_KEY: Planned = Planned(&["hold"]);
+pub(super) const KEY: &[&str] = &["keys", "times", "hold"];
 
 pub(super) const SHELL: &[&str] = &["command", "exit", "as", "env"];
 pub(super) const PLANNED_SHELL: Planned = Planned(&["capture"]);
 
 pub(super) const TARGET: &[&str] = &[
-    "text", "describe", "exact", "nth", "near", "left_of", "right_of", "above", "below",
+    "text", "describe", "at", "reason", "exact", "nth", "near", "left_of", "right_of", "above", "below",
 ];
-pub(super) const PLANNED_TARGET: Planned = Planned(&["node", "role", "name", "state", "reference", "at", "in"]);
+pub(super) const PLANNED_TARGET: Planned = Planned(&["node", "role", "name", "state", "reference", "in"]);
 
 /// A condition and the options that it knows.
 pub(super) const CHECKS: &[(&str, &[&str])] = &[
@@ -152,12 +166,16 @@ pub(super) const CHECKS: &[(&str, &[&str])] = &[
     ),
     ("shell", &["exit", "contains", "equals", "matches", "as", "env"]),
     ("process", &[]),
+    ("window", &[]),
+    ("file", &["contains", "equals", "matches"]),
+    ("clipboard", &[]),
+    ("port", &[]),
     ("not", &[]),
     ("any", &[]),
     ("all", &[]),
 ];
-pub(super) const PLANNED_CHECKS: Planned =
-    Planned(&["reference", "window", "file", "clipboard", "node", "port", "log"]);
+pub(super) const PLANNED_CHECKS: Planned = Planned(&["reference", "node", "log", "exit"]);
+pub(super) const CLIPBOARD: &[&str] = &["contains", "equals", "matches"];
 
 pub(super) fn check_names() -> Vec<&'static str> {
     CHECKS.iter().map(|(name, _)| *name).collect()

@@ -14,13 +14,14 @@ CERT, KEY = sys.argv[1], sys.argv[2]
 
 
 async def main():
-    # Clones of a template with the agent on have an agent that answers as soon as they run.
+    # Clones have an agent that answers as soon as they run, those made while `silent` none that ever does.
     pristine = FakeVm.__init__
 
     def init(self, *args, **kwargs):
         pristine(self, *args, **kwargs)
-        self.agent = {}
+        self.agent = None if FakeVm.silent else {}
     FakeVm.__init__ = init
+    FakeVm.silent = False
 
     # Requests whose answer gets lost after they were carried out: (method, end of the path), once each.
     pristine_answer = FakePve._answer

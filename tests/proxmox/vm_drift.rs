@@ -10,6 +10,7 @@ on_both!(
     power_and_hardware_follow_the_spec,
     edits_and_moves_behind_our_back,
     an_address_that_changes_is_told,
+    a_setting_that_proxmox_does_not_keep_is_not_written_for_ever,
     an_object_whose_time_is_over_goes_away,
     vms_without_an_owner_are_reported_and_removed_on_demand,
     a_vm_costs_few_calls,
@@ -128,6 +129,37 @@ async fn edits_and_moves_behind_our_back(world: World) {
         .expect("delete");
     world.gone::<ProxmoxVM>("a").await;
     assert!(world.fake.clones().is_empty());
+}
+
+async fn a_setting_that_proxmox_does_not_keep_is_not_written_for_ever(world: World) {
+    let _running = world.controllers("a");
+    // A guest that is still booting: nothing says that its VM is off, or what waits for its next start.
+    world.fake.py("setattr(type(template), 'silent', True)");
+    let object = json!({"metadata": {"name": "a"}, "spec": world.vm_spec()});
+    world.create::<ProxmoxVM>(object).await;
+    let phase = |vm: &ProxmoxVM| vm.status.as_ref().and_then(|s| s.phase);
+    world
+        .until::<ProxmoxVM>("a", "booting", |vm| phase(vm) == Some(VmPhase::Booting))
+        .await;
+    let before = world.fake.count("PUT", "/qemu/20000/config");
+    // This fake answers 200 and shows the old value, as it does not show what is pending.
+    patch(&world, "a", json!({"hardware": {"cores": 3}})).await;
+    let vm = world
+        .until::<ProxmoxVM>("a", "stalled", |vm| crate::world::stalled(vm).is_some())
+        .await;
+    let told = crate::world::stalled(&vm).unwrap_or_default();
+    assert!(
+        told.contains("SettingsNotTaken") && told.contains("still has cores=2"),
+        "{told}"
+    );
+    let writes = world.fake.count("PUT", "/qemu/20000/config") - before;
+    assert!((2..=8).contains(&writes), "{writes} writes");
+    // An edit is carried out at once.
+    world
+        .fake
+        .py("setattr([v for v in pve.vms if v.vmid == 20000][0], 'agent', {})");
+    patch(&world, "a", json!({"hardware": {"cores": 2}})).await;
+    world.until::<ProxmoxVM>("a", "ready", ready).await;
 }
 
 async fn an_address_that_changes_is_told(world: World) {

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use image::{Rgba, RgbaImage};
-use mosdat::desktop::{self, Button, Frame, Point, Rect, Settled};
+use mosdat::desktop::{self, Button, Frame, Point, Rect, Settled, Wheel};
 use mosdat::guest::{self, Command, Exit, Guest, Output, What, bootstrap, refused};
 use mosdat::results::{Body, Event, Evidence, Recorder, RunMeta, read_events};
 use mosdat::runner::{Limits, Outcome, Rig, Screen};
@@ -137,7 +137,23 @@ impl Screen for Double {
             changed: None,
         })
     }
-    async fn click(&self, at: Point, button: Button, count: u32) -> Result<(), desktop::Error> {
+    async fn move_to(&self, at: Point) -> Result<(), desktop::Error> {
+        self.down()?;
+        self.did(format!("move to {},{}", at.x, at.y));
+        Ok(())
+    }
+    async fn drag(&self, from: Point, to: Point, button: Button) -> Result<(), desktop::Error> {
+        self.down()?;
+        self.did(format!("drag {},{} to {},{} {button:?}", from.x, from.y, to.x, to.y));
+        Ok(())
+    }
+    async fn scroll(&self, at: Option<Point>, wheel: Wheel, notches: i32) -> Result<(), desktop::Error> {
+        self.down()?;
+        let at = at.map(|p| format!(" at {},{}", p.x, p.y)).unwrap_or_default();
+        self.did(format!("scroll {wheel:?} {notches}{at}"));
+        Ok(())
+    }
+    async fn click(&self, at: Point, button: Button, count: u32, held: &[String]) -> Result<(), desktop::Error> {
         self.down()?;
         let mut world = self.world.lock().unwrap();
         let hit = world
@@ -148,15 +164,17 @@ impl Screen for Double {
             .find(|(_, r)| r.contains(at))
             .map(|(t, _)| t.clone());
         let text = hit.unwrap_or_else(|| "nothing".into());
-        world.done.push(format!("click {text} {button:?} {count}"));
+        let held = held.iter().map(|key| format!(" {key}")).collect::<String>();
+        world.done.push(format!("click {text} {button:?} {count}{held}"));
         if let Some(shown) = world.on_click.get(&text).cloned() {
             world.show(&shown);
         }
         Ok(())
     }
-    async fn key(&self, chord: &str) -> Result<(), desktop::Error> {
+    async fn key(&self, chord: &str, hold: Option<Duration>) -> Result<(), desktop::Error> {
         self.down()?;
-        self.did(format!("key {chord}"));
+        let hold = hold.map(|time| format!(" for {time:?}")).unwrap_or_default();
+        self.did(format!("key {chord}{hold}"));
         Ok(())
     }
     async fn type_text(&self, text: &str) -> Result<(), desktop::Error> {

@@ -32,7 +32,13 @@ pub fn decide(seen: &Result<Observed, Error>) -> (Verdict, Duration) {
                 Error::Cluster(_) => "InvalidSettings",
                 _ => "ApiError",
             };
-            (Verdict::progressing(reason, e.to_string()), SOON)
+            let message = match reason {
+                "AuthenticationFailed" => format!(
+                    "{e}; check the Secret of credentialsSecretRef: tokenId (USER@REALM!NAME) and tokenSecret, or username (USER@REALM) and password"
+                ),
+                _ => e.to_string(),
+            };
+            (Verdict::progressing(reason, message), SOON)
         }
     }
 }

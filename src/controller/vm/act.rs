@@ -9,8 +9,8 @@ use super::names;
 use super::refusal::{refusal, with_advice};
 use super::seen::{Observed, Template};
 use super::status::{
-    begin, event, intent, learn, note_device, note_restart, restart_required, set_finalizers, settle, started,
-    tell_restart, write,
+    begin, begin_settings, event, intent, learn, note_device, note_restart, restart_required, set_finalizers, settle,
+    started, tell_restart, write,
 };
 use super::step::Step;
 use crate::api::{FINALIZER, ProxmoxVM, VmAction, VmPhase};
@@ -206,21 +206,35 @@ async fn configure(ctx: &Context, vm: ProxmoxVM, seen: &Observed, change: Change
     let was = vm.status.clone().unwrap_or_default();
     let deleting = vm.metadata.deletion_timestamp.is_some();
     let ready = was.phase == Some(VmPhase::Ready);
-    let text = format!("writing {}", change.keys());
+    // Made, and not started since.
+    let last = was.intent.as_ref().map(|i| i.action);
+    let fresh = vm.spec.source.adopt.is_none() && matches!(last, Some(VmAction::Clone | VmAction::Configure));
+    let keys = change.keys();
+    let (mut text, mut vain) = (format!("writing {keys}"), 0);
     let vm = write(ctx, vm, |s, generation| {
-        begin(s, VmAction::Configure);
+        vain = begin_settings(s, &keys, generation);
+        if vain > 0 {
+            text = format!(
+                "writing {keys} again: Proxmox took it {vain} time(s) and still has {}",
+                change.found(&seen.vm)
+            );
+        }
         s.original.extend(change.remember.clone());
         if !deleting {
             note_device(s, &lease);
         }
-        if !ready || deleting {
-            s.phase = Some(if deleting {
-                VmPhase::Deleting
-            } else {
-                VmPhase::Configuring
+        if !ready || deleting || vain > 0 {
+            s.phase = Some(match (deleting, vain >= decide::MANY_FAILURES) {
+                (true, _) => VmPhase::Deleting,
+                (false, true) => VmPhase::Failed,
+                (false, false) => VmPhase::Configuring,
             });
             let reason = if deleting { "GivingBack" } else { "Configuring" };
-            Verdict::progressing(reason, text.clone()).apply(&mut s.conditions, Timestamp::now(), generation);
+            let verdict = match vain >= decide::MANY_FAILURES {
+                true => Verdict::stalled("SettingsNotTaken", text.clone()),
+                false => Verdict::progressing(reason, text.clone()),
+            };
+            verdict.apply(&mut s.conditions, Timestamp::now(), generation);
         }
     })
     .await?;
@@ -236,7 +250,7 @@ async fn configure(ctx: &Context, vm: ProxmoxVM, seen: &Observed, change: Change
             // Only a fresh clone is known to be off and to be nobody else's to write to.
             super::seen::Vm::Present {
                 config, running: None, ..
-            } if !deleting && vm.spec.source.adopt.is_none() => Ok(Next::Configured(change.applied(config))),
+            } if vain == 0 && !deleting && fresh => Ok(Next::Configured(change.applied(config))),
             _ => Ok(Next::Again),
         },
         Err(e) => refused(ctx, vm, e).await,

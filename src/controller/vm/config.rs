@@ -1,6 +1,7 @@
 //! The configuration that a VM should have: what to write, what to give back, what a template must not have. Pure.
 
 use super::names;
+use super::seen::Vm;
 use crate::api::{ProxmoxVM, ProxmoxVMStatus};
 use crate::proxmox::{PendingKey, VmConfig};
 use std::collections::{BTreeMap, BTreeSet};
@@ -50,6 +51,20 @@ impl Change {
             _ => vec![k.clone()],
         });
         named.collect::<Vec<_>>().join(", ")
+    }
+
+    /// What a VM has of these keys, for people.
+    pub fn found(&self, vm: &Vm) -> String {
+        let Vm::Present { config, .. } = vm else {
+            return "another value".to_string();
+        };
+        let written = self.values.iter().filter(|(k, _)| k != "digest");
+        let keys = written.flat_map(|(k, v)| match k.as_str() {
+            "delete" => v.split(',').collect(),
+            key => vec![key],
+        });
+        let shown = keys.map(|k| format!("{k}={}", value(config, k)));
+        shown.collect::<Vec<_>>().join(", ")
     }
 
     /// A stopped VM's configuration after the write.

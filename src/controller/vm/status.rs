@@ -1,8 +1,8 @@
 //! Writing status and finalizers: always with a resourceVersion check.
 
-use super::super::Error;
 use super::super::conditions;
 use super::super::context::Context;
+use super::super::{Error, backoff};
 use super::seen::{Lease, Observed, Vm};
 use super::{config, decide};
 use crate::api::{FINALIZER, ProxmoxVM, ProxmoxVMStatus, VmAction, VmIntent};
@@ -40,7 +40,30 @@ pub(super) fn intent(action: VmAction) -> VmIntent {
         action,
         at: Time(Timestamp::now()),
         upid: None,
+        settings: None,
     }
+}
+
+/// Writes down that settings are about to be written. The same ones again, though no edit came between, show that
+/// Proxmox took them and has something else all the same: the next try waits, longer each time. The number of times that
+/// this was so.
+pub(super) fn begin_settings(s: &mut ProxmoxVMStatus, keys: &str, generation: Option<i64>) -> u32 {
+    let same = |i: &VmIntent| i.action == VmAction::Configure && i.settings.as_deref() == Some(keys);
+    let again = s.observed_generation == generation && s.intent.as_ref().is_some_and(same);
+    let vain = if again { s.failures.unwrap_or(0) + 1 } else { 0 };
+    begin(s, VmAction::Configure);
+    s.failures = (vain > 0).then_some(vain);
+    if let Some(i) = s.intent.as_mut() {
+        i.settings = Some(keys.to_string());
+    }
+    if vain > 0 {
+        let pause = match vain >= decide::MANY_FAILURES {
+            true => super::step::STALLED_PAUSE,
+            false => backoff::after_failures(vain),
+        };
+        s.next_attempt_at = Some(Time(backoff::later(Timestamp::now(), backoff::jitter(pause))));
+    }
+    vain
 }
 
 /// Writes the intent down; another action begins without failures.

@@ -1,7 +1,7 @@
 //! What each action says, in its short and its long form.
 
 use super::super::chord;
-use super::super::model::{Action, Button, Click, Key, Launch, Shell, Target, TargetFields, Type, Words};
+use super::super::model::{Action, Button, Check, Click, Key, Launch, Shell, Target, TargetFields, Type, Words};
 use super::super::node::{Node, Value};
 use super::super::{template, text, vocabulary as v};
 use super::Parser;
@@ -12,6 +12,14 @@ impl Parser<'_> {
         match name {
             "launch" => self.launch(node).map(Action::Launch),
             "click" => self.click(node).map(Action::Click),
+            "hover" => self.target(node, "'hover'").map(Action::Hover),
+            "drag" => self.drag(node).map(Action::Drag),
+            "scroll" => self.scroll(node).map(Action::Scroll),
+            "wait_gone" => {
+                let check = self.check(node, "'wait_gone'")?;
+                Some(Action::WaitGone(Check::Not(Box::new(check))))
+            }
+            "never" => self.never(node).map(Action::Never),
             "type" => self.typing(node).map(Action::Type),
             "key" => self.key(node).map(Action::Key),
             "wait_for" => self.check(node, "'wait_for'").map(Action::WaitFor),
@@ -71,19 +79,13 @@ impl Parser<'_> {
             target,
             button: Button::Left,
             count: 1,
+            modifiers: Vec::new(),
         };
         if !matches!(node.value, Value::Map(_)) {
             return self.text(node, "'click'").map(|words| simple(Target::Words(words)));
         }
-        let fields = self.fields(node, "click", v::CLICK, &v::PLANNED_CLICK)?;
-        let button = match fields.get("button") {
-            Some(n) => match self.choice(n, "'button'", v::BUTTONS, &v::NONE) {
-                Some("middle") => Button::Middle,
-                Some("right") => Button::Right,
-                _ => Button::Left,
-            },
-            None => Button::Left,
-        };
+        let fields = self.fields(node, "click", v::CLICK, &v::NONE)?;
+        let button = self.button(&fields);
         let count = match fields.get("count") {
             Some(n) => self.integer(n, "'count'", 1, 3).unwrap_or(1),
             None => 1,
@@ -93,6 +95,10 @@ impl Parser<'_> {
             target: self.target(target, "'target'")?,
             button,
             count: u8::try_from(count).unwrap_or(1),
+            modifiers: match fields.get("modifiers") {
+                Some(n) => self.modifiers(n)?,
+                None => Vec::new(),
+            },
         })
     }
 
@@ -102,9 +108,12 @@ impl Parser<'_> {
         }
         let fields = self.fields(node, "a target", v::TARGET, &v::PLANNED_TARGET)?;
         let mut text = |key: &str| fields.get(key).and_then(|n| self.text(n, &format!("'{key}'")));
+        // For the reader, and for lint, which asks why a place is fixed.
+        text("reason");
         let mut target = TargetFields {
             text: text("text"),
             describe: text("describe"),
+            at: None,
             near: text("near"),
             left_of: text("left_of"),
             right_of: text("right_of"),
@@ -120,9 +129,30 @@ impl Parser<'_> {
             let nth = self.integer(n, "'nth'", 1, 1000);
             target.nth = nth.and_then(|n| u32::try_from(n).ok());
         }
+        if let Some(n) = fields.get("at") {
+            if let Some(other) = v::TARGET
+                .iter()
+                .find(|k| !["at", "reason"].contains(k) && fields.get(k).is_some())
+            {
+                self.problem(
+                    &n.place,
+                    format!("'at' is a place by itself; '{other}' has no meaning beside it"),
+                );
+                return None;
+            }
+            target.at = Some(self.place_on_screen(n)?);
+            return Some(Target::Fields(target));
+        }
+        if let Some(n) = fields.get("reason") {
+            self.problem(
+                &n.place,
+                "'reason' says why a place is fixed by 'at', which this target does not have",
+            );
+            return None;
+        }
         if fields.get("text").is_none() && fields.get("describe").is_none() {
             if !fields.has_strangers() {
-                self.problem(&node.place, "a target needs 'text' or 'describe'");
+                self.problem(&node.place, "a target needs 'text', 'describe' or 'at'");
             }
             return None;
         }
@@ -178,9 +208,13 @@ impl Parser<'_> {
     }
 
     fn key(&mut self, node: &Node) -> Option<Key> {
+        let mut hold = None;
         let (keys, times) = match &node.value {
             Value::Map(_) => {
-                let fields = self.fields(node, "key", v::KEY, &v::PLANNED_KEY)?;
+                let fields = self.fields(node, "key", v::KEY, &v::NONE)?;
+                if let Some(n) = fields.get("hold") {
+                    hold = Some(self.duration(n, "'hold'")?);
+                }
                 let times = match fields.get("times") {
                     Some(n) => self.integer(n, "'times'", 1, 1000).unwrap_or(1),
                     None => 1,
@@ -199,6 +233,7 @@ impl Parser<'_> {
         Some(Key {
             chords,
             times: u32::try_from(times).unwrap_or(1),
+            hold,
         })
     }
 

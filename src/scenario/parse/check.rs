@@ -1,11 +1,11 @@
 //! Conditions: what `expect`, `wait_for` and `verify` look at.
 
 use super::super::error::unknown;
-use super::super::model::{Check, ShellCheck, Target, TargetFields};
+use super::super::model::{Check, FileCheck, Fits, ShellCheck, Target, TargetFields};
 use super::super::node::{Node, Value};
 use super::super::vocabulary as v;
 use super::Parser;
-use super::fields::not_yet;
+use super::fields::{Fields, not_yet};
 
 impl Parser<'_> {
     /// A condition. Text is a question for the judge.
@@ -57,20 +57,15 @@ impl Parser<'_> {
                     fields.get("as"),
                     fields.get("env"),
                 )?;
-                let matches = match fields.get("matches") {
-                    Some(n) => Some(self.regex(n)?),
-                    None => None,
-                };
-                let mut text = |key: &str| match fields.get(key) {
-                    Some(n) => self.text(n, &format!("'{key}'")).map(Some),
-                    None => Some(None),
-                };
-                Some(Check::Shell(ShellCheck {
-                    shell,
-                    contains: text("contains")?,
-                    equals: text("equals")?,
-                    matches,
-                }))
+                let fits = self.fits(&fields)?;
+                Some(Check::Shell(ShellCheck { shell, fits }))
+            }
+            "window" => self.text(value, "'window'").map(Check::Window),
+            "file" => self.file(value, &fields),
+            "clipboard" => self.clipboard(value),
+            "port" => {
+                let port = self.integer(value, "'port'", 1, 65_535)?;
+                u16::try_from(port).ok().map(Check::Port)
             }
             _ => {
                 // The text's own options stand beside it: the target is this object.
@@ -84,6 +79,67 @@ impl Parser<'_> {
                 }
             }
         }
+    }
+
+    /// `contains`, `equals` and `matches`, as far as they are there.
+    fn fits(&mut self, fields: &Fields<'_>) -> Option<Fits> {
+        let matches = match fields.get("matches") {
+            Some(n) => Some(self.regex(n)?),
+            None => None,
+        };
+        let mut text = |key: &str| match fields.get(key) {
+            Some(n) => self.text(n, &format!("'{key}'")).map(Some),
+            None => Some(None),
+        };
+        Some(Fits {
+            contains: text("contains")?,
+            equals: text("equals")?,
+            matches,
+        })
+    }
+
+    fn file(&mut self, node: &Node, fields: &Fields<'_>) -> Option<Check> {
+        let path = self.text(node, "'file'")?;
+        let template = self.values.is_none() && super::template::is_template(&path);
+        if !template && !path.starts_with('/') && !path.starts_with("~/") {
+            self.problem(
+                &node.place,
+                format!("'file' must begin with / or with ~/ (the home of the session's user), unlike '{path}'"),
+            );
+            return None;
+        }
+        let fits = self.fits(fields)?;
+        Some(Check::File(FileCheck { path, fits }))
+    }
+
+    /// Text is what the clipboard has to hold.
+    fn clipboard(&mut self, node: &Node) -> Option<Check> {
+        if !matches!(node.value, Value::Map(_)) {
+            let equals = Some(self.text(node, "'clipboard'")?);
+            return Some(Check::Clipboard(Fits {
+                equals,
+                ..Fits::default()
+            }));
+        }
+        let fields = self.fields(node, "clipboard", v::CLIPBOARD, &v::NONE)?;
+        let fits = self.fits(&fields)?;
+        if matches!(
+            &fits,
+            Fits {
+                contains: None,
+                equals: None,
+                matches: None
+            }
+        ) {
+            if !fields.has_strangers() {
+                self.problem(
+                    &node.place,
+                    format!("clipboard needs one of {}", v::CLIPBOARD.join(", ")),
+                );
+            }
+            return None;
+        }
+        Some(Check::Clipboard(fits))
     }
 
     fn checks(&mut self, node: &Node, what: &str) -> Option<Vec<Check>> {

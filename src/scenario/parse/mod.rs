@@ -6,6 +6,7 @@
 mod action;
 mod check;
 mod fields;
+mod pointer;
 mod scenario;
 mod step;
 

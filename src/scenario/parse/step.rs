@@ -1,7 +1,7 @@
 //! One step: which action, which options, which id.
 
 use super::super::error::{Place, nearest, unknown};
-use super::super::model::{Action, Section, Step};
+use super::super::model::{Action, Check, Section, Step};
 use super::super::node::{Entry, Node, Value};
 use super::super::{text, vocabulary as v};
 use super::Parser;
@@ -42,7 +42,11 @@ impl Parser<'_> {
         let attempts = match option("attempts").filter(|_| allowed("attempts")) {
             Some(n) => {
                 let attempts = self.integer(n, "'attempts'", 1, 20);
-                if attempts.is_some_and(|a| a > 1) && option("verify").is_none() && word.name != "shell" {
+                if attempts.is_some_and(|a| a > 1)
+                    && option("verify").is_none()
+                    && option("verify_not").is_none()
+                    && word.name != "shell"
+                {
                     self.problem(
                         &n.place,
                         format!(
@@ -67,6 +71,29 @@ impl Parser<'_> {
         let verify = match option("verify").filter(|_| allowed("verify")) {
             Some(n) => Some(self.check(n, "'verify'")?),
             None => None,
+        };
+        let opposite = match option("verify_not").filter(|_| allowed("verify_not")) {
+            Some(n) => Some(Check::Not(Box::new(self.check(n, "'verify_not'")?))),
+            None => None,
+        };
+        let verify = match (verify, opposite) {
+            (Some(a), Some(b)) => Some(Check::All(vec![a, b])),
+            (a, b) => a.or(b),
+        };
+        // A watch has its own time; what is left is for looking at the last pictures.
+        let timeout = match &action {
+            Some(Action::Never(never)) if option("timeout").is_none() => timeout.map(|t| t + never.window),
+            Some(Action::Never(never)) if timeout.is_some_and(|t| t < never.window) => {
+                self.problem(
+                    &action_entry.place,
+                    format!(
+                        "'never' watches for {:?}, longer than the step's 'timeout'",
+                        never.window
+                    ),
+                );
+                None
+            }
+            _ => timeout,
         };
         let id = self.id(option("id"), section, ordinal, word.name, &action_entry.value, ids);
         let action = action?;
@@ -171,7 +198,7 @@ impl Parser<'_> {
         Some((word, entry))
     }
 
-    fn duration(&mut self, node: &Node, what: &str) -> Option<Duration> {
+    pub(super) fn duration(&mut self, node: &Node, what: &str) -> Option<Duration> {
         if let Value::Int(i) = node.value {
             self.problem(&node.place, format!("{what} has no unit; write {i}s"));
             return None;
@@ -251,8 +278,22 @@ fn main_text(node: &Node) -> &str {
         Value::Str(s) => s,
         Value::Seq(items) => items.first().map_or("", main_text),
         Value::Map(entries) => {
-            const TELLING: [&str; 11] = [
-                "target", "text", "command", "see", "shell", "process", "keys", "describe", "not", "any", "all",
+            const TELLING: [&str; 15] = [
+                "target",
+                "text",
+                "command",
+                "see",
+                "shell",
+                "process",
+                "window",
+                "file",
+                "clipboard",
+                "direction",
+                "keys",
+                "describe",
+                "not",
+                "any",
+                "all",
             ];
             TELLING
                 .iter()
@@ -270,7 +311,16 @@ fn describe(action: &Action) -> String {
         Action::Click(click) => click.target.to_string(),
         Action::Type(t) => t.to_string(),
         Action::Key(key) => key.chords.join(" "),
+        Action::Hover(target) => target.to_string(),
+        Action::Drag(drag) => format!("{} to {}", drag.target, drag.to),
+        Action::Scroll(scroll) => match &scroll.target {
+            Some(target) => format!("{} at {target}", scroll.direction.as_str()),
+            None => scroll.direction.as_str().to_string(),
+        },
         Action::WaitFor(check) | Action::Expect(check) => check.to_string(),
+        Action::WaitGone(Check::Not(check)) => check.to_string(),
+        Action::WaitGone(check) => check.to_string(),
+        Action::Never(never) => format!("{}, for {:?}", never.check, never.window),
         Action::Shell(shell) => shell.script.clone(),
         Action::Screenshot(text) | Action::Note(text) => text.clone(),
     };

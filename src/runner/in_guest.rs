@@ -1,0 +1,77 @@
+//! Conditions that only the guest can answer: processes, windows, files, the clipboard, ports.
+
+use super::check::Finding;
+use super::failure::Failure;
+use super::record;
+use super::step::Stage;
+use crate::guest::{self, MOST, Read, Sight};
+use crate::scenario::{Check, Fits};
+use crate::vision::Verdict;
+
+impl Stage<'_> {
+    /// Looks once.
+    pub(super) async fn look_in_guest(&mut self, check: &Check) -> Result<Finding, Failure> {
+        let link = self.run.rig.guest.clone();
+        let link = link.as_ref();
+        let yes_or_no = |yes: bool, what: String, not: String| match yes {
+            true => Finding::new(Verdict::True, what),
+            false => Finding::new(Verdict::False, not),
+        };
+        Ok(match check {
+            Check::Process(name) => yes_or_no(
+                guest::process_runs(link, name).await?,
+                format!("a process {name} runs"),
+                format!("no process {name} runs"),
+            ),
+            Check::Port(port) => yes_or_no(
+                guest::listens(link, *port).await?,
+                format!("something listens at port {port}"),
+                format!("nothing listens at port {port}"),
+            ),
+            Check::Window(title) => {
+                let session = self.session().await?;
+                match guest::has_window(link, &session, title).await? {
+                    Sight::Shown => Finding::new(Verdict::True, format!("a window '{title}' is shown")),
+                    Sight::NotShown => Finding::new(Verdict::False, format!("no window's title contains '{title}'")),
+                    Sight::Unknown | Sight::Never => Finding::new(
+                        Verdict::CannotTell,
+                        format!(
+                            "the session of {} has windows that cannot be listed; check what is shown instead",
+                            session.leader
+                        ),
+                    ),
+                }
+            }
+            Check::File(file) => {
+                let session = self.session().await?;
+                match guest::read_text(link, &session, &file.path).await? {
+                    None => Finding::new(Verdict::False, format!("there is no file {}", file.path)),
+                    Some(read) => self.fitting(&file.fits, &read, &file.path),
+                }
+            }
+            Check::Clipboard(fits) => {
+                let session = self.session().await?;
+                let read = guest::clipboard(link, &session).await?;
+                self.fitting(fits, &read, "the clipboard")
+            }
+            // The others are looked at elsewhere.
+            _ => Finding::new(Verdict::CannotTell, "no condition about the guest"),
+        })
+    }
+
+    fn fitting(&self, fits: &Fits, read: &Read, what: &str) -> Finding {
+        let shown = record::last_lines(&self.masked(&read.text));
+        match fits.miss(&read.text, what, &shown) {
+            // What was not read may hold what is missing, and is a part of what is compared as a whole.
+            miss if !read.whole && (miss.is_some() || fits.needs_whole()) => {
+                let most = MOST / 1024;
+                Finding::new(
+                    Verdict::CannotTell,
+                    format!("{what} has more than the {most} KiB that are read"),
+                )
+            }
+            Some(miss) => Finding::new(Verdict::False, miss),
+            None => Finding::new(Verdict::True, format!("{what} is as it should be")),
+        }
+    }
+}

@@ -1,0 +1,229 @@
+//! The negative check: watches through its whole window of time, and says how closely.
+
+use super::check::needs_guest;
+use super::failure::{Failure, Kind};
+use super::record;
+use super::step::Stage;
+use crate::api::FailureClass;
+use crate::desktop::Frame;
+use crate::results::{Evidence, Role};
+use crate::runner::Screen;
+use crate::scenario::Never;
+use crate::vision::Verdict;
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::time::{Instant, sleep};
+
+/// Between two looks at the screen: a thing that is shown for a fifth of a second is seen.
+const EVERY: Duration = Duration::from_millis(80);
+/// Pictures that may wait to be judged, a few megabytes each. More than that is told as not looked at.
+const WAITING: usize = 24;
+
+/// What the watch over the screen has seen so far.
+#[derive(Default)]
+struct Seen {
+    waiting: VecDeque<Arc<Frame>>,
+    digest: Option<String>,
+    samples: u32,
+    skipped: u32,
+    last: Option<Instant>,
+    gap: Duration,
+    error: Option<Failure>,
+}
+
+/// How closely a window of time was watched.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Coverage {
+    /// Looks at the screen.
+    samples: u32,
+    /// Different pictures that were judged.
+    judged: u32,
+    /// Different pictures that were not: they came faster than they could be judged.
+    skipped: u32,
+    /// Longest time between two looks.
+    gap: Duration,
+}
+
+impl std::fmt::Display for Coverage {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(
+            f,
+            "{} look(s), {} different state(s) judged, longest gap {} ms",
+            self.samples,
+            self.judged,
+            self.gap.as_millis()
+        )?;
+        if self.skipped > 0 {
+            write!(f, ", {} picture(s) came too fast to be judged", self.skipped)?;
+        }
+        Ok(())
+    }
+}
+
+impl Stage<'_> {
+    /// Fails as soon as the condition holds; passes when the window is over and it never did.
+    pub(super) async fn never(&mut self, never: &Never, until: Instant) -> Result<(), Failure> {
+        let begun = Instant::now();
+        let end = begun + never.window;
+        let seen = Arc::new(Mutex::new(Seen::default()));
+        // Judging takes longer than looking: what is shown meanwhile is kept for it.
+        let watch = Watcher(tokio::spawn(watch(self.run.rig.desktop.clone(), seen.clone(), end)));
+        let mut unsure: Option<String> = None;
+        let mut judged = 0;
+        let asks_guest = needs_guest(&never.check);
+        loop {
+            let next = lock(&seen).waiting.pop_front();
+            if let Some(failure) = lock(&seen).error.take() {
+                return Err(failure);
+            }
+            let over = watch.0.is_finished();
+            match &next {
+                None if over && !(asks_guest && judged == 0) => break,
+                None if !asks_guest => {
+                    sleep(Duration::from_millis(20)).await;
+                    continue;
+                }
+                _ => {}
+            }
+            let finding = self.look(&never.check, next.as_ref(), until).await?;
+            judged += 1;
+            match finding.verdict {
+                Verdict::True => {
+                    if let Some(frame) = &next {
+                        self.show(Role::Checked, frame, finding.marks).await;
+                    }
+                    return Err(Failure::failed(
+                        "Happened",
+                        format!(
+                            "{}: it held {:.1?} after the watch began: {}",
+                            never.check,
+                            begun.elapsed(),
+                            finding.reason
+                        ),
+                    ));
+                }
+                Verdict::CannotTell => {
+                    if let (None, Some(frame)) = (&unsure, &next) {
+                        self.show(Role::Checked, frame, finding.marks).await;
+                    }
+                    unsure.get_or_insert(finding.reason);
+                }
+                // A command that did not end has not said no.
+                Verdict::False if !finding.sound => drop(unsure.get_or_insert(finding.reason)),
+                Verdict::False => {}
+            }
+            self.glance().await?;
+            if Instant::now() >= until && !(over && lock(&seen).waiting.is_empty()) {
+                return Err(Failure {
+                    kind: Kind::Error(FailureClass::Vision),
+                    reason: "TooSlowToJudge",
+                    message: format!(
+                        "the pictures of the {:?} could not be judged in the step's time; give it a longer 'timeout'",
+                        never.window
+                    ),
+                });
+            }
+            if next.is_none() {
+                sleep(Duration::from_millis(250)).await;
+            }
+        }
+        let coverage = {
+            let seen = lock(&seen);
+            Coverage {
+                samples: seen.samples,
+                judged,
+                skipped: seen.skipped,
+                gap: seen.gap,
+            }
+        };
+        let verdict = match unsure {
+            None => Verdict::False,
+            Some(_) => Verdict::CannotTell,
+        };
+        self.tell(Evidence::Condition {
+            condition: format!("{}, for {:?}", never.check, never.window),
+            verdict: record::verdict(verdict).to_string(),
+            reason: coverage.to_string(),
+        });
+        match unsure {
+            None => Ok(()),
+            Some(why) => Err(Failure::error(
+                FailureClass::Vision,
+                "CannotTell",
+                format!("{}: whether it held at some moment is not known: {why}", never.check),
+            )),
+        }
+    }
+}
+
+/// Ends with the step, whatever ends that.
+struct Watcher(tokio::task::JoinHandle<()>);
+
+impl Drop for Watcher {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+async fn watch(desktop: Arc<dyn Screen>, seen: Arc<Mutex<Seen>>, end: Instant) {
+    loop {
+        let frame = desktop.capture().await;
+        let now = Instant::now();
+        match frame {
+            Ok(frame) => lock(&seen).note(frame, now),
+            Err(error) => {
+                lock(&seen).error = Some(error.into());
+                return;
+            }
+        }
+        if now >= end {
+            return;
+        }
+        sleep(EVERY.min(end.saturating_duration_since(now))).await;
+    }
+}
+
+impl Seen {
+    fn note(&mut self, frame: Arc<Frame>, now: Instant) {
+        self.samples += 1;
+        if let Some(last) = self.last.replace(now) {
+            self.gap = self.gap.max(now - last);
+        }
+        let digest = frame.digest();
+        if self.digest.as_ref() == Some(&digest) {
+            return;
+        }
+        self.digest = Some(digest);
+        if self.waiting.len() >= WAITING {
+            self.skipped += 1;
+        } else {
+            self.waiting.push_back(frame);
+        }
+    }
+}
+
+fn lock(seen: &Mutex<Seen>) -> std::sync::MutexGuard<'_, Seen> {
+    seen.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use image::{Rgba, RgbaImage};
+
+    #[test]
+    fn each_picture_once_and_no_more_than_fit() {
+        let frame = |n: u8| Arc::new(Frame::from_image(RgbaImage::from_pixel(2, 2, Rgba([n, 0, 0, 255]))));
+        let (mut seen, now) = (Seen::default(), Instant::now());
+        for (i, n) in [1, 1, 2, 1].into_iter().enumerate() {
+            seen.note(frame(n), now + Duration::from_millis(100 * i as u64));
+        }
+        assert_eq!((seen.samples, seen.waiting.len(), seen.skipped), (4, 3, 0));
+        assert_eq!(seen.gap, Duration::from_millis(100));
+        for n in 10..60 {
+            seen.note(frame(n), now + Duration::from_secs(2));
+        }
+        assert_eq!((seen.waiting.len(), seen.skipped), (WAITING, 29));
+    }
+}

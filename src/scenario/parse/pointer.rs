@@ -1,0 +1,139 @@
+//! What the pointer does besides clicking, fixed places, and watches over a span of time.
+
+use super::super::model::{Button, Direction, Drag, Length, Never, Scroll};
+use super::super::node::{Entry, Node, Value};
+use super::super::vocabulary as v;
+use super::Parser;
+use super::fields::Fields;
+
+impl Parser<'_> {
+    pub(super) fn button(&mut self, fields: &Fields<'_>) -> Button {
+        let choice = fields
+            .get("button")
+            .map(|n| self.choice(n, "'button'", v::BUTTONS, &v::NONE));
+        match choice.flatten() {
+            Some("middle") => Button::Middle,
+            Some("right") => Button::Right,
+            _ => Button::Left,
+        }
+    }
+
+    /// Keys that are held during a click.
+    pub(super) fn modifiers(&mut self, node: &Node) -> Option<Vec<String>> {
+        let items = self.list(node, "'modifiers'")?;
+        let mut held = Vec::new();
+        for item in items {
+            let word = self.choice(item, "a modifier", v::HELD, &v::NONE)?;
+            if held.iter().any(|h| h == word) {
+                self.problem(&item.place, format!("'{word}' stands twice in 'modifiers'"));
+                return None;
+            }
+            held.push(word.to_string());
+        }
+        Some(held)
+    }
+
+    pub(super) fn drag(&mut self, node: &Node) -> Option<Drag> {
+        let fields = self.fields(node, "drag", v::DRAG, &v::NONE)?;
+        let button = self.button(&fields);
+        let target = self.required(node, &fields, "target", "drag");
+        let to = self.required(node, &fields, "to", "drag");
+        let target = target.and_then(|n| self.target(n, "'target'"));
+        let to = to.and_then(|n| self.target(n, "'to'"));
+        Some(Drag {
+            target: target?,
+            to: to?,
+            button,
+        })
+    }
+
+    pub(super) fn scroll(&mut self, node: &Node) -> Option<Scroll> {
+        if !matches!(node.value, Value::Map(_)) {
+            let direction = self.direction(node, "'scroll'")?;
+            return Some(Scroll {
+                target: None,
+                direction,
+                notches: 3,
+            });
+        }
+        let fields = self.fields(node, "scroll", v::SCROLL, &v::NONE)?;
+        let notches = match fields.get("notches") {
+            Some(n) => self.integer(n, "'notches'", 1, 100)?,
+            None => 3,
+        };
+        let target = match fields.get("target") {
+            Some(n) => Some(self.target(n, "'target'")?),
+            None => None,
+        };
+        let direction = self.required(node, &fields, "direction", "scroll")?;
+        Some(Scroll {
+            target,
+            direction: self.direction(direction, "'direction'")?,
+            notches: u32::try_from(notches).unwrap_or(3),
+        })
+    }
+
+    fn direction(&mut self, node: &Node, what: &str) -> Option<Direction> {
+        match self.choice(node, what, v::DIRECTIONS, &v::NONE)? {
+            "up" => Some(Direction::Up),
+            "down" => Some(Direction::Down),
+            "left" => Some(Direction::Left),
+            _ => Some(Direction::Right),
+        }
+    }
+
+    /// `[x, y]`: whole numbers are pixels, others parts of the screen.
+    pub(super) fn place_on_screen(&mut self, node: &Node) -> Option<(Length, Length)> {
+        match &node.value {
+            Value::Seq(items) if items.len() == 2 => {
+                let (x, y) = (self.length(&items[0]), self.length(&items[1]));
+                Some((x?, y?))
+            }
+            _ => {
+                self.problem(&node.place, super::expected("'at'", "a list [x, y]", node));
+                None
+            }
+        }
+    }
+
+    fn length(&mut self, node: &Node) -> Option<Length> {
+        match node.value {
+            Value::Int(n) if (0..=65_535).contains(&n) => u32::try_from(n).ok().map(Length::Pixels),
+            Value::Float(part) if (0.0..=1.0).contains(&part) => Some(Length::Part((part * 1e6).round() as u32)),
+            _ => {
+                let wanted = "a whole number of pixels from 0, or a part of the screen from 0.0 to 1.0";
+                self.problem(&node.place, super::expected("a place in 'at'", wanted, node));
+                None
+            }
+        }
+    }
+
+    /// A condition with `for` beside it.
+    pub(super) fn never(&mut self, node: &Node) -> Option<Never> {
+        let Value::Map(entries) = &node.value else {
+            self.problem(
+                &node.place,
+                format!(
+                    "'never' must be an object with a condition and 'for', such as {{see: an error dialog, for: 5s}}, not {}",
+                    node.kind()
+                ),
+            );
+            return None;
+        };
+        let is_span = |e: &&Entry| e.key == "for";
+        let Some(span) = entries.iter().find(is_span) else {
+            self.problem(&node.place, "'never' needs 'for': how long to watch, such as for: 5s");
+            return None;
+        };
+        let window = self.duration(&span.value, "'for'");
+        let rest = Node {
+            place: node.place.clone(),
+            value: Value::Map(entries.iter().filter(|e| !is_span(e)).cloned().collect()),
+        };
+        let check = self.check(&rest, "'never'");
+        Some(Never {
+            check: check?,
+            window: window?,
+        })
+    }
+}
