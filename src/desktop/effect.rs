@@ -4,7 +4,7 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::{Desktop, Error, Frame, Rect};
+use super::{Desktop, Error, Frame, Point, Rect};
 
 /// What the pictures say about an action.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,15 +38,18 @@ const NEAR: u32 = 32;
 const AFTER: Duration = Duration::from_secs(3);
 
 impl Effect {
-    /// Compares two pictures; `moving` is where the screen was changing by itself before the action.
-    pub fn between(before: &Frame, after: &Frame, moving: Option<Rect>) -> Effect {
-        match (before.difference(after), moving) {
-            (None, None) => Effect::SuspectedNoop,
-            (None, Some(moving)) => Effect::Unverifiable(moving),
-            (Some(change), Some(moving)) if near(&moving).intersection(&change) == Some(change) => {
-                Effect::Unverifiable(moving)
-            }
+    /// Compares two pictures; `moving` is where the screen was changing by itself before the action, and `pointers` where
+    /// the mouse pointer was and is, for guests that paint it into their pictures: that it moved is no effect.
+    pub fn between(before: &Frame, after: &Frame, moving: Option<Rect>, pointers: &[Point]) -> Effect {
+        let around = |p: &Point| near(&Rect::new(p.x, p.y, 1, 1));
+        let ignored: Vec<Rect> = moving.iter().map(near).chain(pointers.iter().map(around)).collect();
+        match (before.difference_outside(after, &ignored), moving) {
             (Some(change), _) => Effect::Confirmed(change),
+            (None, Some(moving)) => Effect::Unverifiable(moving),
+            (None, None) => match before.difference(after) {
+                Some(pointer) => Effect::Unverifiable(pointer),
+                None => Effect::SuspectedNoop,
+            },
         }
     }
 }
@@ -68,7 +71,13 @@ impl Desktop {
         let before = self.settle(QUIET, BEFORE).await?;
         let moving = before.changed.filter(|_| !before.still);
         let before = before.frame;
+        let mut pointers = vec![self.position()];
         action.await?;
+        pointers.push(self.position());
+        // Drawn by us, it is in no picture.
+        if before.has_cursor() {
+            pointers.clear();
+        }
         let done = Instant::now();
         let mut version = before.version;
         // A change may be one by itself, or no change of pixels: what counts is the picture after it.
@@ -77,16 +86,19 @@ impl Desktop {
             let change = self.change(version, left).await?;
             let after = self.capture().await?;
             version = after.version;
-            let effect = Effect::between(&before, &after, moving);
+            let effect = Effect::between(&before, &after, moving, &pointers);
             if change.is_none() || matches!(effect, Effect::Confirmed(_)) {
                 break after;
             }
         };
-        if matches!(Effect::between(&before, &after, moving), Effect::Confirmed(_)) {
+        if matches!(
+            Effect::between(&before, &after, moving, &pointers),
+            Effect::Confirmed(_)
+        ) {
             after = self.settle(QUIET, AFTER).await?.frame;
         }
         Ok(Observed {
-            effect: Effect::between(&before, &after, moving),
+            effect: Effect::between(&before, &after, moving, &pointers),
             before,
             after,
         })
@@ -105,12 +117,19 @@ mod tests {
         other.put_pixel(5, 5, Rgba([9, 9, 9, 255]));
         let (a, b) = (Frame::from_image(plain), Frame::from_image(other));
         let (near, far) = (Rect::new(0, 0, 10, 10), Rect::new(120, 0, 10, 10));
-        assert_eq!(Effect::between(&a, &a, None), Effect::SuspectedNoop);
-        assert_eq!(Effect::between(&a, &a, Some(far)), Effect::Unverifiable(far));
-        assert_eq!(Effect::between(&a, &b, None), Effect::Confirmed(Rect::new(5, 5, 1, 1)));
-        assert_eq!(Effect::between(&a, &b, Some(near)), Effect::Unverifiable(near));
+        assert_eq!(Effect::between(&a, &a, None, &[]), Effect::SuspectedNoop);
+        assert_eq!(Effect::between(&a, &a, Some(far), &[]), Effect::Unverifiable(far));
         assert_eq!(
-            Effect::between(&a, &b, Some(far)),
+            Effect::between(&a, &b, None, &[]),
+            Effect::Confirmed(Rect::new(5, 5, 1, 1))
+        );
+        assert_eq!(Effect::between(&a, &b, Some(near), &[]), Effect::Unverifiable(near));
+        let change = Rect::new(5, 5, 1, 1);
+        let pointers = [Point::new(4, 4), Point::new(100, 10)];
+        assert_eq!(Effect::between(&a, &b, None, &pointers), Effect::Unverifiable(change));
+        assert_eq!(Effect::between(&a, &b, None, &pointers[1..]), Effect::Confirmed(change));
+        assert_eq!(
+            Effect::between(&a, &b, Some(far), &[]),
             Effect::Confirmed(Rect::new(5, 5, 1, 1))
         );
     }

@@ -132,6 +132,11 @@ impl Frame {
     /// The smallest rectangle that holds every pixel in which the two frames differ; `None` if they are equal.
     /// Frames of different sizes differ everywhere.
     pub fn difference(&self, other: &Frame) -> Option<Rect> {
+        self.difference_outside(other, &[])
+    }
+
+    /// As [`Frame::difference`]; what lies in one of the given rectangles does not count.
+    pub fn difference_outside(&self, other: &Frame, ignored: &[Rect]) -> Option<Rect> {
         if self.image.dimensions() != other.image.dimensions() {
             return Some(Rect::new(0, 0, self.width(), self.height()));
         }
@@ -149,10 +154,16 @@ impl Frame {
             if a == b {
                 continue;
             }
-            let first = a.iter().zip(b).position(|(p, q)| p != q).unwrap_or(0) / 4;
-            let last = a.iter().zip(b).rposition(|(p, q)| p != q).unwrap_or(0) / 4;
-            let row = Rect::new(first as u32, y as u32, (last - first + 1) as u32, 1);
-            found = Some(found.map_or(row, |f| f.union(&row)));
+            let y = y as u32;
+            let counts = |x: &u32| {
+                let at = *x as usize * 4;
+                a[at..at + 4] != b[at..at + 4] && !ignored.iter().any(|r| r.contains(Point::new(*x, y)))
+            };
+            let (first, last) = ((0..self.width()).find(counts), (0..self.width()).rev().find(counts));
+            if let (Some(first), Some(last)) = (first, last) {
+                let row = Rect::new(first, y, last - first + 1, 1);
+                found = Some(found.map_or(row, |f| f.union(&row)));
+            }
         }
         found
     }

@@ -5,12 +5,13 @@ use super::failure::{Failure, Kind};
 use super::record;
 use super::step::Stage;
 use crate::api::FailureClass;
-use crate::desktop::{Button, Effect, Wheel};
+use crate::desktop::{Button, Effect, Frame, Point, Wheel};
 use crate::guest::{self, Command, Exit, Output, Session, Sight, has_window};
 use crate::results::{Evidence, Role};
 use crate::scenario::{self, Action, Check, Click, Direction, Drag, Launch, Scroll, Shell, Type, Words};
 use crate::vision::Hit;
 use secrecy::SecretString;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
@@ -32,8 +33,10 @@ impl Stage<'_> {
             }
             Action::Hover(target) => {
                 let (hit, frame) = self.find(target, until).await?;
-                self.before = Some(frame.clone());
-                let moved = self.run.rig.desktop.move_to(hit.point).await;
+                self.acting(&frame);
+                let desktop = self.run.rig.desktop.clone();
+                let moved = desktop.move_to(hit.point).await;
+                self.pointers.push(desktop.position());
                 self.show(Role::Before, &frame, vec![record::area_mark(&hit)]).await;
                 moved?;
                 self.after().await
@@ -136,8 +139,14 @@ impl Stage<'_> {
     async fn before(&mut self) -> Result<(), Failure> {
         let frame = self.capture().await?;
         self.show(Role::Before, &frame, Vec::new()).await;
-        self.before = Some(frame);
+        self.acting(&frame);
         Ok(())
+    }
+
+    /// What comes after this picture is the action's doing.
+    fn acting(&mut self, frame: &Arc<Frame>) {
+        self.before = Some(frame.clone());
+        self.pointers = vec![self.run.rig.desktop.position()];
     }
 
     /// Waits until the screen is still, and says what the action did to it.
@@ -145,7 +154,8 @@ impl Stage<'_> {
         let settled = self.run.rig.desktop.settle(QUIET, SETTLE).await?;
         self.look_at_link(&settled.frame);
         if let Some(before) = self.before.take() {
-            let effect = Effect::between(&before, &settled.frame, self.run.moving);
+            let pointers: &[Point] = if before.has_cursor() { &[] } else { &self.pointers };
+            let effect = Effect::between(&before, &settled.frame, self.run.moving, pointers);
             self.noop = effect == Effect::SuspectedNoop;
             self.run.recorder.evidence(&self.step.id, record::effect(effect));
         }
@@ -161,8 +171,9 @@ impl Stage<'_> {
         // The picture is stored after the click: that takes time in which the target could move. It is stored also when
         // the click failed.
         let desktop = self.run.rig.desktop.clone();
+        self.acting(&frame);
         let clicked = desktop.click(hit.point, button, count, &click.modifiers).await;
-        self.before = Some(frame.clone());
+        self.pointers.push(desktop.position());
         self.show(Role::Before, &frame, marks).await;
         clicked?;
         Ok(hit)
@@ -176,9 +187,10 @@ impl Stage<'_> {
             record::click_mark(from.point),
             record::click_mark(to.point),
         ];
-        self.before = Some(frame.clone());
+        self.acting(&frame);
         let desktop = self.run.rig.desktop.clone();
         let dragged = desktop.drag(from.point, to.point, button(drag.button)).await;
+        self.pointers.push(desktop.position());
         self.show(Role::Before, &frame, marks).await;
         Ok(dragged?)
     }
@@ -188,7 +200,7 @@ impl Stage<'_> {
             Some(target) => {
                 let (hit, frame) = self.find(target, until).await?;
                 self.show(Role::Before, &frame, vec![record::area_mark(&hit)]).await;
-                self.before = Some(frame);
+                self.acting(&frame);
                 Some(hit.point)
             }
             None => {
@@ -203,7 +215,10 @@ impl Stage<'_> {
             Direction::Left => (Wheel::Horizontal, -notches),
             Direction::Right => (Wheel::Horizontal, notches),
         };
-        Ok(self.run.rig.desktop.scroll(at, wheel, notches).await?)
+        let desktop = self.run.rig.desktop.clone();
+        let scrolled = desktop.scroll(at, wheel, notches).await;
+        self.pointers.push(desktop.position());
+        Ok(scrolled?)
     }
 
     async fn type_into(&mut self, typing: &Type, until: Instant) -> Result<(), Failure> {

@@ -138,11 +138,11 @@ impl Stage<'_> {
             }
         };
         let verdict = match unsure {
-            None => Verdict::False,
+            None => Verdict::True,
             Some(_) => Verdict::CannotTell,
         };
         self.tell(Evidence::Condition {
-            condition: format!("{}, for {:?}", never.check, never.window),
+            condition: format!("never within {:?}: {}", never.window, never.check),
             verdict: record::verdict(verdict).to_string(),
             reason: coverage.to_string(),
         });

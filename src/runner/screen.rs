@@ -13,6 +13,8 @@ pub trait Screen: Send + Sync {
     async fn capture(&self) -> Result<Arc<Frame>, Error>;
     /// Waits until the picture has been still for `quiet`, at most `max`.
     async fn settle(&self, quiet: Duration, max: Duration) -> Result<Settled, Error>;
+    /// Where the pointer is.
+    fn position(&self) -> Point;
     /// Moves there.
     async fn move_to(&self, at: Point) -> Result<(), Error>;
     /// Moves there and clicks, with these keys held.
@@ -37,6 +39,10 @@ impl Screen for Desktop {
 
     async fn settle(&self, quiet: Duration, max: Duration) -> Result<Settled, Error> {
         Desktop::settle(self, quiet, max).await
+    }
+
+    fn position(&self) -> Point {
+        Desktop::position(self)
     }
 
     async fn move_to(&self, at: Point) -> Result<(), Error> {

@@ -5,7 +5,7 @@ use super::failure::{Failure, Kind};
 use super::record;
 use super::run::Run;
 use crate::api::FailureClass;
-use crate::desktop::Frame;
+use crate::desktop::{Frame, Point};
 use crate::guest::{Command, Exit};
 use crate::results::{Body, Evidence, Role, StepOutcome};
 use crate::scenario::{Action, Section, Step};
@@ -48,6 +48,8 @@ pub(super) struct Stage<'a> {
     pub shown: Option<String>,
     /// The picture before the present action.
     pub before: Option<Arc<Frame>>,
+    /// Where the mouse pointer was and is.
+    pub pointers: Vec<Point>,
     /// The last action changed nothing that can be seen.
     pub noop: bool,
 }
@@ -70,6 +72,7 @@ pub(super) async fn run_step(
         told: Vec::new(),
         shown: None,
         before: None,
+        pointers: Vec::new(),
         noop: false,
     };
     // The one boundary: whatever happens inside, the step ends here.

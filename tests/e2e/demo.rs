@@ -113,6 +113,17 @@ fn a_secret_is_typed_and_shown_nowhere() {
     up.stop();
 }
 
+/// Hands and eyes beyond clicking and typing, on a real desktop.
+#[test]
+fn the_gestures_of_the_language_work() {
+    ensure_template();
+    let dir = tempfile::tempdir().expect("temp dir");
+    let up = Up::start(dir.path(), &[]);
+    let done = up.run(&["examples/language/gestures.yaml"]);
+    assert_eq!(done.status.code(), Some(0), "{}\n{}", text(&done), log(&up.state));
+    up.stop();
+}
+
 /// The files below a folder.
 fn walk(folder: &std::path::Path) -> Vec<std::path::PathBuf> {
     let mut files = Vec::new();

@@ -22,6 +22,8 @@ pub struct World {
     pub done: Vec<String>,
     /// Texts that appear at a time.
     pub later: Vec<(Instant, String)>,
+    /// Texts that disappear at a time.
+    pub gone_later: Vec<(Instant, String)>,
     /// What a click on a text does: shows another.
     pub on_click: BTreeMap<String, String>,
     pub windows: Vec<String>,
@@ -66,6 +68,18 @@ impl World {
         self.later.retain(|(at, _)| *at > now);
         for text in due {
             self.show(&text);
+        }
+        let gone: Vec<String> = self
+            .gone_later
+            .iter()
+            .filter(|(at, _)| *at <= now)
+            .map(|(_, t)| t.clone())
+            .collect();
+        self.gone_later.retain(|(at, _)| *at > now);
+        if !gone.is_empty() {
+            let mut texts = self.versions.last().cloned().unwrap_or_default();
+            texts.retain(|(t, _)| !gone.contains(t));
+            self.versions.push(texts);
         }
         if self.versions.is_empty() {
             self.versions.push(Vec::new());
@@ -136,6 +150,9 @@ impl Screen for Double {
             moving: None,
             changed: None,
         })
+    }
+    fn position(&self) -> Point {
+        Point::new(0, 0)
     }
     async fn move_to(&self, at: Point) -> Result<(), desktop::Error> {
         self.down()?;

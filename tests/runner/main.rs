@@ -8,4 +8,7 @@ mod doubles;
 mod doubt;
 mod evidence;
 mod feasible;
+mod gestures;
+mod guest;
+mod never;
 mod table;

@@ -2,9 +2,10 @@
 
 use mosdat::scenario::Scenario;
 
-const ACTIONS: &str = "launch, click, type, key, wait_for, expect, shell, screenshot, note";
-const ACTING: &str = "id, label, verify, timeout, attempts, soft";
-const CHECKS: &str = "see, text, shell, process, not, any, all";
+const ACTIONS: &str =
+    "launch, click, hover, drag, scroll, type, key, wait_for, wait_gone, never, expect, shell, screenshot, note";
+const ACTING: &str = "id, label, verify, verify_not, timeout, attempts, soft";
+const CHECKS: &str = "see, text, shell, process, window, file, clipboard, port, not, any, all";
 
 /// Errors of a scenario with these steps, whose first line is line 3.
 fn steps(steps: &str) -> String {
@@ -30,8 +31,8 @@ fn steps_and_options() {
             format!("login.yaml:4:5: unknown action 'frobnicate'. Valid actions: {ACTIONS}"),
         ),
         (
-            "  - drag: x",
-            format!("login.yaml:3:5: not implemented yet: `drag`. Implemented actions: {ACTIONS}"),
+            "  - install: x",
+            format!("login.yaml:3:5: not implemented yet: `install`. Implemented actions: {ACTIONS}"),
         ),
         (
             "  - click: x\n    type: y",
@@ -101,21 +102,85 @@ fn actions_and_conditions() {
     let table = [
         (
             "  - click: {target: {role: button}}",
-            "login.yaml:3:22: not implemented yet: `role`. Implemented keys of a target: text, describe, exact, nth, near, \
+            "login.yaml:3:22: not implemented yet: `role`. Implemented keys of a target: text, describe, at, reason, exact, nth, near, \
              left_of, right_of, above, below"
                 .to_string(),
         ),
         (
             "  - click: {target: x, buton: left}",
-            "login.yaml:3:24: unknown key of click 'buton'; did you mean 'button'? Valid keys: target, button, count".into(),
+            "login.yaml:3:24: unknown key of click 'buton'; did you mean 'button'? Valid keys: target, button, count, modifiers".into(),
         ),
         (
             "  - click: {target: {exact: true}}",
-            "login.yaml:3:21: a target needs 'text' or 'describe'".into(),
+            "login.yaml:3:21: a target needs 'text', 'describe' or 'at'".into(),
+        ),
+        (
+            "  - hover: {at: [10, 0.5], text: x}",
+            "login.yaml:3:17: 'at' is a place by itself; 'text' has no meaning beside it".into(),
+        ),
+        (
+            "  - hover: {at: [10]}",
+            "login.yaml:3:17: 'at' must be a list [x, y], not a list".into(),
+        ),
+        (
+            "  - hover: {at: [10, 1.5]}",
+            "login.yaml:3:22: a place in 'at' must be a whole number of pixels from 0, or a part of the screen from 0.0 to 1.0, \
+             not a number"
+                .into(),
+        ),
+        (
+            "  - hover: {text: x, reason: y}",
+            "login.yaml:3:30: 'reason' says why a place is fixed by 'at', which this target does not have".into(),
+        ),
+        (
+            "  - click: {target: x, modifiers: [ctrl, ctrl]}",
+            "login.yaml:3:42: 'ctrl' stands twice in 'modifiers'".into(),
+        ),
+        (
+            "  - click: {target: x, modifiers: [control]}",
+            "login.yaml:3:36: unknown value of a modifier 'control'. Valid values: ctrl, shift, alt, super".into(),
+        ),
+        (
+            "  - drag: {target: x}",
+            "login.yaml:3:11: drag needs 'to'".into(),
+        ),
+        (
+            "  - scroll: dwon",
+            "login.yaml:3:13: unknown value of 'scroll' 'dwon'; did you mean 'down'? Valid values: up, down, left, right".into(),
+        ),
+        (
+            "  - scroll: {direction: up, notches: 0}",
+            "login.yaml:3:38: 'notches' is 0; it must be from 1 to 100".into(),
+        ),
+        (
+            "  - never: an error dialog",
+            "login.yaml:3:12: 'never' must be an object with a condition and 'for', such as {see: an error dialog, for: 5s}, \
+             not text"
+                .into(),
+        ),
+        (
+            "  - never: {text: x}",
+            "login.yaml:3:12: 'never' needs 'for': how long to watch, such as for: 5s".into(),
+        ),
+        (
+            "  - {never: {text: x, for: 5s}, timeout: 3s}",
+            "login.yaml:3:6: 'never' watches for 5s, longer than the step's 'timeout'".into(),
+        ),
+        (
+            "  - expect: {file: state}",
+            "login.yaml:3:20: 'file' must begin with / or with ~/ (the home of the session's user), unlike 'state'".into(),
+        ),
+        (
+            "  - expect: {clipboard: {}}",
+            "login.yaml:3:25: clipboard needs one of contains, equals, matches".into(),
+        ),
+        (
+            "  - expect: {port: 0}",
+            "login.yaml:3:20: 'port' is 0; it must be from 1 to 65535".into(),
         ),
         (
             "  - click: {targt: x}",
-            "login.yaml:3:13: unknown key of click 'targt'; did you mean 'target'? Valid keys: target, button, count".into(),
+            "login.yaml:3:13: unknown key of click 'targt'; did you mean 'target'? Valid keys: target, button, count, modifiers".into(),
         ),
         (
             "  - click: {target: x, button: lefft}",
@@ -161,8 +226,8 @@ fn actions_and_conditions() {
             format!("login.yaml:3:14: unknown condition 'sea'; did you mean 'see'? Valid conditions: {CHECKS}"),
         ),
         (
-            "  - wait_for: {window: x}",
-            format!("login.yaml:3:16: not implemented yet: `window`. Implemented conditions: {CHECKS}"),
+            "  - wait_for: {node: x}",
+            format!("login.yaml:3:16: not implemented yet: `node`. Implemented conditions: {CHECKS}"),
         ),
         (
             "  - expect: {see: x, text: y}",
@@ -327,7 +392,7 @@ fn templates_and_secrets() {
 
 #[test]
 fn all_errors_of_a_file_at_once_in_order() {
-    let text = "name: t\nsteps:\n  - clik: x\n  - click: y\n    timout: 1s\n  - key: ctrl+\ncleanup:\n  - drag: x\n";
+    let text = "name: t\nsteps:\n  - clik: x\n  - click: y\n    timout: 1s\n  - key: ctrl+\ncleanup:\n  - install: x\n";
     let errors = Scenario::from_str("login.yaml", text).unwrap_err();
     let places: Vec<_> = errors.0.iter().map(|p| format!("{:?}", p.place)).collect();
     assert_eq!(

@@ -84,7 +84,7 @@ fn texts_are_filled_in_once_and_stay_one_word() {
     let Action::Expect(Check::Shell(check)) = &plan.steps[4].action else {
         panic!("{:?}", plan.steps[4])
     };
-    assert_eq!(check.contains.as_deref(), Some("user=o'bob $x"));
+    assert_eq!(check.fits.contains.as_deref(), Some("user=o'bob $x"));
     assert_eq!(plan.steps[4].timeout, Duration::from_secs(90));
     assert!(plan.steps[4].soft);
 }
@@ -200,7 +200,7 @@ fn errors_in_an_object_have_paths() {
     assert_eq!(
         error,
         "scenario/login: spec.steps[1].click.targt: unknown key of click 'targt'; did you mean 'target'? Valid keys: \
-         target, button, count"
+         target, button, count, modifiers"
     );
 }
 

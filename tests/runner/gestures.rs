@@ -1,0 +1,60 @@
+//! What the pointer and the keyboard do besides clicking and typing.
+
+use super::doubles::run;
+use mosdat::api::RunResult;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_word_is_a_movement() {
+    let ran = run(
+        "name: t\nsteps:\n  - hover: Save\n  - drag: {target: Save, to: {text: Trash}, button: middle}\n  - scroll: down\n  \
+         - scroll: {direction: left, notches: 5, target: Save}\n  - click: {target: Save, count: 2, modifiers: [ctrl, shift]}\n  \
+         - key: {keys: super, hold: 700ms}\n  - click: {target: {at: [10, 1.0], reason: an empty corner}}\n",
+        |w| {
+            w.show("Save");
+            w.show("Trash");
+        },
+    )
+    .await;
+    assert_eq!(ran.outcome.result, RunResult::Passed, "{:?}", ran.outcome);
+    let done = [
+        "move to 80,30",
+        "drag 80,30 to 80,60 Middle",
+        "scroll Vertical 3",
+        "scroll Horizontal -5 at 80,30",
+        "click Save Left 2 ctrl shift",
+        "key super for 700ms",
+        "click nothing Left 1",
+    ];
+    assert_eq!(ran.done, done);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_place_outside_the_screen_is_no_place() {
+    let ran = run("name: t\nsteps:\n  - hover: {at: [320, 10], reason: x}\n", |_| {}).await;
+    assert_eq!(
+        (ran.outcome.result, ran.reason()),
+        (RunResult::Failed, "OutsideTheScreen")
+    );
+    assert!(ran.message().contains("320x240"), "{}", ran.message());
+    assert!(ran.done.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_must_not_hold_after_an_action() {
+    let run_it = |verify: &'static str| async move {
+        run(
+            &format!("name: t\nsteps:\n  - {{id: a, click: Save, {verify}, timeout: 500ms}}\n"),
+            |w| {
+                w.show("Save");
+                w.on_click.insert("Save".into(), "Error".into());
+            },
+        )
+        .await
+    };
+    let ran = run_it("verify_not: {text: Warning}").await;
+    assert_eq!(ran.outcome.result, RunResult::Passed);
+    let ran = run_it("verify_not: {text: Error}").await;
+    assert_eq!((ran.outcome.result, ran.reason()), (RunResult::Failed, "NotVerified"));
+    let ran = run_it("verify: {text: Error}, verify_not: {text: Error}").await;
+    assert_eq!(ran.outcome.result, RunResult::Failed, "both count");
+}

@@ -1,0 +1,91 @@
+//! Conditions that the guest answers: windows, files, ports, the clipboard.
+
+use super::doubles::{Ran, run};
+use mosdat::api::{FailureClass, RunResult};
+
+async fn expect(condition: &str) -> Ran {
+    run(
+        &format!("name: t\nsteps:\n  - {{id: a, expect: {condition}, timeout: 500ms}}\n"),
+        |w| w.windows = vec!["Lab Demo - notes".into()],
+    )
+    .await
+}
+
+async fn result(condition: &str) -> RunResult {
+    expect(condition).await.outcome.result
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn files_are_there_and_fit() {
+    let dir = tempfile::tempdir().expect("folder");
+    let file = dir.path().join("state");
+    let path = file.display();
+    assert_eq!(result(&format!("{{file: {path}}}")).await, RunResult::Failed);
+    assert_eq!(result(&format!("{{not: {{file: {path}}}}}")).await, RunResult::Passed);
+    std::fs::write(&file, "user=alice\nremember=true\n").expect("file");
+    for (fits, wanted) in [
+        ("", RunResult::Passed),
+        (", contains: user=alice", RunResult::Passed),
+        (", matches: '(?m)^remember=true$'", RunResult::Passed),
+        (", equals: user=alice", RunResult::Failed),
+        (", contains: user=bob", RunResult::Failed),
+    ] {
+        assert_eq!(result(&format!("{{file: {path}{fits}}}")).await, wanted, "{fits}");
+    }
+    let ran = expect(&format!("{{file: {path}, contains: bob}}")).await;
+    assert!(
+        ran.message()
+            .contains("does not contain 'bob'; it is 'user=alice | remember=true'"),
+        "{}",
+        ran.message()
+    );
+    // A folder is not a file with other content: nobody can say what it contains.
+    let ran = expect(&format!("{{file: {}}}", dir.path().display())).await;
+    assert_eq!(ran.outcome.result, RunResult::Error);
+    assert!(ran.message().contains("is no regular file"), "{}", ran.message());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn more_than_is_read_is_not_judged() {
+    let dir = tempfile::tempdir().expect("folder");
+    let file = dir.path().join("log");
+    std::fs::write(&file, "x".repeat(2 << 20)).expect("file");
+    let path = file.display();
+    let ran = expect(&format!("{{file: {path}, contains: y}}")).await;
+    assert_eq!(ran.outcome.result, RunResult::Error);
+    assert_eq!(
+        ran.outcome.failure.as_ref().and_then(|f| f.class),
+        Some(FailureClass::Guest)
+    );
+    assert_eq!(
+        result(&format!("{{file: {path}, contains: xxx}}")).await,
+        RunResult::Passed
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ports_and_windows() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("port");
+    let port = listener.local_addr().expect("address").port();
+    assert_eq!(result(&format!("{{port: {port}}}")).await, RunResult::Passed);
+    drop(listener);
+    assert_eq!(result(&format!("{{port: {port}}}")).await, RunResult::Failed);
+    assert_eq!(result("{window: Lab Demo}").await, RunResult::Passed);
+    assert_eq!(result("{window: Other}").await, RunResult::Failed);
+    assert_eq!(result("{not: {window: Other}}").await, RunResult::Passed);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn windows_that_cannot_be_listed_are_not_absent() {
+    let ran = run(
+        "name: t\nsteps:\n  - {id: a, expect: {not: {window: X}}, timeout: 300ms}\n",
+        |w| w.wayland = true,
+    )
+    .await;
+    assert_eq!(ran.outcome.result, RunResult::Error, "{:?}", ran.outcome);
+    assert!(
+        ran.message().contains("windows that cannot be listed"),
+        "{}",
+        ran.message()
+    );
+}
