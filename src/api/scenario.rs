@@ -1,6 +1,6 @@
 //! `Scenario`: the test itself, in the scenario language.
 
-use super::{Platform, ScenarioInput, Step};
+use super::{Loose, Platform, ScenarioInput, Step};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
@@ -45,6 +45,10 @@ pub struct ScenarioSpec {
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(extend("maxProperties" = 100))]
     pub inputs: BTreeMap<String, ScenarioInput>,
+    /// Routines by name: steps with inputs and outputs of their own, for `use`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(extend("maxProperties" = 100))]
+    pub routines: BTreeMap<String, Loose>,
     /// Steps that seed state before the test; a failure here is an error of the set-up, not of the product.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 100))]

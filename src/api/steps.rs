@@ -37,7 +37,8 @@ impl JsonSchema for Loose {
     {"required": ["launch"]}, {"required": ["click"]}, {"required": ["type"]}, {"required": ["key"]},
     {"required": ["hover"]}, {"required": ["drag"]}, {"required": ["scroll"]},
     {"required": ["wait_for"]}, {"required": ["wait_gone"]}, {"required": ["expect"]}, {"required": ["never"]},
-    {"required": ["shell"]},
+    {"required": ["shell"]}, {"required": ["stage"]}, {"required": ["reboot"]},
+    {"required": ["if"]}, {"required": ["repeat"]}, {"required": ["use"]},
     {"required": ["screenshot"]}, {"required": ["note"]}
 ]))]
 pub struct Step {
@@ -83,9 +84,26 @@ pub struct Step {
     /// Checks that a condition holds: see, text, window, file, clipboard, shell, process, port, not, any, all. Text is a question for the judge.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expect: Option<Loose>,
-    /// Runs a shell command in the guest. Text is the command; or an object with command, exit, as, env.
+    /// Runs a shell command in the guest. Text is the command; or an object with command, exit, as, env, capture.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub shell: Option<Loose>,
+    /// Puts a file into the guest: an object with path, content or base64, mode, owner.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stage: Option<Loose>,
+    /// Restarts the guest and waits until its desktop is there again; the text says why.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 200))]
+    pub reboot: Option<String>,
+    /// One of two ways: an object with a condition as in `expect`, and then and else, which are lists of steps.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub r#if: Option<Loose>,
+    /// The same steps again: an object with times, or until (a condition as in `expect`) and max, and steps.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub repeat: Option<Loose>,
+    /// A routine of the scenario: its name, or NAME@VERSION.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 80))]
+    pub r#use: Option<String>,
     /// Takes a picture for the reader; the text says what of.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 200))]
@@ -112,6 +130,18 @@ pub struct Step {
     /// True: a failure of this step makes the run softFailed and the run goes on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub soft: Option<bool>,
+    /// Names of inputs or captured values, each with the value or the list of values that it must have; else the step is skipped.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub when: Option<Loose>,
+    /// Of `use`: values for the routine's inputs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub with: Option<Loose>,
+    /// Of `use`: outputs of the routine that later steps use; a list of them, or an object of names and outputs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub capture: Option<Loose>,
+    /// A list of steps that are done when this one fails, to find out more; they decide nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub on_failure: Option<Loose>,
 }
 
 /// Type of an input's value.

@@ -29,6 +29,8 @@ pub enum Body {
     Object(Box<DynamicObject>),
     /// A stand-alone scenario.
     Scenario(Box<ScenarioSpec>),
+    /// Routines that other files import.
+    Routines,
 }
 
 /// What files hold.
@@ -153,6 +155,15 @@ fn document(file: &Path, line: usize, text: &str) -> Result<Document, Vec<String
     let origin = file.display().to_string();
     let place = format!("{origin}:{line}");
     let value: Value = serde_saphyr::from_str(text).map_err(|e| vec![located(&origin, &e)])?;
+    let is_library =
+        |v: &Value| v.get("apiVersion").is_none() && v.get("routines").is_some() && v.get("steps").is_none();
+    if is_library(&value) {
+        Scenario::check_routines(&origin, text).map_err(|e| lines(&e))?;
+        return Ok(Document {
+            place,
+            body: Body::Routines,
+        });
+    }
     if value.get("apiVersion").is_none() || value.get("kind").and_then(Value::as_str) == Some("Scenario") {
         let scenario = Scenario::from_str(&origin, text).map_err(|e| lines(&e))?;
         if value.get("apiVersion").is_none() {
@@ -163,13 +174,23 @@ fn document(file: &Path, line: usize, text: &str) -> Result<Document, Vec<String
             });
         }
     }
-    let object: DynamicObject =
+    let mut object: DynamicObject =
         serde_json::from_value(value.clone()).map_err(|e| vec![format!("{place}: not a Kubernetes object: {e}")])?;
     if object.metadata.name.is_none() && object.metadata.generate_name.is_none() {
         return Err(vec![format!("{place}: metadata.name is missing")]);
     }
     // Scenarios inside runs too; with their lines in the file.
-    Scenario::in_manifests(&origin, text).map_err(|e| lines(&e))?;
+    for scenario in Scenario::in_manifests(&origin, text).map_err(|e| lines(&e))? {
+        if scenario.bundled {
+            // What was in other files comes along: the API server has none of them.
+            let spec = scenario.to_spec().and_then(serde_json::to_value);
+            let spec = spec.map_err(|e| vec![format!("{place}: {e}")])?;
+            match kind_of(&object) {
+                "Scenario" => object.data["spec"] = spec,
+                _ => object.data["spec"]["scenario"]["inline"] = spec,
+            }
+        }
+    }
     Ok(Document {
         place,
         body: Body::Object(Box::new(object)),

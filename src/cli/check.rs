@@ -90,6 +90,7 @@ fn known(gvk: &GroupVersionKind) -> Result<ApiResource, String> {
 pub fn has_run(documents: &[Document]) -> bool {
     documents.iter().any(|d| match &d.body {
         Body::Scenario(_) => true,
+        Body::Routines => false,
         Body::Object(o) => kind_of(o) == "FunctionalTestRun",
     })
 }

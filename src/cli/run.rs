@@ -50,6 +50,7 @@ pub async fn run(args: Args) -> anyhow::Result<u8> {
     for d in documents {
         let object = match d.body {
             Body::Object(o) => *o,
+            Body::Routines => continue,
             Body::Scenario(s) => apply::run_of(*s, &args.on_cluster, &args.template)?,
         };
         objects.push((d.place, object));

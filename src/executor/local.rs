@@ -330,7 +330,14 @@ impl Tally {
                 self.progress.steps.total = plan.total;
                 self.plan = plan.steps.iter().map(|s| (s.id.clone(), s.clone())).collect();
             }
-            Body::StepStart { step } => {
+            Body::StepStart { step, further, label } => {
+                if let Some(further) = further {
+                    self.progress.steps.total += 1;
+                    self.plan.insert(step.clone(), further.clone());
+                }
+                if let (Some(label), Some(planned)) = (label, self.plan.get_mut(step)) {
+                    planned.label.clone_from(label);
+                }
                 self.progress.current = Some(CurrentStep {
                     id: step.clone(),
                     label: self.label(step),

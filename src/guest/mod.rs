@@ -9,6 +9,8 @@ mod app;
 mod command;
 mod error;
 mod look;
+mod put;
+mod reboot;
 mod session;
 
 pub use agent::{AgentGuest, MAX_SCRIPT};
@@ -16,6 +18,8 @@ pub use app::{App, AppState, Tail, launch, launch_command};
 pub use command::{Command, Exit, Output, What, bootstrap, quote, refused};
 pub use error::Error;
 pub use look::{MOST, Read, clipboard, listens, read_text};
+pub use put::{File, put};
+pub use reboot::reboot;
 pub use session::{Session, Sight, discover, has_window, process_runs};
 
 use async_trait::async_trait;

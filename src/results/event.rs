@@ -1,12 +1,15 @@
 //! The events of a run. The schema is versioned: a reader that does not know `v` should say so.
 
 use crate::api::{FailureClass, RunFailure, RunResult, StepCounts};
-use crate::scenario::Plan;
+use crate::scenario::{Plan, Step};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// Version of the events' schema.
 pub const SCHEMA_VERSION: u32 = 1;
+
+/// Reason of the end of a step that holds others, where one of them did not pass and tells why.
+pub const STEP_INSIDE: &str = "StepInside";
 
 /// One line of `events.jsonl`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -38,6 +41,13 @@ pub enum Body {
     StepStart {
         /// Id of the step.
         step: String,
+        /// What the plan would tell of it, where the plan does not have it: a further round, or what is done after a
+        /// failure.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        further: Option<PlannedStep>,
+        /// What a person reads, where the plan had not all values for it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        label: Option<String>,
     },
     /// Something seen or done while a step runs.
     Evidence {
@@ -46,7 +56,7 @@ pub enum Body {
         /// What.
         item: Evidence,
     },
-    /// A step ends. Exactly one for each step of the plan, skipped ones included.
+    /// A step ends. Exactly one for each step of the plan, skipped ones included, and for each further one that began.
     StepEnd {
         /// Id of the step.
         step: String,
@@ -122,15 +132,10 @@ pub struct RunPlan {
 impl RunPlan {
     /// What of the plan is recorded: never a value of a secret.
     pub fn of(plan: &Plan) -> RunPlan {
-        let steps: Vec<PlannedStep> = plan
-            .all_steps()
-            .map(|step| PlannedStep {
-                id: step.id.clone(),
-                label: step.label.clone(),
-                section: step.section.as_str().to_string(),
-                action: step.action.name().to_string(),
-            })
-            .collect();
+        let mut steps = Vec::new();
+        for step in plan.setup.iter().chain(&plan.steps).chain(&plan.cleanup) {
+            PlannedStep::all(step, None, &mut steps);
+        }
         RunPlan {
             scenario: plan.name.clone(),
             description: plan.description.clone(),
@@ -153,6 +158,42 @@ pub struct PlannedStep {
     pub section: String,
     /// Key of the action.
     pub action: String,
+    /// Id of the step that it is within, and how: `then`, `else`, `repeat` or `use`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub within: Option<Within>,
+}
+
+/// Where a step is that is within another.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Within {
+    /// Id of the other step.
+    pub step: String,
+    /// `then`, `else`, `repeat` or `use`.
+    pub part: String,
+}
+
+impl PlannedStep {
+    /// What is told of a step.
+    pub fn of(step: &Step, within: Option<Within>) -> PlannedStep {
+        PlannedStep {
+            id: step.id.clone(),
+            label: step.label.clone(),
+            section: step.section.as_str().to_string(),
+            action: step.action.name().to_string(),
+            within,
+        }
+    }
+
+    fn all(step: &Step, within: Option<Within>, out: &mut Vec<PlannedStep>) {
+        out.push(PlannedStep::of(step, within));
+        for (part, child) in step.children() {
+            let within = Within {
+                step: step.id.clone(),
+                part: part.to_string(),
+            };
+            PlannedStep::all(child, Some(within), out);
+        }
+    }
 }
 
 /// How a step ended.

@@ -123,14 +123,16 @@ fn bar(page: &mut String, view: &RunView<'_>) {
         return;
     }
     *page += "<div class=\"bar\">";
-    for step in &view.steps {
+    // The time of a step that holds others is theirs.
+    let holds = |step: &StepView<'_>| ["if", "repeat", "use"].contains(&step.plan.action.as_str());
+    for step in view.steps.iter().filter(|step| !holds(step)) {
         let (class, ms) = step.end.as_ref().map_or(("skipped", 0), |e| (e.outcome.as_str(), e.ms));
         let _ = write!(
             page,
             "<a class=\"{class}\" href=\"#{}\" style=\"flex-grow:{}\" title=\"{}: {class}, {}\"></a>",
             escape(&step.plan.id),
             ms.max(1),
-            escape(&step.plan.label),
+            escape(step.label),
             seconds(ms),
         );
     }
@@ -189,11 +191,12 @@ fn step_card<'e>(page: &mut String, step: &StepView<'e>, pictures: &mut BTreeMap
     let open = if step.started { " open" } else { "" };
     let _ = write!(
         page,
-        "<details class=\"step\" id=\"{id}\"{open}><summary><span class=\"badge {class}\">{word}</span>\
+        "<details class=\"step\" style=\"margin-left:{}rem\" id=\"{id}\"{open}><summary><span class=\"badge {class}\">{word}</span>\
          <span class=\"label\">{label}</span><code>{id}</code><span class=\"dim\">{ms}</span></summary><div class=\"body\">",
+        step.depth * 2,
         id = escape(&step.plan.id),
         class = word.replace(' ', "-"),
-        label = escape(&step.plan.label),
+        label = escape(step.label),
     );
     if let Some(end) = &step.end {
         if let Some(message) = end.message {

@@ -1,6 +1,6 @@
 //! JUnit XML: one suite per run, one case per step.
 
-use super::event::{Event, StepOutcome};
+use super::event::{Event, STEP_INSIDE, StepOutcome};
 use super::html::escape;
 use super::view::{RunView, view};
 use crate::api::RunResult;
@@ -12,6 +12,10 @@ pub fn junit(events: &[Event]) -> String {
     let mut cases = String::new();
     let (mut tests, mut failures, mut errors, mut skipped) = (0, 0, 0, 0);
     for step in &view.steps {
+        // The step within is a case of its own.
+        if step.end.as_ref().is_some_and(|end| end.reason == Some(STEP_INSIDE)) {
+            continue;
+        }
         tests += 1;
         let outcome = step.end.as_ref().map_or(StepOutcome::Skipped, |e| e.outcome);
         let ms = step.end.as_ref().map_or(0, |e| e.ms);
@@ -32,15 +36,7 @@ pub fn junit(events: &[Event]) -> String {
                 Some("failure")
             }
         };
-        case(
-            &mut cases,
-            &step.plan.section,
-            &step.plan.label,
-            ms,
-            tag,
-            reason,
-            message,
-        );
+        case(&mut cases, &step.plan.section, step.label, ms, tag, reason, message);
     }
     if let Some((result, Some(failure), ..)) = view.end
         && failures + errors == 0

@@ -7,6 +7,10 @@ use std::collections::BTreeMap;
 /// What the events say about one step.
 pub(super) struct StepView<'e> {
     pub plan: &'e PlannedStep,
+    /// What a person reads.
+    pub label: &'e str,
+    /// How many steps it is within.
+    pub depth: usize,
     pub items: Vec<&'e Evidence>,
     pub end: Option<StepEnd<'e>>,
     pub started: bool,
@@ -18,6 +22,19 @@ pub(super) struct StepEnd<'e> {
     pub message: Option<&'e str>,
     pub attempts: u32,
     pub ms: u64,
+}
+
+impl<'e> StepView<'e> {
+    fn new(plan: &'e PlannedStep, depth: usize) -> StepView<'e> {
+        StepView {
+            plan,
+            label: &plan.label,
+            depth,
+            items: Vec::new(),
+            end: None,
+            started: false,
+        }
+    }
 }
 
 /// What the events say about the run.
@@ -43,6 +60,7 @@ pub(super) fn view(events: &[Event]) -> RunView<'_> {
         steps: Vec::new(),
         end: None,
     };
+    let mut last = 0;
     for event in events {
         let find = |steps: &mut Vec<StepView<'_>>, id: &str| steps.iter().position(|s| s.plan.id == id);
         match &event.body {
@@ -52,21 +70,30 @@ pub(super) fn view(events: &[Event]) -> RunView<'_> {
                 view.description = plan.description.as_deref();
                 view.digest = &plan.digest;
                 view.variables = Some(&plan.variables);
-                view.steps = plan
-                    .steps
-                    .iter()
-                    .map(|plan| StepView {
-                        plan,
-                        items: Vec::new(),
-                        end: None,
-                        started: false,
-                    })
-                    .collect();
-            }
-            Body::StepStart { step } => {
-                if let Some(i) = find(&mut view.steps, step) {
-                    view.steps[i].started = true;
+                for plan in &plan.steps {
+                    let outer = plan.within.as_ref().and_then(|w| find(&mut view.steps, &w.step));
+                    let depth = outer.map_or(0, |at| view.steps[at].depth + 1);
+                    view.steps.push(StepView::new(plan, depth));
                 }
+            }
+            Body::StepStart { step, further, label } => {
+                let known = find(&mut view.steps, step);
+                let at = match (known, further) {
+                    (Some(at), _) => at,
+                    // It comes right after the step that began before it.
+                    (None, Some(plan)) => {
+                        let at = (last + 1).min(view.steps.len());
+                        let depth = view.steps.get(last).map_or(0, |before| before.depth);
+                        view.steps.insert(at, StepView::new(plan, depth));
+                        at
+                    }
+                    (None, None) => continue,
+                };
+                view.steps[at].started = true;
+                if let Some(label) = label {
+                    view.steps[at].label = label;
+                }
+                last = at;
             }
             Body::Evidence { step, item } => {
                 if let Some(i) = find(&mut view.steps, step) {

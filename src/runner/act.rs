@@ -8,7 +8,7 @@ use crate::api::FailureClass;
 use crate::desktop::{Button, Effect, Frame, Point, Wheel};
 use crate::guest::{self, Command, Exit, Output, Session, Sight, has_window};
 use crate::results::{Evidence, Role};
-use crate::scenario::{self, Action, Check, Click, Direction, Drag, Launch, Scroll, Shell, Type, Words};
+use crate::scenario::{self, Action, Capture, Check, Click, Direction, Drag, Launch, Scroll, Shell, Type, Words};
 use crate::vision::Hit;
 use secrecy::SecretString;
 use std::sync::Arc;
@@ -16,8 +16,8 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
 /// The desktop counts as still after this long without a change, and is waited for at most so long.
-const QUIET: Duration = Duration::from_millis(400);
-const SETTLE: Duration = Duration::from_secs(3);
+pub(super) const QUIET: Duration = Duration::from_millis(400);
+pub(super) const SETTLE: Duration = Duration::from_secs(3);
 /// How long a desktop session is waited for.
 const SESSION: Duration = Duration::from_secs(30);
 
@@ -85,7 +85,7 @@ impl Stage<'_> {
                     format!(": {told}")
                 };
                 match output.exit {
-                    Exit::Code(code) if code == shell.exit => Ok(()),
+                    Exit::Code(code) if code == shell.exit => self.take(&shell.capture, &output),
                     Exit::TimedOut => Err(Failure {
                         kind: Kind::TimedOut,
                         reason: "CommandTimedOut",
@@ -97,6 +97,10 @@ impl Stage<'_> {
                     )),
                 }
             }
+            Action::Stage(file) => self.stage(file).await,
+            Action::Reboot(_) => self.reboot(until).await,
+            // Steps that hold others are carried out by `flow`.
+            Action::If(_) | Action::Repeat(_) | Action::Use(_) => Ok(()),
             Action::Screenshot(_) => {
                 let frame = self.capture().await?;
                 self.show(Role::Asked, &frame, Vec::new()).await;
@@ -107,6 +111,46 @@ impl Stage<'_> {
                 Ok(())
             }
         }
+    }
+
+    /// Keeps what later steps use of a command's output.
+    fn take(&mut self, wanted: &[Capture], output: &Output) -> Result<(), Failure> {
+        for capture in wanted {
+            let value = match &capture.pattern {
+                None => Some(output.stdout.trim()),
+                Some(pattern) => pattern
+                    .captures(&output.stdout)
+                    .and_then(|found| found.get(1).or_else(|| found.get(0)))
+                    .map(|found| found.as_str()),
+            };
+            let Some(value) = value else {
+                let pattern = capture.pattern.as_ref().map(ToString::to_string).unwrap_or_default();
+                let printed = record::last_lines(&self.masked(&output.stdout));
+                return Err(Failure::failed(
+                    "NotCaptured",
+                    format!(
+                        "{}: the output does not match /{pattern}/; it is '{printed}'",
+                        capture.name
+                    ),
+                ));
+            };
+            if output.truncated {
+                return Err(Failure::error(
+                    FailureClass::Guest,
+                    "CannotTell",
+                    format!(
+                        "{}: the command printed more than is kept; let it print less",
+                        capture.name
+                    ),
+                ));
+            }
+            let shown = record::cut(&self.masked(value), 200);
+            self.note(&format!("{} is '{shown}'", capture.name));
+            if let Some(frame) = self.run.frames.last_mut() {
+                frame.insert(capture.name.clone(), value.to_string());
+            }
+        }
+        Ok(())
     }
 
     /// A condition must hold by `until`; that nobody can tell is not the product's fault.

@@ -8,7 +8,7 @@ use crate::api::FailureClass;
 use crate::desktop::Frame;
 use crate::guest::Exit;
 use crate::results::{Evidence, Mark, Role};
-use crate::scenario::{Check, ShellCheck};
+use crate::scenario::{Check, Fact, ShellCheck};
 use crate::vision::{self, Located, Verdict};
 use futures::future::BoxFuture;
 use std::sync::Arc;
@@ -50,7 +50,7 @@ pub(super) enum Held {
     CannotTell(String),
 }
 
-fn needs_frame(check: &Check) -> bool {
+pub(super) fn needs_frame(check: &Check) -> bool {
     match check {
         Check::See(_) | Check::Text(_) => true,
         Check::Shell(_)
@@ -58,7 +58,8 @@ fn needs_frame(check: &Check) -> bool {
         | Check::Window(_)
         | Check::File(_)
         | Check::Clipboard(_)
-        | Check::Port(_) => false,
+        | Check::Port(_)
+        | Check::Fact(_) => false,
         Check::Not(check) => needs_frame(check),
         Check::Any(checks) | Check::All(checks) => checks.iter().any(needs_frame),
     }
@@ -66,7 +67,7 @@ fn needs_frame(check: &Check) -> bool {
 
 pub(super) fn needs_guest(check: &Check) -> bool {
     match check {
-        Check::See(_) | Check::Text(_) => false,
+        Check::See(_) | Check::Text(_) | Check::Fact(_) => false,
         Check::Shell(_)
         | Check::Process(_)
         | Check::Window(_)
@@ -212,6 +213,17 @@ impl Stage<'_> {
                 (Check::Process(_) | Check::Window(_) | Check::File(_) | Check::Clipboard(_) | Check::Port(_), _) => {
                     self.look_in_guest(check).await
                 }
+                (Check::Fact(facts), _) => Ok(match facts.iter().find(|fact| fact.holds() != Some(true)) {
+                    None => Finding::new(Verdict::True, "it is so"),
+                    Some(Fact { value: None, name, .. }) => {
+                        Finding::new(Verdict::CannotTell, format!("{name} has no value"))
+                    }
+                    Some(Fact {
+                        value: Some(value),
+                        name,
+                        ..
+                    }) => Finding::new(Verdict::False, format!("{name} is '{value}'")),
+                }),
                 (Check::Not(check), frame) => {
                     let finding = self.look(check, frame, until).await?;
                     let verdict = match finding.verdict {

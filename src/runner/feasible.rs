@@ -15,10 +15,11 @@ const BESIDE: Duration = Duration::from_secs(20);
 
 /// Why the plan cannot be carried out: every reason, with its step; empty where it can.
 pub fn infeasible(plan: &Plan) -> Vec<String> {
-    plan.all_steps().flat_map(problems).collect()
+    let unknown = |step: &&Step| step.late.is_none();
+    plan.all_steps().filter(unknown).flat_map(problems).collect()
 }
 
-fn problems(step: &Step) -> Vec<String> {
+pub(super) fn problems(step: &Step) -> Vec<String> {
     let mut found = Vec::new();
     match &step.action {
         Action::Type(typing) => found.extend(slow(typing, step)),
@@ -26,12 +27,18 @@ fn problems(step: &Step) -> Vec<String> {
         Action::Launch(launch) => found.extend(long(&guest::launch_command("", &launch.argv))),
         Action::Expect(check) | Action::WaitFor(check) | Action::WaitGone(check) => commands(check, &mut found),
         Action::Never(never) => commands(&never.check, &mut found),
+        Action::If(branch) => commands(&branch.condition, &mut found),
+        Action::Repeat(repeat) => repeat.until.iter().for_each(|check| commands(check, &mut found)),
         Action::Click(_)
         | Action::Hover(_)
         | Action::Drag(_)
         | Action::Scroll(_)
         | Action::Key(_)
         | Action::Screenshot(_)
+        | Action::Reboot(_)
+        | Action::Stage(_)
+        // The steps within come by themselves.
+        | Action::Use(_)
         | Action::Note(_) => {}
     }
     if let Some(check) = &step.verify {
@@ -51,7 +58,8 @@ fn commands(check: &Check, found: &mut Vec<String>) {
         | Check::Window(_)
         | Check::File(_)
         | Check::Clipboard(_)
-        | Check::Port(_) => {}
+        | Check::Port(_)
+        | Check::Fact(_) => {}
     }
 }
 

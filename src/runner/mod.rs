@@ -8,13 +8,16 @@ mod act;
 mod check;
 mod failure;
 mod feasible;
+mod flow;
 mod in_guest;
 mod locate;
 mod never;
 mod record;
 mod run;
 mod screen;
+mod reboot;
 mod step;
+mod stop;
 mod watch;
 
 pub use failure::{Failure, Kind};

@@ -1,15 +1,16 @@
 //! The whole run: sections in their order, the verdict.
 
 use super::failure::{Failure, Kind};
-use super::step::run_step;
+use super::flow::{run_step, run_steps};
+use super::stop::Stop;
 use super::watch::Watch;
 use super::{Limits, Outcome, Rig};
 use crate::api::{FailureClass, RunFailure, RunResult, StepCounts};
 use crate::desktop::{LinkFacts, Rect};
 use crate::guest::Session;
-use crate::results::{Body, Recorder, StepOutcome};
+use crate::results::{Body, PlannedStep, Recorder, StepOutcome};
 use crate::scenario::{Plan, Step};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -29,11 +30,92 @@ pub(super) struct Run {
     pub moving: Option<Rect>,
     /// The link to the desktop as of the last picture.
     pub link: LinkFacts,
+    /// The first soft failure.
+    pub soft: Option<Ended>,
+    /// Values that steps have captured: of the scenario, and of each routine that is at work.
+    pub frames: Vec<BTreeMap<String, String>>,
+    /// The rounds that are at work, the innermost last.
+    pub rounds: Vec<u32>,
     counts: StepCounts,
+    /// Steps that have not ended: of the plan, and those that came in addition.
+    open: BTreeSet<String>,
+    /// Ids that are told already, with their labels.
+    planned: BTreeMap<String, String>,
+}
+
+/// What ended a list of steps.
+#[derive(Clone, Debug)]
+pub(super) struct Ended {
+    pub failure: Failure,
+    /// Id of the innermost step that did not pass.
+    pub step: String,
+}
+
+impl Ended {
+    pub fn new(failure: Failure, step: &Step) -> Ended {
+        let step = step.id.clone();
+        Ended { failure, step }
+    }
 }
 
 impl Run {
-    pub fn count(&mut self, outcome: StepOutcome) {
+    /// The values that the present steps can use.
+    pub fn captured(&self) -> &BTreeMap<String, String> {
+        static NONE: BTreeMap<String, String> = BTreeMap::new();
+        self.frames.last().unwrap_or(&NONE)
+    }
+
+    /// What ids have at their end: nothing in the first round, which the plan tells.
+    pub fn round(&self) -> String {
+        match self.rounds.iter().all(|round| *round <= 1) {
+            true => String::new(),
+            false => self.rounds.iter().map(|round| format!(".{round}")).collect(),
+        }
+    }
+
+    /// The step begins. One that the plan does not have is told with its label.
+    pub fn begin(&mut self, step: &Step) {
+        let (mut further, mut label) = (None, None);
+        match self.planned.get(&step.id) {
+            None => {
+                further = Some(PlannedStep::of(step, None));
+                self.planned.insert(step.id.clone(), step.label.clone());
+                self.counts.total += 1;
+            }
+            Some(planned) if *planned != step.label => label = Some(step.label.clone()),
+            Some(_) => {}
+        }
+        self.open.insert(step.id.clone());
+        self.recorder.emit(Body::StepStart {
+            step: step.id.clone(),
+            further,
+            label,
+        });
+    }
+
+    /// The step ends.
+    pub fn end(&mut self, step: &Step, result: Result<(), &Failure>, attempts: u32, start: Instant) {
+        let (outcome, failure) = match result {
+            Ok(()) => (StepOutcome::Passed, None),
+            Err(failure) => (failure.outcome(step.soft), Some(failure)),
+        };
+        self.open.remove(&step.id);
+        self.count(outcome);
+        self.recorder.emit(Body::StepEnd {
+            step: step.id.clone(),
+            outcome,
+            reason: failure.map(|f| f.reason.to_string()),
+            message: failure.map(|f| f.message.clone()),
+            class: failure.and_then(|f| match f.kind {
+                Kind::Error(class) => Some(class),
+                _ => None,
+            }),
+            attempts,
+            ms: start.elapsed().as_millis() as u64,
+        });
+    }
+
+    fn count(&mut self, outcome: StepOutcome) {
         let count = match outcome {
             StepOutcome::Passed => &mut self.counts.passed,
             StepOutcome::SoftFailed => &mut self.counts.soft_failed,
@@ -44,24 +126,40 @@ impl Run {
         *count += 1;
     }
 
-    fn skip(&mut self, step: &Step, reason: &str) {
-        self.count(StepOutcome::Skipped);
-        self.recorder.emit(Body::StepEnd {
-            step: step.id.clone(),
-            outcome: StepOutcome::Skipped,
-            reason: Some("Skipped".into()),
-            message: Some(reason.to_string()),
-            class: None,
-            attempts: 0,
-            ms: 0,
-        });
+    /// The step does not run, nor do those within it. What has ended, or is no step of the plan, needs no end.
+    pub fn skip(&mut self, step: &Step, reason: &str) {
+        let round = self.round();
+        for step in step.flatten() {
+            // A step that is skipped by itself bears its round already.
+            let id = match step.id.ends_with(&round) {
+                true => step.id.clone(),
+                false => format!("{}{round}", step.id),
+            };
+            if !self.open.remove(&id) {
+                continue;
+            }
+            self.count(StepOutcome::Skipped);
+            self.recorder.emit(Body::StepEnd {
+                step: id,
+                outcome: StepOutcome::Skipped,
+                reason: Some("Skipped".into()),
+                message: Some(reason.to_string()),
+                class: None,
+                attempts: 0,
+                ms: 0,
+            });
+        }
     }
 }
 
 /// Carries the plan out and records it; never fails itself. The recorder was made with this plan, which its first event
 /// tells. `cancel` ends it early; cleanup runs all the same.
 pub async fn run(plan: Plan, rig: Rig, recorder: Recorder, limits: Limits, cancel: CancellationToken) -> Outcome {
-    let deadline = Instant::now() + limits.timeout;
+    let stop = Stop::of_run(cancel, limits.timeout);
+    let planned: BTreeMap<String, String> = plan
+        .all_steps()
+        .map(|step| (step.id.clone(), step.label.clone()))
+        .collect();
     let mut run = Run {
         rig,
         recorder: recorder.clone(),
@@ -70,66 +168,39 @@ pub async fn run(plan: Plan, rig: Rig, recorder: Recorder, limits: Limits, cance
         typed: BTreeSet::new(),
         moving: None,
         link: LinkFacts::default(),
+        soft: None,
+        frames: vec![BTreeMap::new()],
+        rounds: Vec::new(),
         counts: StepCounts {
-            total: u32::try_from(plan.all_steps().count()).unwrap_or(u32::MAX),
+            total: u32::try_from(planned.len()).unwrap_or(u32::MAX),
             ..StepCounts::default()
         },
+        open: planned.keys().cloned().collect(),
+        planned,
     };
 
-    // What ended the test, and where; what failed softly.
-    let mut ended: Ended = None;
-    let mut soft: Ended = None;
-    for step in plan.setup.iter().chain(&plan.steps) {
-        if let Some((failure, at)) = &ended {
+    let mut ended = run_steps(&mut run, &plan.setup, &stop).await.err();
+    match &ended {
+        None => ended = run_steps(&mut run, &plan.steps, &stop).await.err(),
+        Some(Ended { failure, step }) => {
             let reason = match failure.kind {
                 Kind::Cancelled => "the run was cancelled".to_string(),
-                Kind::RunTimedOut => "the run's time was up".to_string(),
-                _ => format!("{at} did not pass"),
+                _ => format!("{step} did not pass"),
             };
-            run.skip(step, &reason);
-            continue;
-        }
-        let interrupt = async {
-            tokio::select! {
-                biased;
-                () = cancel.cancelled() => Failure {
-                    kind: Kind::Cancelled,
-                    reason: "Cancelled",
-                    message: "the run was cancelled".into(),
-                },
-                () = tokio::time::sleep_until(deadline) => Failure {
-                    kind: Kind::RunTimedOut,
-                    reason: "RunTimedOut",
-                    message: format!("the run's time of {:?} was up", limits.timeout),
-                },
-            }
-        };
-        match run_step(&mut run, step, interrupt).await {
-            Ok(()) => {}
-            Err(failure) if step.soft && failure.is_about_the_product() => {
-                soft.get_or_insert((failure, step.id.clone()));
-            }
-            Err(failure) => ended = Some((failure, step.id.clone())),
+            plan.steps.iter().for_each(|step| run.skip(step, &reason));
         }
     }
 
-    let mut untidy: Ended = None;
-    let until = Instant::now() + CLEANUP;
+    let mut untidy: Option<Ended> = None;
+    let stop = Stop::of_cleanup(CLEANUP);
     for step in &plan.cleanup {
-        let interrupt = async {
-            tokio::time::sleep_until(until).await;
-            Failure {
-                kind: Kind::TimedOut,
-                reason: "CleanupTimedOut",
-                message: format!("cleanup took longer than {CLEANUP:?}"),
-            }
-        };
-        if let Err(failure) = run_step(&mut run, step, interrupt).await {
-            let place = cleanup_place(&failure, &mut ended, &mut untidy);
-            place.get_or_insert((failure, step.id.clone()));
+        if let Err(failed) = run_step(&mut run, step, &stop).await {
+            let place = cleanup_place(&failed.failure, &mut ended, &mut untidy);
+            place.get_or_insert(failed);
         }
     }
 
+    let soft = run.soft.take();
     let (result, failure) = verdict(ended, soft, untidy);
     let mut outcome = Outcome {
         result,
@@ -156,11 +227,13 @@ pub async fn run(plan: Plan, rig: Rig, recorder: Recorder, limits: Limits, cance
     outcome
 }
 
-type Ended = Option<(Failure, String)>;
-
 /// Where a failure of a cleanup step counts: lost evidence ends the test, since a verdict without evidence is none that
 /// anybody could trust; anything else is only told.
-fn cleanup_place<'a>(failure: &Failure, ended: &'a mut Ended, untidy: &'a mut Ended) -> &'a mut Ended {
+fn cleanup_place<'a>(
+    failure: &Failure,
+    ended: &'a mut Option<Ended>,
+    untidy: &'a mut Option<Ended>,
+) -> &'a mut Option<Ended> {
     match failure.kind {
         Kind::Error(FailureClass::Artifact) if ended.is_none() => ended,
         _ => untidy,
@@ -169,13 +242,13 @@ fn cleanup_place<'a>(failure: &Failure, ended: &'a mut Ended, untidy: &'a mut En
 
 /// The run's verdict. A failed cleanup is told with a verdict that is not `passed`, and never changes one; with
 /// `passed` the counts and the report tell it.
-fn verdict(ended: Ended, soft: Ended, untidy: Ended) -> (RunResult, Option<RunFailure>) {
+fn verdict(ended: Option<Ended>, soft: Option<Ended>, untidy: Option<Ended>) -> (RunResult, Option<RunFailure>) {
     let (result, mut failure) = match (ended, soft) {
-        (Some((failure, step)), _) => (failure.result(), failure.for_status(Some(&step))),
-        (None, Some((failure, step))) => (RunResult::SoftFailed, failure.for_status(Some(&step))),
+        (Some(Ended { failure, step }), _) => (failure.result(), failure.for_status(Some(&step))),
+        (None, Some(Ended { failure, step })) => (RunResult::SoftFailed, failure.for_status(Some(&step))),
         (None, None) => return (RunResult::Passed, None),
     };
-    if let Some((cleanup, step)) = untidy {
+    if let Some(Ended { failure: cleanup, step }) = untidy {
         failure.message += &format!(". Cleanup failed too, in {step}: {}", cleanup.message);
     }
     (result, Some(failure))
@@ -188,9 +261,13 @@ mod tests {
     #[test]
     fn evidence_lost_in_cleanup_leaves_no_verdict_passed() {
         let lost = || Failure::error(FailureClass::Artifact, "EvidenceNotStored", "disk full");
-        let after = |failure: Failure, mut ended: Ended| {
+        let at = |failure: Failure| Ended {
+            failure,
+            step: "s".to_string(),
+        };
+        let after = |failure: Failure, mut ended: Option<Ended>| {
             let mut untidy = None;
-            *cleanup_place(&failure, &mut ended, &mut untidy) = Some((failure.clone(), "c".to_string()));
+            *cleanup_place(&failure, &mut ended, &mut untidy) = Some(at(failure.clone()));
             verdict(ended, None, untidy)
         };
         let (result, failure) = after(lost(), None);
@@ -200,12 +277,15 @@ mod tests {
         );
         let failed = Failure::failed("CheckFailed", "no");
         assert_eq!(after(failed.clone(), None).0, RunResult::Passed);
-        assert_eq!(after(lost(), Some((failed, "s".into()))).0, RunResult::Failed);
+        assert_eq!(after(lost(), Some(at(failed))).0, RunResult::Failed);
     }
 
     #[test]
     fn verdicts() {
-        let at = |f: Failure| Some((f, "s".to_string()));
+        let at = |failure: Failure| {
+            let step = "s".to_string();
+            Some(Ended { failure, step })
+        };
         let failed = || at(Failure::failed("CheckFailed", "no"));
         let infra = || at(Failure::error(FailureClass::Vision, "VisionFailed", "gone"));
         assert_eq!(verdict(None, None, None), (RunResult::Passed, None));

@@ -3,11 +3,12 @@
 use super::check::{Held, needs_guest};
 use super::failure::{Failure, Kind};
 use super::record;
-use super::run::Run;
+use super::run::{Ended, Run};
+use super::stop::Stop;
 use crate::api::FailureClass;
 use crate::desktop::{Frame, Point};
 use crate::guest::{Command, Exit};
-use crate::results::{Body, Evidence, Role, StepOutcome};
+use crate::results::{Evidence, Role};
 use crate::scenario::{Action, Section, Step};
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,7 +24,7 @@ const PROBE: Duration = Duration::from_secs(5);
 
 fn uses_guest(step: &Step) -> bool {
     let acts = match &step.action {
-        Action::Launch(_) | Action::Shell(_) => true,
+        Action::Launch(_) | Action::Shell(_) | Action::Stage(_) | Action::Reboot(_) => true,
         Action::Expect(check) | Action::WaitFor(check) | Action::WaitGone(check) => needs_guest(check),
         Action::Never(never) => needs_guest(&never.check),
         _ => false,
@@ -54,31 +55,15 @@ pub(super) struct Stage<'a> {
     pub noop: bool,
 }
 
-/// Runs a step to its one end. `interrupt` resolves when the run must stop.
-pub(super) async fn run_step(
-    run: &mut Run,
-    step: &Step,
-    interrupt: impl Future<Output = Failure>,
-) -> Result<(), Failure> {
+/// Runs a step that holds no others to its one end.
+pub(super) async fn run_leaf(run: &mut Run, step: &Step, stop: &Stop) -> Result<(), Ended> {
     let start = Instant::now();
-    run.recorder.emit(Body::StepStart { step: step.id.clone() });
-    let mut stage = Stage {
-        run,
-        step,
-        hopeless: false,
-        last: None,
-        attempts: 0,
-        trouble: None,
-        told: Vec::new(),
-        shown: None,
-        before: None,
-        pointers: Vec::new(),
-        noop: false,
-    };
+    run.begin(step);
+    let mut stage = Stage::new(run, step);
     // The one boundary: whatever happens inside, the step ends here.
     let result = tokio::select! {
         biased;
-        failure = interrupt => Err(failure),
+        failure = stop.fired() => Err(failure),
         result = tokio::time::timeout(step.timeout + STUCK, stage.carry_out(start + step.timeout)) => {
             result.unwrap_or_else(|_| Err(Failure::error(
                 FailureClass::Controller,
@@ -102,24 +87,26 @@ pub(super) async fn run_step(
             error.to_string(),
         ));
     }
-    let (outcome, failure) = match &result {
-        Ok(()) => (StepOutcome::Passed, None),
-        Err(failure) => (failure.outcome(step.soft), Some(failure)),
-    };
-    run.count(outcome);
-    run.recorder.emit(Body::StepEnd {
-        step: step.id.clone(),
-        outcome,
-        reason: failure.map(|f| f.reason.to_string()),
-        message: failure.map(|f| f.message.clone()),
-        class: failure.and_then(|f| match f.kind {
-            Kind::Error(class) => Some(class),
-            _ => None,
-        }),
-        attempts,
-        ms: start.elapsed().as_millis() as u64,
-    });
-    result
+    run.end(step, result.as_ref().copied(), attempts, start);
+    result.map_err(|failure| Ended::new(failure, step))
+}
+
+impl<'a> Stage<'a> {
+    pub fn new(run: &'a mut Run, step: &'a Step) -> Stage<'a> {
+        Stage {
+            run,
+            step,
+            hopeless: false,
+            last: None,
+            attempts: 0,
+            trouble: None,
+            told: Vec::new(),
+            shown: None,
+            before: None,
+            pointers: Vec::new(),
+            noop: false,
+        }
+    }
 }
 
 impl Stage<'_> {

@@ -22,6 +22,11 @@ impl Watch {
         self.apps.push(app);
     }
 
+    /// Programs that are gone for a reason.
+    pub fn forget(&mut self) {
+        self.apps.clear();
+    }
+
     /// True while this program is known to run.
     pub fn knows(&self, pid: u32) -> bool {
         self.apps.iter().any(|app| app.pid == pid)

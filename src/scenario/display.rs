@@ -63,6 +63,10 @@ impl fmt::Display for Check {
             Check::File(file) => write!(f, "file {}{}", file.path, file.fits),
             Check::Clipboard(fits) => write!(f, "clipboard{fits}"),
             Check::Port(port) => write!(f, "port {port} listens"),
+            Check::Fact(facts) => {
+                let facts: Vec<String> = facts.iter().map(ToString::to_string).collect();
+                f.write_str(&facts.join(" and "))
+            }
             Check::Not(check) => write!(f, "not ({check})"),
             Check::Any(checks) => list(f, "or", checks),
             Check::All(checks) => list(f, "and", checks),

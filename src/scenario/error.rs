@@ -1,12 +1,15 @@
 //! What is wrong with a scenario: every problem with its place.
 
 use std::fmt;
+use std::sync::Arc;
 
 /// Where something stands: in a file, or in an object that came through the API.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Place {
     /// Line and column, both from 1.
     Line(usize, usize),
+    /// Another file than the scenario's, line and column.
+    File(Arc<str>, usize, usize),
     /// Path inside an object, such as `spec.steps[2].click`.
     Path(String),
     /// The file or the call as a whole.
@@ -28,6 +31,7 @@ impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.place {
             Place::Line(line, column) => write!(f, "{}:{line}:{column}: {}", self.origin, self.message),
+            Place::File(file, line, column) => write!(f, "{file}:{line}:{column}: {}", self.message),
             Place::Path(path) => write!(f, "{}: {path}: {}", self.origin, self.message),
             Place::Whole => write!(f, "{}: {}", self.origin, self.message),
         }
@@ -71,6 +75,15 @@ impl Problems {
             place: place.clone(),
             message: message.into(),
         });
+    }
+
+    /// Adds what is wrong elsewhere.
+    pub(super) fn take(&mut self, other: Problems) {
+        self.found.extend(other.found);
+    }
+
+    pub(super) fn origin(&self) -> &str {
+        &self.origin
     }
 
     pub(super) fn is_empty(&self) -> bool {

@@ -4,9 +4,11 @@
 //! and the nearest; nothing is accepted and ignored; a secret can only stand where it may be used; ids of steps do
 //! not depend on inputs. `plan` is the only way to filled-in texts: it needs a value for every input.
 
+mod bundle;
 mod chord;
 mod display;
 mod error;
+mod late;
 mod model;
 mod node;
 mod parse;
@@ -18,6 +20,7 @@ mod yaml;
 
 pub use chord::{KEYS, MODIFIERS};
 pub use error::{Errors, Place, Problem};
+pub use late::Late;
 pub use model::*;
 pub use plan::Plan;
 
@@ -47,6 +50,8 @@ pub struct Scenario {
     pub steps: Vec<Step>,
     /// Steps that always run at the end.
     pub cleanup: Vec<Step>,
+    /// True where something from other files was put into it.
+    pub bundled: bool,
     tree: Node,
 }
 
@@ -91,8 +96,25 @@ impl Scenario {
             },
         };
         match spec_of(root, &mut problems) {
-            Some(tree) => load(origin, tree, problems),
+            Some(tree) => from_tree(origin, tree, problems),
             None => Err(problems.into_errors()),
+        }
+    }
+
+    /// Checks a file of routines, which other files import.
+    ///
+    /// # Errors
+    /// Everything that is wrong in it and in the files that it imports.
+    pub fn check_routines(origin: &str, text: &str) -> Result<(), Errors> {
+        let mut problems = Problems::new(origin);
+        let documents = yaml::read(text, &mut problems);
+        for mut tree in documents.into_iter().flatten() {
+            bundle::bundle(&mut tree, Path::new(origin), &mut problems);
+            parse::library(&mut parse::Parser::new(&mut problems, parse::Scope::default()), &tree);
+        }
+        match problems.is_empty() {
+            true => Ok(()),
+            false => Err(problems.into_errors()),
         }
     }
 
@@ -119,7 +141,7 @@ impl Scenario {
                 Some(_) => continue,
             };
             match tree {
-                Some(tree) => match load(origin, tree, problems) {
+                Some(tree) => match from_tree(origin, tree, problems) {
                     Ok(scenario) => found.push(scenario),
                     Err(errors) => wrong.extend(errors.0),
                 },
@@ -140,7 +162,7 @@ impl Scenario {
     pub fn from_spec(spec: &api::ScenarioSpec, origin: &str) -> Result<Scenario, Errors> {
         let mut problems = Problems::new(origin);
         match serde_json::to_value(spec) {
-            Ok(value) => load(origin, Node::from_json(&value, "spec"), problems),
+            Ok(value) => load(origin, Node::from_json(&value, "spec"), false, problems),
             Err(error) => {
                 problems.add(&Place::Whole, format!("cannot be read: {error}"));
                 Err(problems.into_errors())
@@ -171,9 +193,10 @@ impl Scenario {
             .map(|(name, _)| name.as_str())
     }
 
-    /// Number of steps in all sections.
+    /// Number of steps in all sections, those within steps included.
     pub fn total_steps(&self) -> usize {
-        self.setup.len() + self.steps.len() + self.cleanup.len()
+        let outer = self.setup.iter().chain(&self.steps).chain(&self.cleanup);
+        outer.map(|step| step.flatten().len()).sum()
     }
 }
 
@@ -233,14 +256,16 @@ fn spec_of(root: Node, problems: &mut Problems) -> Option<Node> {
     }
 }
 
-fn load(origin: &str, tree: Node, mut problems: Problems) -> Result<Scenario, Errors> {
-    let mut parser = parse::Parser {
-        problems: &mut problems,
-        inputs: BTreeMap::new(),
-        values: None,
-    };
+/// Loads what stands in the file `origin`.
+fn from_tree(origin: &str, mut tree: Node, mut problems: Problems) -> Result<Scenario, Errors> {
+    let bundled = bundle::bundle(&mut tree, Path::new(origin), &mut problems);
+    load(origin, tree, bundled, problems)
+}
+
+fn load(origin: &str, tree: Node, bundled: bool, mut problems: Problems) -> Result<Scenario, Errors> {
+    let mut parser = parse::Parser::new(&mut problems, parse::Scope::default());
     let parsed = parse::scenario(&mut parser, &tree);
-    let inputs = parser.inputs;
+    let inputs = parser.into_inputs();
     match parsed {
         Some(parsed) if problems.is_empty() => Ok(Scenario {
             origin: origin.to_string(),
@@ -251,6 +276,7 @@ fn load(origin: &str, tree: Node, mut problems: Problems) -> Result<Scenario, Er
             setup: parsed.setup,
             steps: parsed.steps,
             cleanup: parsed.cleanup,
+            bundled,
             tree,
         }),
         _ => Err(problems.into_errors()),

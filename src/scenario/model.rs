@@ -1,8 +1,10 @@
 //! What a scenario says, as typed values.
 
+use super::late::Late;
 pub use crate::api::{InputType, Platform};
 use secrecy::SecretString;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// A declared input.
@@ -92,6 +94,36 @@ pub struct Step {
     pub attempts: u32,
     /// A failure makes the run softFailed, and the run goes on.
     pub soft: bool,
+    /// Facts that must hold, or the step is skipped.
+    pub when: Vec<Fact>,
+    /// Steps for the reader of a failure; their outcome decides nothing.
+    pub on_failure: Vec<Step>,
+    /// Set where the step's texts name values that only the run gets: it has to be filled in first.
+    pub late: Option<Arc<Late>>,
+}
+
+impl Step {
+    /// The steps within the step that are part of the plan, with how they are reached.
+    pub fn children(&self) -> Vec<(&'static str, &Step)> {
+        match &self.action {
+            Action::If(branch) => {
+                let then = branch.then.iter().map(|s| ("then", s));
+                then.chain(branch.otherwise.iter().map(|s| ("else", s))).collect()
+            }
+            Action::Repeat(repeat) => repeat.steps.iter().map(|s| ("repeat", s)).collect(),
+            Action::Use(call) => call.steps.iter().map(|s| ("use", s)).collect(),
+            _ => Vec::new(),
+        }
+    }
+
+    /// The step and all steps within it, in the order in which they are written; those of `on_failure` aside.
+    pub fn flatten(&self) -> Vec<&Step> {
+        let mut all = vec![self];
+        for (_, child) in self.children() {
+            all.extend(child.flatten());
+        }
+        all
+    }
 }
 
 /// What a step does.
@@ -125,6 +157,16 @@ pub enum Action {
     Screenshot(String),
     /// Words for the reader.
     Note(String),
+    /// One of two ways.
+    If(Branch),
+    /// The same steps again and again.
+    Repeat(Repeat),
+    /// A routine.
+    Use(Use),
+    /// Restarts the guest; the text says why.
+    Reboot(String),
+    /// Puts a file into the guest.
+    Stage(Stage),
 }
 
 impl Action {
@@ -145,8 +187,94 @@ impl Action {
             Action::Shell(_) => "shell",
             Action::Screenshot(_) => "screenshot",
             Action::Note(_) => "note",
+            Action::If(_) => "if",
+            Action::Repeat(_) => "repeat",
+            Action::Use(_) => "use",
+            Action::Reboot(_) => "reboot",
+            Action::Stage(_) => "stage",
         }
     }
+}
+
+/// Steps that depend on a condition.
+#[derive(Clone, Debug)]
+pub struct Branch {
+    /// Looked at once the desktop is still.
+    pub condition: Check,
+    /// How long it may take to hold.
+    pub patience: Duration,
+    /// What is done where it holds.
+    pub then: Vec<Step>,
+    /// What is done where it does not.
+    pub otherwise: Vec<Step>,
+}
+
+/// Steps that are repeated.
+#[derive(Clone, Debug)]
+pub struct Repeat {
+    /// Ends the rounds; looked at before each one and after the last. None: all rounds are made.
+    pub until: Option<Check>,
+    /// Number of rounds, at most where there is an end.
+    pub rounds: u32,
+    /// What a round does.
+    pub steps: Vec<Step>,
+}
+
+/// A routine with its inputs.
+#[derive(Clone, Debug)]
+pub struct Use {
+    /// Its name.
+    pub routine: String,
+    /// Its steps, with its conditions as checks before and after them.
+    pub steps: Vec<Step>,
+    /// The caller's names of values and the routine's names of its outputs.
+    pub outputs: BTreeMap<String, String>,
+}
+
+/// A file for the guest.
+#[derive(Clone, Debug)]
+pub struct Stage {
+    /// Absolute, or in the home of the session's user (`~/...`).
+    pub path: String,
+    /// What is in it.
+    pub content: Vec<u8>,
+    /// Permissions, such as 0o755.
+    pub mode: Option<u32>,
+    /// Whom it belongs to; none: the session's user.
+    pub owner: Option<String>,
+}
+
+/// What a value has to be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fact {
+    /// Name of an input, or of a value that the run has captured.
+    pub name: String,
+    /// Its value; unknown until the plan is made, or until the step is filled in.
+    pub value: Option<String>,
+    /// One of these.
+    pub wanted: Vec<String>,
+}
+
+impl Fact {
+    /// Whether it holds; none where the value is not known yet.
+    pub fn holds(&self) -> Option<bool> {
+        self.value.as_ref().map(|value| self.wanted.contains(value))
+    }
+}
+
+impl std::fmt::Display for Fact {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} is {}", self.name, self.wanted.join(" or "))
+    }
+}
+
+/// A value that a command's output gives to later steps.
+#[derive(Clone, Debug)]
+pub struct Capture {
+    /// Name of the value.
+    pub name: String,
+    /// Its first group is the value, or the whole match; none: the output, white space around it aside.
+    pub pattern: Option<regex::Regex>,
 }
 
 /// A program to start.
@@ -335,6 +463,8 @@ pub struct Shell {
     pub user: Option<String>,
     /// Variables of its environment: the scenario's inputs and those of `env`.
     pub env: BTreeMap<String, Words>,
+    /// What of its output later steps can use.
+    pub capture: Vec<Capture>,
 }
 
 /// Something that holds or does not.
@@ -356,6 +486,8 @@ pub enum Check {
     Clipboard(Fits),
     /// Something in the guest listens at this TCP port.
     Port(u16),
+    /// A value is what it has to be.
+    Fact(Vec<Fact>),
     /// The condition does not hold.
     Not(Box<Check>),
     /// At least one holds.

@@ -30,9 +30,10 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// All steps in the order in which they run.
+    /// All steps in the order in which they are written, those within steps included.
     pub fn all_steps(&self) -> impl Iterator<Item = &Step> {
-        self.setup.iter().chain(&self.steps).chain(&self.cleanup)
+        let outer = self.setup.iter().chain(&self.steps).chain(&self.cleanup);
+        outer.flat_map(Step::flatten)
     }
 }
 
@@ -94,11 +95,11 @@ impl Scenario {
             return Err(problems.into_errors());
         }
 
-        let mut parser = parse::Parser {
-            problems: &mut problems,
-            inputs: BTreeMap::new(),
-            values: Some(&values),
+        let scope = parse::Scope {
+            values: Some(values.clone()),
+            ..parse::Scope::default()
         };
+        let mut parser = parse::Parser::new(&mut problems, scope);
         match parse::scenario(&mut parser, &self.tree) {
             Some(parsed) if problems.is_empty() => Ok(Plan {
                 name: parsed.name,

@@ -17,10 +17,40 @@ pub(super) const OTHERWISE: &[(&str, &str)] = &[
     ("rightClick", "write 'click: {target: ..., button: right}'"),
 ];
 
-const ACTING: &[&str] = &["id", "label", "verify", "verify_not", "timeout", "attempts", "soft"];
-const LAUNCHING: &[&str] = &["id", "label", "verify", "verify_not", "timeout", "soft"];
-const CHECKING: &[&str] = &["id", "label", "timeout", "soft"];
-const TELLING: &[&str] = &["id", "label"];
+const ACTING: &[&str] = &[
+    "id",
+    "label",
+    "verify",
+    "verify_not",
+    "timeout",
+    "attempts",
+    "soft",
+    "when",
+    "on_failure",
+];
+const LAUNCHING: &[&str] = &[
+    "id",
+    "label",
+    "verify",
+    "verify_not",
+    "timeout",
+    "soft",
+    "when",
+    "on_failure",
+];
+const CHECKING: &[&str] = &["id", "label", "timeout", "soft", "when", "on_failure"];
+const TELLING: &[&str] = &["id", "label", "when"];
+const CHOOSING: &[&str] = &["id", "label", "timeout", "soft", "when"];
+const GROUPING: &[&str] = &["id", "label", "soft", "when", "on_failure"];
+const CALLING: &[&str] = &["id", "label", "soft", "when", "on_failure", "with", "capture"];
+
+/// Every option that some action knows.
+pub(super) fn all_options() -> Vec<&'static str> {
+    let mut all: Vec<&str> = ACTIONS.iter().flat_map(|a| a.options.iter().copied()).collect();
+    all.sort_unstable();
+    all.dedup();
+    all
+}
 
 pub(super) const ACTIONS: &[ActionWord] = &[
     ActionWord {
@@ -84,6 +114,31 @@ pub(super) const ACTIONS: &[ActionWord] = &[
         seconds: 60,
     },
     ActionWord {
+        name: "stage",
+        options: LAUNCHING,
+        seconds: 60,
+    },
+    ActionWord {
+        name: "reboot",
+        options: LAUNCHING,
+        seconds: 300,
+    },
+    ActionWord {
+        name: "if",
+        options: CHOOSING,
+        seconds: 0,
+    },
+    ActionWord {
+        name: "repeat",
+        options: GROUPING,
+        seconds: 0,
+    },
+    ActionWord {
+        name: "use",
+        options: CALLING,
+        seconds: 0,
+    },
+    ActionWord {
         name: "screenshot",
         options: TELLING,
         seconds: 30,
@@ -102,20 +157,8 @@ pub(super) fn action_names() -> Vec<&'static str> {
 /// Words of the language that this version does not carry out.
 pub(super) struct Planned(pub &'static [&'static str]);
 
-pub(super) const PLANNED_ACTIONS: Planned = Planned(&[
-    "stage",
-    "install",
-    "uninstall",
-    "snapshot",
-    "rollback",
-    "reboot",
-    "power",
-    "use",
-    "if",
-    "repeat",
-]);
-pub(super) const PLANNED_OPTIONS: Planned =
-    Planned(&["on_failure", "motion", "dwell", "settle", "mask", "when", "with"]);
+pub(super) const PLANNED_ACTIONS: Planned = Planned(&["install", "uninstall", "snapshot", "rollback", "power"]);
+pub(super) const PLANNED_OPTIONS: Planned = Planned(&["motion", "dwell", "settle", "mask"]);
 pub(super) const NONE: Planned = Planned(&[]);
 
 pub(super) const TOP: &[&str] = &[
@@ -126,8 +169,23 @@ pub(super) const TOP: &[&str] = &[
     "setup",
     "steps",
     "cleanup",
+    "routines",
+    "imports",
 ];
-pub(super) const PLANNED_TOP: Planned = Planned(&["imports", "routines", "variables", "phases", "budget", "outputs"]);
+pub(super) const PLANNED_TOP: Planned = Planned(&["variables", "phases", "budget", "outputs"]);
+
+pub(super) const LIBRARY: &[&str] = &["name", "description", "routines"];
+pub(super) const ROUTINE: &[&str] = &[
+    "description",
+    "version",
+    "inputs",
+    "outputs",
+    "requires",
+    "steps",
+    "ensures",
+];
+pub(super) const REPEAT: &[&str] = &["times", "until", "max", "steps"];
+pub(super) const STAGE: &[&str] = &["path", "content", "base64", "from", "mode", "owner"];
 
 pub(super) const INPUT: &[&str] = &["type", "default", "secret", "description"];
 pub(super) const INPUT_TYPES: &[&str] = &["string", "integer", "number", "boolean"];
@@ -149,8 +207,7 @@ pub(super) const PLANNED_TYPE: Planned = Planned(&["canary"]);
 
 pub(super) const KEY: &[&str] = &["keys", "times", "hold"];
 
-pub(super) const SHELL: &[&str] = &["command", "exit", "as", "env"];
-pub(super) const PLANNED_SHELL: Planned = Planned(&["capture"]);
+pub(super) const SHELL: &[&str] = &["command", "exit", "as", "env", "capture"];
 
 pub(super) const TARGET: &[&str] = &[
     "text", "describe", "at", "reason", "exact", "nth", "near", "left_of", "right_of", "above", "below",
@@ -170,6 +227,7 @@ pub(super) const CHECKS: &[(&str, &[&str])] = &[
     ("file", &["contains", "equals", "matches"]),
     ("clipboard", &[]),
     ("port", &[]),
+    ("fact", &[]),
     ("not", &[]),
     ("any", &[]),
     ("all", &[]),
@@ -200,7 +258,9 @@ mod tests {
         };
         let mut top = keys(&spec["properties"]);
         top.sort();
-        assert_eq!(top, sorted(TOP.to_vec()));
+        // Only a file has files beside it.
+        let words = TOP.iter().copied().filter(|word| *word != "imports").collect();
+        assert_eq!(top, sorted(words));
         for section in ["setup", "steps", "cleanup"] {
             let step = &spec["properties"][section]["items"];
             let mut found = keys(&step["properties"]);

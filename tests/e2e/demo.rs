@@ -124,6 +124,24 @@ fn the_gestures_of_the_language_work() {
     up.stop();
 }
 
+/// Which steps run: routines from another file, two ways, rounds, values of the run; and a restart of the guest.
+#[test]
+fn the_flow_of_the_language_works() {
+    ensure_template();
+    let dir = tempfile::tempdir().expect("temp dir");
+    let up = Up::start(dir.path(), &[]);
+    let done = up.run(&["examples/language/flow.yaml"]);
+    let out = text(&done);
+    assert_eq!(done.status.code(), Some(0), "{out}\n{}", log(&up.state));
+    for word in [
+        "s05-03-use-save-name.3 type 'alice+3'",
+        "s09-use-start-launch launch labdemo",
+    ] {
+        assert!(out.contains(word), "{word}: {out}");
+    }
+    up.stop();
+}
+
 /// The files below a folder.
 fn walk(folder: &std::path::Path) -> Vec<std::path::PathBuf> {
     let mut files = Vec::new();

@@ -482,18 +482,26 @@ fn check_log(ran: &Ran) {
         panic!("{:?}", ran.events[0])
     };
     assert_eq!(plan.total as usize, plan.steps.len());
-    assert_eq!(plan.total, ran.outcome.steps.total);
-    for step in &plan.steps {
+    let further: Vec<&String> = ran
+        .events
+        .iter()
+        .filter_map(|e| match &e.body {
+            Body::StepStart { further: Some(f), .. } => Some(&f.id),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(plan.total + further.len() as u32, ran.outcome.steps.total);
+    for id in plan.steps.iter().map(|s| &s.id).chain(further) {
         let ends = ran
             .events
             .iter()
-            .filter(|e| matches!(&e.body, Body::StepEnd { step: s, .. } if *s == step.id));
-        assert_eq!(ends.count(), 1, "ends of {}", step.id);
+            .filter(|e| matches!(&e.body, Body::StepEnd { step: s, .. } if s == id));
+        assert_eq!(ends.count(), 1, "ends of {id}");
         let starts = ran
             .events
             .iter()
-            .filter(|e| matches!(&e.body, Body::StepStart { step: s } if *s == step.id));
-        assert!(starts.count() <= 1, "starts of {}", step.id);
+            .filter(|e| matches!(&e.body, Body::StepStart { step: s, .. } if s == id));
+        assert!(starts.count() <= 1, "starts of {id}");
     }
     let c = &ran.outcome.steps;
     assert_eq!(

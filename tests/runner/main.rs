@@ -8,6 +8,7 @@ mod doubles;
 mod doubt;
 mod evidence;
 mod feasible;
+mod flow;
 mod gestures;
 mod guest;
 mod never;

@@ -2,10 +2,10 @@
 
 use mosdat::scenario::Scenario;
 
-const ACTIONS: &str =
-    "launch, click, hover, drag, scroll, type, key, wait_for, wait_gone, never, expect, shell, screenshot, note";
-const ACTING: &str = "id, label, verify, verify_not, timeout, attempts, soft";
-const CHECKS: &str = "see, text, shell, process, window, file, clipboard, port, not, any, all";
+const ACTIONS: &str = "launch, click, hover, drag, scroll, type, key, wait_for, wait_gone, never, expect, shell, stage, reboot, if, repeat, use, \
+     screenshot, note";
+const ACTING: &str = "id, label, verify, verify_not, timeout, attempts, soft, when, on_failure";
+const CHECKS: &str = "see, text, shell, process, window, file, clipboard, port, fact, not, any, all";
 
 /// Errors of a scenario with these steps, whose first line is line 3.
 fn steps(steps: &str) -> String {
@@ -59,7 +59,8 @@ fn steps_and_options() {
         ),
         (
             "  - expect: x\n    attempts: 2",
-            "login.yaml:4:5: expect does not know the option 'attempts'. Valid options: id, label, timeout, soft"
+            "login.yaml:4:5: expect does not know the option 'attempts'. Valid options: id, label, timeout, soft, when, \
+             on_failure"
                 .into(),
         ),
         (
@@ -271,12 +272,12 @@ fn the_outermost_object_and_inputs() {
         (
             "name: t\nstepz: [{note: x}]",
             "login.yaml:2:1: unknown key of a scenario 'stepz'; did you mean 'steps'? Valid keys: name, description, platforms, \
-             inputs, setup, steps, cleanup",
+             inputs, setup, steps, cleanup, routines, imports",
         ),
         (
             "nmae: t\nsteps: [{note: x}]",
             "login.yaml:1:1: unknown key of a scenario 'nmae'; did you mean 'name'? Valid keys: name, description, platforms, \
-             inputs, setup, steps, cleanup",
+             inputs, setup, steps, cleanup, routines, imports",
         ),
         ("name: t", "login.yaml:1:1: a scenario needs 'steps'"),
         (
@@ -286,7 +287,7 @@ fn the_outermost_object_and_inputs() {
         (
             "name: t\nsteps: [{note: x}]\nphases: []",
             "login.yaml:3:1: not implemented yet: `phases`. Implemented keys of a scenario: name, description, platforms, \
-             inputs, setup, steps, cleanup",
+             inputs, setup, steps, cleanup, routines, imports",
         ),
         (
             "name: t\nplatforms: [windows]\nsteps: [{note: x}]",

@@ -2,5 +2,6 @@
 
 mod errors;
 mod examples;
+mod flow;
 mod noise;
 mod plan;

@@ -26,6 +26,8 @@ impl Parser<'_> {
             "expect" => self.check(node, "'expect'").map(Action::Expect),
             "shell" => self.shell(node).map(Action::Shell),
             "screenshot" => self.text(node, "'screenshot'").map(Action::Screenshot),
+            "reboot" => self.text(node, "'reboot'").map(Action::Reboot),
+            "stage" => self.stage(node).map(Action::Stage),
             _ => self.text(node, "'note'").map(Action::Note),
         }
     }
@@ -243,7 +245,7 @@ impl Parser<'_> {
             Value::Int(i) if (0..=9).contains(i) => i.to_string(),
             _ => self.text(node, what)?,
         };
-        if template::is_template(&chord) {
+        if self.is_unfilled(&chord) {
             return Some(chord);
         }
         match chord::parse(&chord) {
@@ -259,15 +261,20 @@ impl Parser<'_> {
         if !matches!(node.value, Value::Map(_)) {
             return self.script(node, "'shell'", None, None, None);
         }
-        let fields = self.fields(node, "shell", v::SHELL, &v::PLANNED_SHELL)?;
+        let fields = self.fields(node, "shell", v::SHELL, &v::NONE)?;
         let command = self.required(node, &fields, "command", "shell")?;
-        self.script(
+        let shell = self.script(
             command,
             "'command'",
             fields.get("exit"),
             fields.get("as"),
             fields.get("env"),
-        )
+        )?;
+        let capture = match fields.get("capture") {
+            Some(n) => self.capture(n)?,
+            None => Vec::new(),
+        };
+        Some(Shell { capture, ..shell })
     }
 
     /// A shell command with its options. Its text is taken as it stands; values come as environment variables.
@@ -291,7 +298,7 @@ impl Parser<'_> {
             }
         };
         if let Ok(names) = template::references(script)
-            && let Some(name) = names.iter().find(|n| self.inputs.contains_key(*n))
+            && let Some(name) = names.iter().find(|n| self.scope.names().contains(n.as_str()))
         {
             self.problem(
                 &node.place,
@@ -325,12 +332,16 @@ impl Parser<'_> {
             exit: i32::try_from(exit).unwrap_or(0),
             user,
             env: variables,
+            capture: Vec::new(),
         })
     }
 
     /// All plain inputs, and those secret ones that the script names: a shell gets no secret that it does not use.
-    fn inputs_for(&self, script: &str) -> BTreeMap<String, Words> {
-        let Some(values) = self.values else {
+    fn inputs_for(&mut self, script: &str) -> BTreeMap<String, Words> {
+        let used = |name: &&String| mentions(script, name) && self.scope.is_late(name);
+        let late: Vec<String> = self.scope.captured.iter().filter(used).cloned().collect();
+        self.late.extend(late);
+        let Some(values) = &self.scope.values else {
             return BTreeMap::new();
         };
         let plain = values

@@ -46,6 +46,7 @@ impl Parser<'_> {
         match name {
             "see" => self.text(value, "'see'").map(Check::See),
             "process" => self.process(value),
+            "fact" => self.facts(value, "'fact'").map(Check::Fact),
             "not" => self.check(value, "'not'").map(|c| Check::Not(Box::new(c))),
             "any" => self.checks(value, "'any'").map(Check::Any),
             "all" => self.checks(value, "'all'").map(Check::All),
@@ -84,7 +85,7 @@ impl Parser<'_> {
     /// `contains`, `equals` and `matches`, as far as they are there.
     fn fits(&mut self, fields: &Fields<'_>) -> Option<Fits> {
         let matches = match fields.get("matches") {
-            Some(n) => Some(self.regex(n)?),
+            Some(n) => Some(self.regex(n, "'matches'")?),
             None => None,
         };
         let mut text = |key: &str| match fields.get(key) {
@@ -99,15 +100,7 @@ impl Parser<'_> {
     }
 
     fn file(&mut self, node: &Node, fields: &Fields<'_>) -> Option<Check> {
-        let path = self.text(node, "'file'")?;
-        let template = self.values.is_none() && super::template::is_template(&path);
-        if !template && !path.starts_with('/') && !path.starts_with("~/") {
-            self.problem(
-                &node.place,
-                format!("'file' must begin with / or with ~/ (the home of the session's user), unlike '{path}'"),
-            );
-            return None;
-        }
+        let path = self.guest_path(node, "'file'")?;
         let fits = self.fits(fields)?;
         Some(Check::File(FileCheck { path, fits }))
     }
@@ -166,20 +159,16 @@ impl Parser<'_> {
         Some(Check::Process(name))
     }
 
-    fn regex(&mut self, node: &Node) -> Option<regex::Regex> {
-        let text = self.text(node, "'matches'")?;
-        // While loading, a template is not an expression yet.
-        let text = if self.values.is_none() && super::template::is_template(&text) {
-            String::new()
-        } else {
-            text
-        };
+    pub(super) fn regex(&mut self, node: &Node, what: &str) -> Option<regex::Regex> {
+        let text = self.text(node, what)?;
+        // Without its values, a template is not an expression yet.
+        let text = if self.is_unfilled(&text) { String::new() } else { text };
         match regex::Regex::new(&text) {
             Ok(regex) => Some(regex),
             Err(error) => {
                 let error = error.to_string();
                 let last = error.lines().last().unwrap_or_default().trim().to_string();
-                self.problem(&node.place, format!("'matches' is not a regular expression: {last}"));
+                self.problem(&node.place, format!("{what} is not a regular expression: {last}"));
                 None
             }
         }

@@ -6,27 +6,51 @@
 mod action;
 mod check;
 mod fields;
+mod flow;
 mod pointer;
+mod routine;
 mod scenario;
+mod scope;
+mod stage;
 mod step;
 
-pub(super) use scenario::{scenario, typed};
+pub(super) use scenario::{library, scenario, typed};
+pub(super) use scope::Scope;
 
-use super::error::{Place, Problems, nearest};
-use super::model::{Input, Words};
+use super::error::{Place, Problems};
+use super::model::Words;
 use super::node::{Node, Value};
-use super::template::{self, Values};
-use std::collections::BTreeMap;
+use super::template;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Reads the parts of one scenario.
 pub(super) struct Parser<'a> {
-    pub problems: &'a mut Problems,
-    pub inputs: BTreeMap<String, Input>,
-    /// The inputs' values when a run is planned; none when the scenario is loaded.
-    pub values: Option<&'a Values>,
+    problems: &'a mut Problems,
+    scope: Scope,
+    /// Ids so far, with their places.
+    ids: BTreeMap<String, Place>,
+    /// Names without a value that the present step uses.
+    late: BTreeSet<String>,
+    /// How many more steps there may be.
+    budget: usize,
 }
 
 impl Parser<'_> {
+    pub fn new<'a>(problems: &'a mut Problems, scope: Scope) -> Parser<'a> {
+        Parser {
+            problems,
+            scope,
+            ids: BTreeMap::new(),
+            late: BTreeSet::new(),
+            budget: routine::MOST_STEPS,
+        }
+    }
+
+    /// The declared inputs.
+    pub fn into_inputs(self) -> BTreeMap<String, super::model::Input> {
+        self.scope.inputs
+    }
+
     fn problem(&mut self, place: &Place, message: impl Into<String>) {
         self.problems.add(place, message);
     }
@@ -104,9 +128,15 @@ impl Parser<'_> {
     }
 
     fn render(&mut self, place: &Place, text: &str, with_secrets: bool) -> Option<String> {
-        let Some(values) = self.values else {
+        let Some(values) = &self.scope.values else {
             return Some(text.to_string());
         };
+        let names = template::references(text).unwrap_or_default();
+        let late: Vec<String> = names.into_iter().filter(|n| self.scope.is_late(n)).collect();
+        if !late.is_empty() {
+            self.late.extend(late);
+            return Some(text.to_string());
+        }
         match template::render(text, values, with_secrets) {
             Ok(text) => Some(text),
             Err(message) => {
@@ -128,9 +158,10 @@ impl Parser<'_> {
         let mut secret = Vec::new();
         let mut known = true;
         for name in names {
-            match self.inputs.get(&name) {
+            match self.scope.inputs.get(&name) {
                 Some(input) if input.secret => secret.push(name),
                 Some(_) => {}
+                None if self.scope.captured.contains(&name) => {}
                 None => {
                     let message = self.undefined(&name);
                     self.problem(place, message);
@@ -139,18 +170,6 @@ impl Parser<'_> {
             }
         }
         known.then_some(secret)
-    }
-
-    fn undefined(&self, name: &str) -> String {
-        let hint = match nearest(name, self.inputs.keys().map(String::as_str)) {
-            Some(near) => format!("; did you mean '{near}'?"),
-            None => ".".to_string(),
-        };
-        let list: Vec<&str> = self.inputs.keys().map(String::as_str).collect();
-        if list.is_empty() {
-            return format!("undefined variable '{name}'. The scenario has no inputs");
-        }
-        format!("undefined variable '{name}'{hint} Inputs: {}", list.join(", "))
     }
 
     fn boolean(&mut self, node: &Node, what: &str) -> Option<bool> {

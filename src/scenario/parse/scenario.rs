@@ -1,6 +1,6 @@
 //! The outermost object: name, inputs, sections.
 
-use super::super::error::{Place, unknown};
+use super::super::error::unknown;
 use super::super::model::{Input, InputType, Platform, Scalar, Section, Step};
 use super::super::node::{Node, Value};
 use super::super::{template, vocabulary as v};
@@ -21,7 +21,18 @@ pub(in crate::scenario) struct Parsed {
 pub(in crate::scenario) fn scenario(parser: &mut Parser<'_>, node: &Node) -> Option<Parsed> {
     let fields = parser.fields(node, "a scenario", v::TOP, &v::PLANNED_TOP)?;
     if let Some(inputs) = fields.get("inputs") {
-        parser.inputs = parser.read_inputs(inputs);
+        parser.scope.inputs = parser.read_inputs(inputs);
+    }
+    if let Some(imports) = fields.entry("imports") {
+        // A file's imports are resolved before it is parsed.
+        parser.problem(
+            &imports.place,
+            "'imports' names files, which only a file can have; 'mosdat bundle FILE' prints a scenario with its routines \
+             in it",
+        );
+    }
+    if let Some(routines) = fields.get("routines") {
+        parser.routines(routines);
     }
     let name = parser
         .required(node, &fields, "name", "a scenario")
@@ -40,9 +51,8 @@ pub(in crate::scenario) fn scenario(parser: &mut Parser<'_>, node: &Node) -> Opt
             }
         }
     }
-    let mut ids = BTreeMap::new();
     let mut section = |section: Section, max: usize| match fields.get(section.as_str()) {
-        Some(list) => parser.steps(list, section, max, &mut ids),
+        Some(list) => parser.steps(list, section, max),
         None => Vec::new(),
     };
     let setup = section(Section::Setup, 100);
@@ -69,6 +79,16 @@ pub(in crate::scenario) fn scenario(parser: &mut Parser<'_>, node: &Node) -> Opt
     })
 }
 
+/// Reads a file that has routines and no steps.
+pub(in crate::scenario) fn library(parser: &mut Parser<'_>, node: &Node) {
+    let Some(fields) = parser.fields(node, "a file of routines", v::LIBRARY, &v::NONE) else {
+        return;
+    };
+    if let Some(routines) = fields.get("routines") {
+        parser.routines(routines);
+    }
+}
+
 impl Parser<'_> {
     pub(super) fn list<'n>(&mut self, node: &'n Node, what: &str) -> Option<&'n [Node]> {
         match &node.value {
@@ -80,7 +100,7 @@ impl Parser<'_> {
         }
     }
 
-    fn read_inputs(&mut self, node: &Node) -> BTreeMap<String, Input> {
+    pub(super) fn read_inputs(&mut self, node: &Node) -> BTreeMap<String, Input> {
         let Value::Map(entries) = &node.value else {
             self.problem(&node.place, super::expected("'inputs'", "an object", node));
             return BTreeMap::new();
@@ -151,7 +171,7 @@ impl Parser<'_> {
         })
     }
 
-    fn default(&mut self, name: &str, kind: InputType, node: &Node) -> Option<Scalar> {
+    pub(super) fn default(&mut self, name: &str, kind: InputType, node: &Node) -> Option<Scalar> {
         let what = format!("the default of '{name}'");
         match (kind, &node.value) {
             (InputType::String, Value::Str(s)) if template::is_template(s) => {
@@ -176,7 +196,7 @@ impl Parser<'_> {
         }
     }
 
-    fn steps(&mut self, node: &Node, section: Section, max: usize, ids: &mut BTreeMap<String, Place>) -> Vec<Step> {
+    fn steps(&mut self, node: &Node, section: Section, max: usize) -> Vec<Step> {
         let Some(items) = self.list(node, &format!("'{}'", section.as_str())) else {
             return Vec::new();
         };
@@ -191,18 +211,23 @@ impl Parser<'_> {
             );
             return Vec::new();
         }
+        self.scope.prefix = section.letter().to_string();
         let steps = items.iter().enumerate();
-        steps
-            .filter_map(|(i, item)| self.step(item, section, i + 1, ids))
-            .collect()
+        steps.filter_map(|(i, item)| self.step(item, section, i + 1)).collect()
     }
 }
 
 /// Names that can be a variable of a template and of a shell, and none that a shell uses itself.
-fn is_input_name(name: &str) -> bool {
+pub(super) fn is_input_name(name: &str) -> bool {
     name.starts_with(|c: char| c.is_ascii_lowercase())
         && name.len() <= 63
         && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+}
+
+/// Ids of steps, and names of routines.
+pub(super) fn is_id(text: &str) -> bool {
+    let sign = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    !text.is_empty() && text.len() <= 63 && text.chars().all(sign) && !text.starts_with('-') && !text.ends_with('-')
 }
 
 /// Reads a caller's text as a value of the input's type.

@@ -1,23 +1,45 @@
 //! One step: which action, which options, which id.
 
 use super::super::error::{Place, nearest, unknown};
-use super::super::model::{Action, Check, Section, Step};
+use super::super::late::Late;
+use super::super::model::{Action, Check, Repeat, Section, Step};
 use super::super::node::{Entry, Node, Value};
 use super::super::{text, vocabulary as v};
 use super::Parser;
 use super::fields::not_yet;
-use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 impl Parser<'_> {
     /// Reads the step with number `ordinal` (from 1) of its section.
-    pub(super) fn step(
-        &mut self,
-        node: &Node,
-        section: Section,
-        ordinal: usize,
-        ids: &mut BTreeMap<String, Place>,
-    ) -> Option<Step> {
+    pub(in crate::scenario) fn step(&mut self, node: &Node, section: Section, ordinal: usize) -> Option<Step> {
+        if self.budget == 0 {
+            return None;
+        }
+        self.budget -= 1;
+        let scope = self.scope.clone();
+        let outer = std::mem::take(&mut self.late);
+        let step = self.read_step(node, section, ordinal);
+        let needs = std::mem::replace(&mut self.late, outer);
+        let mut step = step?;
+        if !needs.is_empty() {
+            step.late = Some(Arc::new(Late {
+                needs,
+                origin: self.problems.origin().to_string(),
+                node: node.clone(),
+                section,
+                ordinal,
+                scope,
+            }));
+        }
+        // Known to what comes after the step.
+        if let Action::Shell(shell) = &step.action {
+            self.scope.captured.extend(shell.capture.iter().map(|c| c.name.clone()));
+        }
+        Some(step)
+    }
+
+    fn read_step(&mut self, node: &Node, section: Section, ordinal: usize) -> Option<Step> {
         let Value::Map(entries) = &node.value else {
             self.problem(
                 &node.place,
@@ -33,7 +55,12 @@ impl Parser<'_> {
         let option = |key: &str| entries.iter().find(|e| e.key == key).map(|e| &e.value);
         let allowed = |key: &str| word.options.contains(&key);
 
-        let action = self.action(word.name, &action_entry.value);
+        let id = self.id(option("id"), ordinal, word.name, &action_entry.value)?;
+        // What the ids of steps within this one begin with: they stay when steps are put before it, if it has an id.
+        let base = match option("id") {
+            Some(_) => id.clone(),
+            None => format!("{}{ordinal:02}", self.scope.prefix),
+        };
         let label = option("label").and_then(|n| self.text(n, "'label'"));
         let timeout = match option("timeout").filter(|_| allowed("timeout")) {
             Some(n) => self.duration(n, "'timeout'"),
@@ -80,6 +107,20 @@ impl Parser<'_> {
             (Some(a), Some(b)) => Some(Check::All(vec![a, b])),
             (a, b) => a.or(b),
         };
+        let action = match word.name {
+            "if" => {
+                let patience = option("timeout").and(timeout).unwrap_or_default();
+                self.branch(&action_entry.value, &base, section, patience)
+                    .map(Action::If)
+            }
+            "repeat" => self.repeat(&action_entry.value, &base, section).map(Action::Repeat),
+            "use" => {
+                let names = (base.as_str(), id.as_str());
+                self.call(&action_entry.value, option("with"), option("capture"), names, section)
+                    .map(Action::Use)
+            }
+            name => self.action(name, &action_entry.value),
+        };
         // A watch has its own time; what is left is for looking at the last pictures.
         let timeout = match &action {
             Some(Action::Never(never)) if option("timeout").is_none() => timeout.map(|t| t + never.window),
@@ -95,24 +136,34 @@ impl Parser<'_> {
             }
             _ => timeout,
         };
-        let id = self.id(option("id"), section, ordinal, word.name, &action_entry.value, ids);
+        let when = match option("when").filter(|_| allowed("when")) {
+            Some(n) => self.facts(n, "'when'")?,
+            None => Vec::new(),
+        };
+        let on_failure = match option("on_failure").filter(|_| allowed("on_failure")) {
+            Some(n) => self.nested(n, "on_failure", format!("{base}-f"), section),
+            None => Vec::new(),
+        };
         let action = action?;
         Some(Step {
             label: label.unwrap_or_else(|| describe(&action)),
-            id: id?,
+            id,
             section,
             action,
             verify,
             timeout: timeout?,
             attempts: attempts?,
             soft: soft?,
+            when,
+            on_failure,
+            late: None,
         })
     }
 
     /// Finds the one action; everything else must be an option that this action knows.
     fn action_key<'n>(&mut self, node: &Node, entries: &'n [Entry]) -> Option<(&'static v::ActionWord, &'n Entry)> {
         let names = v::action_names();
-        let all_options: Vec<&str> = v::ACTIONS[1].options.to_vec();
+        let all_options = v::all_options();
         let mut found: Option<(&'static v::ActionWord, &Entry)> = None;
         let mut refused = false;
         let mut strangers = Vec::new();
@@ -214,34 +265,22 @@ impl Parser<'_> {
     }
 
     /// The given id, or one made of the place and the action as written: it does not depend on inputs' values.
-    fn id(
-        &mut self,
-        given: Option<&Node>,
-        section: Section,
-        ordinal: usize,
-        action: &str,
-        node: &Node,
-        ids: &mut BTreeMap<String, Place>,
-    ) -> Option<String> {
+    fn id(&mut self, given: Option<&Node>, ordinal: usize, action: &str, node: &Node) -> Option<String> {
         let id = match given {
             Some(n) => {
                 let id = self.literal(n, "'id'")?;
-                let good = id.len() <= 63
-                    && id
-                        .chars()
-                        .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-')
-                    && !id.starts_with('-')
-                    && !id.ends_with('-');
-                if !good {
+                if !super::scenario::is_id(id) {
                     self.problem(
                         &n.place,
                         format!("id '{id}' must have at most 63 lower-case letters, digits and inner dashes"),
                     );
                     return None;
                 }
-                if let Some(first) = ids.get(id) {
+                let id = format!("{}{id}", self.scope.id_prefix);
+                if let Some(first) = self.ids.get(&id) {
                     let first = match first {
                         Place::Line(line, _) => format!("in line {line}"),
+                        Place::File(file, line, _) => format!("in {file}:{line}"),
                         Place::Path(path) => format!("at {path}"),
                         Place::Whole => "before".into(),
                     };
@@ -251,23 +290,24 @@ impl Parser<'_> {
                     );
                     return None;
                 }
-                id.to_string()
+                id
             }
             None => {
                 let slug = text::slug(main_text(node));
                 let joint = if slug.is_empty() { "" } else { "-" };
                 let action = action.replace('_', "-");
-                let derived = format!("{}{ordinal:02}-{action}{joint}{slug}", section.letter());
+                let derived = format!("{}{ordinal:02}-{action}{joint}{slug}", self.scope.prefix);
                 let mut id = derived.clone();
                 let mut n = 2;
-                while ids.contains_key(&id) {
+                while self.ids.contains_key(&id) {
                     id = format!("{derived}-{n}");
                     n += 1;
                 }
                 id
             }
         };
-        ids.insert(id.clone(), given.map_or(&node.place, |n| &n.place).clone());
+        self.ids
+            .insert(id.clone(), given.map_or(&node.place, |n| &n.place).clone());
         Some(id)
     }
 }
@@ -278,7 +318,7 @@ fn main_text(node: &Node) -> &str {
         Value::Str(s) => s,
         Value::Seq(items) => items.first().map_or("", main_text),
         Value::Map(entries) => {
-            const TELLING: [&str; 15] = [
+            const TELLING: [&str; 18] = [
                 "target",
                 "text",
                 "command",
@@ -291,9 +331,12 @@ fn main_text(node: &Node) -> &str {
                 "direction",
                 "keys",
                 "describe",
+                "path",
                 "not",
                 "any",
                 "all",
+                "until",
+                "steps",
             ];
             TELLING
                 .iter()
@@ -322,7 +365,12 @@ fn describe(action: &Action) -> String {
         Action::WaitGone(check) => check.to_string(),
         Action::Never(never) => format!("{}, for {:?}", never.check, never.window),
         Action::Shell(shell) => shell.script.clone(),
-        Action::Screenshot(text) | Action::Note(text) => text.clone(),
+        Action::Screenshot(text) | Action::Note(text) | Action::Reboot(text) => text.clone(),
+        Action::If(branch) => branch.condition.to_string(),
+        Action::Repeat(Repeat { until: Some(check), .. }) => format!("until {check}"),
+        Action::Repeat(repeat) => format!("{} times", repeat.rounds),
+        Action::Use(call) => call.routine.clone(),
+        Action::Stage(stage) => stage.path.clone(),
     };
     let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
     let mut label = format!("{} {line}", action.name().replace('_', " "));

@@ -1,0 +1,3 @@
+#!/bin/sh
+# Whose settings the lab's program has saved.
+sed -n s/^user=//p ~/.labdemo/state

@@ -1,0 +1,269 @@
+//! Which step runs next: lists of steps, two ways, rounds, routines.
+
+use super::check::{Held, needs_frame};
+use super::failure::{Failure, Kind};
+use super::run::{Ended, Run};
+use super::step::{Stage, run_leaf};
+use super::stop::Stop;
+use crate::api::FailureClass;
+use crate::results::STEP_INSIDE;
+use crate::scenario::{Action, Branch, Check, Repeat, Section, Step, Use};
+use futures::future::BoxFuture;
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// Steps one after the other. After one that did not pass, the others are skipped; soft failures are kept in the run.
+pub(super) fn run_steps<'a>(run: &'a mut Run, steps: &'a [Step], stop: &'a Stop) -> BoxFuture<'a, Result<(), Ended>> {
+    Box::pin(async move {
+        let mut ended: Option<Ended> = None;
+        for step in steps {
+            if let Some(Ended { failure, step: at }) = &ended {
+                let reason = match failure.kind {
+                    Kind::Cancelled => "the run was cancelled".to_string(),
+                    Kind::RunTimedOut => "the run's time was up".to_string(),
+                    _ => format!("{at} did not pass"),
+                };
+                run.skip(step, &reason);
+                continue;
+            }
+            if let Err(failed) = run_step(run, step, stop).await {
+                match step.soft && failed.failure.is_about_the_product() {
+                    true => {
+                        run.soft.get_or_insert(failed);
+                    }
+                    false => ended = Some(failed),
+                }
+            }
+        }
+        ended.map_or(Ok(()), Err)
+    })
+}
+
+/// One step, whatever it holds; and what is done when it fails.
+pub(super) async fn run_step(run: &mut Run, step: &Step, stop: &Stop) -> Result<(), Ended> {
+    let step = match ready(run, step) {
+        Ready::Run(step) => *step,
+        Ready::Skip(reason) => {
+            run.skip(step, &reason);
+            return Ok(());
+        }
+        Ready::Wrong(failure) => {
+            run.begin(step);
+            run.end(step, Err(&failure), 0, Instant::now());
+            for (_, child) in step.children() {
+                run.skip(child, &format!("{} did not pass", step.id));
+            }
+            return Err(Ended::new(failure, step));
+        }
+    };
+    let result = match &step.action {
+        Action::If(branch) => either(run, &step, branch, stop).await,
+        Action::Repeat(repeat) => rounds(run, &step, repeat, stop).await,
+        Action::Use(call) => routine(run, &step, call, stop).await,
+        _ => run_leaf(run, &step, stop).await,
+    };
+    if let Err(ended) = &result
+        && !matches!(ended.failure.kind, Kind::Cancelled | Kind::RunTimedOut)
+    {
+        for further in &step.on_failure {
+            // It is there to tell more; what it meets decides nothing.
+            let _ = Box::pin(run_step(run, further, stop)).await;
+        }
+    }
+    result
+}
+
+/// A step with everything it needs, or why it does not run.
+enum Ready<'s> {
+    Run(Box<Cow<'s, Step>>),
+    Skip(String),
+    Wrong(Failure),
+}
+
+/// Fills in what the run has found out, gives the step the name of its round, and asks its facts.
+fn ready<'s>(run: &Run, step: &'s Step) -> Ready<'s> {
+    let mut step = Cow::Borrowed(step);
+    if let Some(late) = &step.late {
+        let values = run.captured();
+        let missing: Vec<&str> = late
+            .needs
+            .iter()
+            .filter(|n| !values.contains_key(*n))
+            .map(String::as_str)
+            .collect();
+        if !missing.is_empty() {
+            let why = format!("it needs {}, which no step captured in this run", missing.join(", "));
+            return match step.section {
+                Section::Cleanup => Ready::Skip(why),
+                _ => Ready::Wrong(Failure::failed("NotCaptured", why)),
+            };
+        }
+        let filled = late.fill(values);
+        match filled {
+            Ok(filled) => {
+                let wrong = super::feasible::problems(&filled);
+                if !wrong.is_empty() {
+                    return Ready::Wrong(Failure::failed("NotFeasible", wrong.join("; ")));
+                }
+                step = Cow::Owned(Step {
+                    id: step.id.clone(),
+                    ..filled
+                });
+            }
+            Err(errors) => return Ready::Wrong(Failure::failed("NotFilledIn", errors.to_string())),
+        }
+    }
+    let round = run.round();
+    if !round.is_empty() {
+        step.to_mut().id += &round;
+    }
+    match step.when.iter().find(|fact| fact.holds() == Some(false)) {
+        Some(fact) => {
+            let is = fact.value.as_deref().unwrap_or_default();
+            Ready::Skip(format!("only when {fact}, and {} is '{is}'", fact.name))
+        }
+        None => Ready::Run(Box::new(step)),
+    }
+}
+
+async fn either(run: &mut Run, step: &Step, branch: &Branch, stop: &Stop) -> Result<(), Ended> {
+    let start = Instant::now();
+    run.begin(step);
+    let held = {
+        let mut stage = Stage::new(run, step);
+        tokio::select! {
+            biased;
+            failure = stop.fired() => Err(failure),
+            held = stage.decide(&branch.condition, branch.patience) => held,
+        }
+    };
+    let (way, other) = match held {
+        Ok(true) => (&branch.then, &branch.otherwise),
+        Ok(false) => (&branch.otherwise, &branch.then),
+        Err(failure) => {
+            let failure = failure.in_section(step.section);
+            run.end(step, Err(&failure), 1, start);
+            for (_, child) in step.children() {
+                run.skip(child, &format!("{} did not pass", step.id));
+            }
+            return Err(Ended::new(failure, step));
+        }
+    };
+    let went = match std::ptr::eq(way, &branch.then) {
+        true => "the condition held",
+        false => "the condition did not hold",
+    };
+    // In the order of the plan.
+    if std::ptr::eq(way, &branch.otherwise) {
+        other.iter().for_each(|step| run.skip(step, went));
+    }
+    let result = run_steps(run, way, stop).await;
+    if std::ptr::eq(way, &branch.then) {
+        other.iter().for_each(|step| run.skip(step, went));
+    }
+    end(run, step, result, start)
+}
+
+async fn rounds(run: &mut Run, step: &Step, repeat: &Repeat, stop: &Stop) -> Result<(), Ended> {
+    let start = Instant::now();
+    run.begin(step);
+    run.rounds.push(0);
+    let result = all_rounds(run, step, repeat, stop).await;
+    // A step of the plan that no round came to.
+    if let Some(round) = run.rounds.last_mut() {
+        *round = 1;
+    }
+    for child in &repeat.steps {
+        run.skip(child, "no round came to it");
+    }
+    run.rounds.pop();
+    end(run, step, result, start)
+}
+
+async fn all_rounds(run: &mut Run, step: &Step, repeat: &Repeat, stop: &Stop) -> Result<(), Ended> {
+    for round in 1..=repeat.rounds {
+        if let Some(check) = &repeat.until
+            && is_reached(run, step, check, stop).await?
+        {
+            return Ok(());
+        }
+        if let Some(last) = run.rounds.last_mut() {
+            *last = round;
+        }
+        run_steps(run, &repeat.steps, stop).await?;
+    }
+    match &repeat.until {
+        Some(check) if !is_reached(run, step, check, stop).await? => {
+            let message = format!("{check}: did not hold after {} rounds", repeat.rounds);
+            let failure = Failure::failed("NotReached", message).in_section(step.section);
+            Err(Ended::new(failure, step))
+        }
+        _ => Ok(()),
+    }
+}
+
+async fn is_reached(run: &mut Run, step: &Step, check: &Check, stop: &Stop) -> Result<bool, Ended> {
+    let mut stage = Stage::new(run, step);
+    let reached = tokio::select! {
+        biased;
+        failure = stop.fired() => Err(failure),
+        held = stage.decide(check, Duration::ZERO) => held,
+    };
+    reached.map_err(|failure| Ended::new(failure.in_section(step.section), step))
+}
+
+async fn routine(run: &mut Run, step: &Step, call: &Use, stop: &Stop) -> Result<(), Ended> {
+    let start = Instant::now();
+    run.begin(step);
+    run.frames.push(BTreeMap::new());
+    let result = run_steps(run, &call.steps, stop).await;
+    let inner = run.frames.pop().unwrap_or_default();
+    if let (Ok(()), Some(outer)) = (&result, run.frames.last_mut()) {
+        for (mine, theirs) in &call.outputs {
+            if let Some(value) = inner.get(theirs) {
+                outer.insert(mine.clone(), value.clone());
+            }
+        }
+    }
+    end(run, step, result, start)
+}
+
+/// The end of a step that holds others.
+fn end(run: &mut Run, step: &Step, result: Result<(), Ended>, start: Instant) -> Result<(), Ended> {
+    match &result {
+        Ok(()) => run.end(step, Ok(()), 1, start),
+        Err(ended) if ended.step == step.id => run.end(step, Err(&ended.failure), 1, start),
+        Err(ended) => {
+            let told = Failure {
+                kind: ended.failure.kind,
+                reason: STEP_INSIDE,
+                message: format!("{} did not pass", ended.step),
+            };
+            run.end(step, Err(&told), 1, start);
+        }
+    }
+    result
+}
+
+impl Stage<'_> {
+    /// Whether a condition that chooses a way holds, on a desktop that is still.
+    async fn decide(&mut self, check: &Check, patience: Duration) -> Result<bool, Failure> {
+        if needs_frame(check) {
+            self.still().await?;
+        }
+        match self.hold(check, Instant::now() + patience).await? {
+            Held::Yes => Ok(true),
+            Held::No(why) => {
+                self.note(&format!("{check}: no; {why}"));
+                Ok(false)
+            }
+            Held::CannotTell(why) => Err(Failure::error(
+                FailureClass::Vision,
+                "CannotTell",
+                format!("{check}: nobody could tell, so that neither way is right: {why}"),
+            )),
+        }
+    }
+}
