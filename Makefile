@@ -1,6 +1,6 @@
 # The one entry for people and CI. Each target is a small script in tools/ or one cargo command.
 
-.PHONY: help demo test generate lint kube models fuzz bench setup clean
+.PHONY: help demo test generate lint truth kube models fuzz bench setup clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -17,6 +17,9 @@ generate: ## crds/ and the chart's generated parts, from the Rust types
 
 lint: ## formatting, clippy, shellcheck
 	@tools/test.sh lint
+
+truth: ## the truth table of verdicts: sabotaged scenarios on a real desktop, and the one right outcome of each
+	@tools/test.sh setup template truth
 
 kube: ## a real Kubernetes control plane for the tests (once per machine, about 9 minutes)
 	@tools/kube.sh && tools/kube.sh helm

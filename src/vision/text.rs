@@ -223,6 +223,20 @@ fn divided(a: char, b: char) -> bool {
     !a.is_alphanumeric() || !b.is_alphanumeric() || unspaced(a) || unspaced(b)
 }
 
+/// Certainty of a text in which one letter may be another: it proves nothing.
+const DOUBTFUL: f32 = 0.5;
+
+/// True if a letter of the match may be another. What stands in the same word and is no part of the match, such as a
+/// caret, does not count.
+fn doubtful(words: &[Word], slice: &[(char, usize, f32, f32)]) -> bool {
+    slice.iter().any(|(_, word, from, to)| {
+        let word = &words[*word];
+        let length = word.text.chars().count().max(1) as f32;
+        let middle = |at: &usize| (*at as f32 + 0.5) / length;
+        word.doubts.iter().any(|at| (*from..*to).contains(&middle(at)))
+    })
+}
+
 fn place(words: &[Word], slice: &[(char, usize, f32, f32)], fit: Fit) -> Match {
     let (first, last) = (slice[0], slice[slice.len() - 1]);
     let x_of = |w: usize, part: f32| words[w].rect.x + (words[w].rect.width as f32 * part) as u32;
@@ -256,7 +270,10 @@ fn place(words: &[Word], slice: &[(char, usize, f32, f32)], fit: Fit) -> Match {
     } else {
         nearest().map_or(middle, |r| r.center())
     };
-    let confidence = parts.iter().map(|w| w.confidence).fold(1.0, f32::min);
+    let mut confidence = parts.iter().map(|w| w.confidence).fold(1.0, f32::min);
+    if doubtful(words, slice) {
+        confidence = confidence.min(DOUBTFUL);
+    }
     let matched = parts.iter().map(|w| w.text.as_str()).collect::<Vec<_>>().join(" ");
     Match {
         fit,
@@ -303,6 +320,7 @@ pub(super) fn line(text: &str, x: u32, y: u32) -> Line {
             text: word.into(),
             rect: Rect::new(at, y, width, 20),
             confidence: 0.9,
+            doubts: Vec::new(),
         });
         at += width + 10;
     }

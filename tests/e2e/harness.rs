@@ -170,19 +170,24 @@ pub fn get(tool: &Path, kubeconfig: &Path, kind: &str, name: &str) -> Option<Val
         .then(|| serde_json::from_slice(&out.stdout).expect("kubectl prints JSON"))
 }
 
-/// QEMU processes that use the state folder.
+/// QEMU processes of this state folder: each works in the folder of its VM.
 pub fn machines(state: &Path) -> Vec<u32> {
-    let needle = state.to_string_lossy().into_owned();
+    let state = state.canonicalize().unwrap_or_else(|_| state.to_path_buf());
     let mut found = Vec::new();
     for entry in std::fs::read_dir("/proc").expect("/proc").flatten() {
         let Ok(pid) = entry.file_name().to_string_lossy().parse::<u32>() else {
             continue;
         };
-        let Ok(line) = std::fs::read(entry.path().join("cmdline")) else {
+        let (Ok(exe), Ok(cwd)) = (
+            std::fs::read_link(entry.path().join("exe")),
+            std::fs::read_link(entry.path().join("cwd")),
+        ) else {
             continue;
         };
-        let line = String::from_utf8_lossy(&line);
-        if line.starts_with("qemu-system") && line.contains(&needle) {
+        let emulator = exe
+            .file_name()
+            .is_some_and(|name| name.to_string_lossy().starts_with("qemu-system"));
+        if emulator && cwd.starts_with(&state) {
             found.push(pid);
         }
     }

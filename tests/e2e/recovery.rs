@@ -16,6 +16,7 @@ fn a_killed_up_takes_its_run_up_again_on_a_clean_vm() {
         (run["status"]["phase"] == "Running").then_some(())
     });
     let state = up.state.clone();
+    assert!(!machines(&state).is_empty(), "what runs is seen");
     up.kill9();
     let _ = follower.kill();
     let _ = follower.wait();

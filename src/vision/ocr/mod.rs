@@ -41,6 +41,8 @@ pub struct Word {
     pub rect: Rect,
     /// The mean certainty of its characters, 0 to 1.
     pub confidence: f32,
+    /// Positions of characters that may as well be others, from 0.
+    pub doubts: Vec<usize>,
 }
 
 /// An OCR engine. Clones share models and caches.

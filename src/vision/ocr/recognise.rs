@@ -43,6 +43,7 @@ struct ReadWord {
     from: f32,
     to: f32,
     confidence: f32,
+    doubts: Vec<usize>,
 }
 
 impl Recogniser {
@@ -133,10 +134,17 @@ impl Recogniser {
             .decode_greedy(probabilities.view())
             .steps()
             .iter()
-            .map(|s| Peak {
-                class: s.label as usize,
-                at: s.pos as usize,
-                probability: probabilities[[s.pos as usize, s.label as usize]],
+            .map(|s| {
+                let (class, at) = (s.label as usize, s.pos as usize);
+                let probability = probabilities[[at, class]];
+                let rival = |c: &usize| *c != class && probabilities[[at, *c]] >= RIVAL;
+                let rivals = (probability < SURE).then(|| (0..classes).filter(rival).collect());
+                Peak {
+                    class,
+                    at,
+                    probability,
+                    rivals: rivals.unwrap_or_default(),
+                }
             })
             .collect();
         // The padding right of the picture takes part of the steps.
@@ -152,6 +160,22 @@ struct Peak {
     class: usize,
     at: usize,
     probability: f32,
+    /// What else it may be.
+    rivals: Vec<usize>,
+}
+
+/// A letter that is read rightly on a plain screen is above 0.98; an `l` taken for a `1` was at 0.75, with `I` at 0.18.
+const SURE: f32 = 0.85;
+const RIVAL: f32 = 0.08;
+
+/// True if a letter or digit may as well be another one, or a stroke that looks like one.
+fn is_doubtful(read: &str, rivals: &[&str]) -> bool {
+    let other = |rival: &&str| {
+        rival.chars().all(|c| c.is_ascii_alphanumeric() || "|/!".contains(c))
+            && !rival.is_empty()
+            && !rival.eq_ignore_ascii_case(read)
+    };
+    read.chars().all(char::is_alphanumeric) && rivals.iter().any(other)
 }
 
 /// Words from characters; spaces end words. `step` is the width of a time step as a fraction of the line.
@@ -178,11 +202,21 @@ fn decode(peaks: &[Peak], characters: &[String], step: f32) -> Vec<ReadWord> {
             from,
             to,
             confidence: 0.0,
+            doubts: Vec::new(),
         };
         let (w, n) = word.get_or_insert((empty, 0));
         w.text.push_str(character);
         w.to = to;
         w.confidence += peak.probability;
+        let rivals: Vec<&str> = peak
+            .rivals
+            .iter()
+            .filter_map(|c| characters.get(*c))
+            .map(String::as_str)
+            .collect();
+        if is_doubtful(character, &rivals) {
+            w.doubts.push(w.text.chars().count() - 1);
+        }
         *n += 1;
     }
     words.extend(word.map(finish));
@@ -201,6 +235,7 @@ impl Reading {
             text: w.text.clone(),
             rect: place(w),
             confidence: w.confidence,
+            doubts: w.doubts.clone(),
         };
         let words: Vec<Word> = self.words.iter().map(word).collect();
         let rect = words.iter().map(|w| w.rect).reduce(|a, b| a.union(&b))?;
@@ -221,10 +256,13 @@ mod tests {
             class,
             at,
             probability: 0.8,
+            rivals: if at == 4 { vec![2] } else { vec![3] },
         });
         let words = decode(&peaks, &characters, 0.1);
         let texts: Vec<&str> = words.iter().map(|w| w.text.as_str()).collect();
         assert_eq!(texts, ["aa", "b"]);
+        let doubts: Vec<&[usize]> = words.iter().map(|w| w.doubts.as_slice()).collect();
+        assert_eq!(doubts, [&[1][..], &[]], "a space is no rival of a letter");
         assert!((words[0].from - 0.05).abs() < 1e-6 && (words[0].to - 0.55).abs() < 1e-6);
         assert!((words[0].confidence - 0.8).abs() < 1e-6);
         let line = Reading { words }.into_line(&Rect::new(100, 20, 200, 16)).unwrap();
