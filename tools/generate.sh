@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Writes what is generated from the Rust types: crds/, the chart's copy of it, and the controller's RBAC rules.
+# Writes what is generated from the Rust types: crds/, the chart's copy of it, the controller's RBAC rules, and the
+# reference of the scenario language.
 #   tools/generate.sh           writes
 #   tools/generate.sh --check   fails, with the difference, if what is committed differs
 set -euo pipefail
@@ -7,7 +8,7 @@ set -euo pipefail
 
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
-mkdir "$scratch/crds" "$scratch/generated"
+mkdir "$scratch/crds" "$scratch/generated" "$scratch/language"
 
 cargo build --quiet --bin mosdat
 mosdat=$TARGET_DIR/debug/mosdat
@@ -16,8 +17,10 @@ mosdat=$TARGET_DIR/debug/mosdat
 [ -n "$(ls "$scratch/crds")" ] || die "'mosdat crds' wrote no kind"
 "$mosdat" rbac >"$scratch/generated/rules.yaml"
 [ -s "$scratch/generated/rules.yaml" ] || die "'mosdat rbac' printed no rule"
+"$mosdat" schema scenario >"$scratch/language/scenario.schema.json"
+"$mosdat" schema scenario --page >"$scratch/language/scenario.md"
 
-pairs=("crds crds" "crds charts/mosdat/crds" "generated charts/mosdat/generated")
+pairs=("language docs/reference" "crds crds" "crds charts/mosdat/crds" "generated charts/mosdat/generated")
 if [ "${1:-}" = --check ]; then
   for pair in "${pairs[@]}"; do
     read -r made committed <<<"$pair"
@@ -31,5 +34,5 @@ else
     mkdir -p "$committed"
     cp "$scratch/$made"/* "$committed/"
   done
-  say "wrote crds/ and charts/mosdat/ ($(find crds -name '*.yaml' | wc -l) kinds)"
+  say "wrote crds/, docs/reference/ and charts/mosdat/ ($(find crds -name '*.yaml' | wc -l) kinds)"
 fi

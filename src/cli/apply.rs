@@ -154,7 +154,9 @@ fn split(text: &str) -> Vec<(usize, String)> {
 fn document(file: &Path, line: usize, text: &str) -> Result<Document, Vec<String>> {
     let origin = file.display().to_string();
     let place = format!("{origin}:{line}");
-    let value: Value = serde_saphyr::from_str(text).map_err(|e| vec![located(&origin, &e)])?;
+    // As the loader reads it, and YAML 1.2: `n` is text.
+    let options = serde_saphyr::options! { strict_booleans: true };
+    let value: Value = serde_saphyr::from_str_with_options(text, options).map_err(|e| vec![located(&origin, &e)])?;
     let is_library =
         |v: &Value| v.get("apiVersion").is_none() && v.get("routines").is_some() && v.get("steps").is_none();
     if is_library(&value) {

@@ -13,6 +13,7 @@ mod lab;
 mod local;
 mod missing;
 mod run;
+mod schema;
 mod session;
 mod up;
 mod validate;
@@ -71,6 +72,8 @@ enum Command {
     Validate(validate::Args),
     /// Print scenarios with the routines and files that they take from beside them, for `kubectl apply`.
     Bundle(bundle::Args),
+    /// Print the schema of the scenario language, for editors.
+    Schema(schema::Args),
     /// Run the controller against a Kubernetes cluster.
     Controller(controller::Args),
     /// The built-in lab: virtual machines on this machine behind a Proxmox-compatible API.
@@ -108,6 +111,7 @@ pub async fn dispatch(args: Cli) -> anyhow::Result<u8> {
         Command::Run(a) => run::run(a).await,
         Command::Validate(a) => validate::run(a).await,
         Command::Bundle(a) => bundle::run(a),
+        Command::Schema(a) => schema::run(a),
         Command::Controller(a) => controller::run(a).await,
         Command::Lab(a) => lab::run(a).await,
         Command::Vnc(a) => vnc::run(a).await,

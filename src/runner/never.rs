@@ -1,6 +1,6 @@
 //! The negative check: watches through its whole window of time, and says how closely.
 
-use super::check::needs_guest;
+use super::check::{needs_frame, needs_guest};
 use super::failure::{Failure, Kind};
 use super::record;
 use super::step::Stage;
@@ -45,6 +45,23 @@ pub(super) struct Coverage {
     gap: Duration,
 }
 
+impl Coverage {
+    /// Why the watch was not close enough to say "never".
+    fn lacks(&self, most: Duration) -> Option<String> {
+        if self.skipped > 0 {
+            let skipped = self.skipped;
+            return Some(format!("{skipped} picture(s) came faster than they could be judged"));
+        }
+        (self.gap > most).then(|| {
+            format!(
+                "between two looks were {} ms, and 'gap' is {} ms: what was shown for less may have been missed",
+                self.gap.as_millis(),
+                most.as_millis()
+            )
+        })
+    }
+}
+
 impl std::fmt::Display for Coverage {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(
@@ -66,7 +83,10 @@ impl Stage<'_> {
     pub(super) async fn never(&mut self, never: &Never, until: Instant) -> Result<(), Failure> {
         let begun = Instant::now();
         let end = begun + never.window;
-        let seen = Arc::new(Mutex::new(Seen::default()));
+        let seen = Arc::new(Mutex::new(Seen {
+            last: Some(begun),
+            ..Seen::default()
+        }));
         // Judging takes longer than looking: what is shown meanwhile is kept for it.
         let watch = Watcher(tokio::spawn(watch(self.run.rig.desktop.clone(), seen.clone(), end)));
         let mut unsure: Option<String> = None;
@@ -137,6 +157,7 @@ impl Stage<'_> {
                 gap: seen.gap,
             }
         };
+        let unsure = unsure.or_else(|| coverage.lacks(never.gap).filter(|_| needs_frame(&never.check)));
         let verdict = match unsure {
             None => Verdict::True,
             Some(_) => Verdict::CannotTell,
@@ -211,6 +232,19 @@ fn lock(seen: &Mutex<Seen>) -> std::sync::MutexGuard<'_, Seen> {
 mod tests {
     use super::*;
     use image::{Rgba, RgbaImage};
+
+    #[test]
+    fn a_watch_with_holes_is_no_watch() {
+        let gap = |ms| Coverage {
+            gap: Duration::from_millis(ms),
+            ..Coverage::default()
+        };
+        let most = Duration::from_millis(500);
+        assert_eq!(gap(500).lacks(most), None);
+        assert!(gap(501).lacks(most).is_some_and(|why| why.contains("501 ms")));
+        let skipped = Coverage { skipped: 1, ..gap(1) };
+        assert!(skipped.lacks(most).is_some());
+    }
 
     #[test]
     fn each_picture_once_and_no_more_than_fit() {

@@ -13,6 +13,7 @@ mod model;
 mod node;
 mod parse;
 mod plan;
+mod schema;
 mod template;
 mod text;
 mod vocabulary;
@@ -23,6 +24,7 @@ pub use error::{Errors, Place, Problem};
 pub use late::Late;
 pub use model::*;
 pub use plan::Plan;
+pub use schema::{json_schema, page};
 
 use crate::api;
 use error::Problems;

@@ -353,6 +353,8 @@ pub struct Never {
     pub check: Check,
     /// How long.
     pub window: Duration,
+    /// Longest time between two looks at the screen: what is shown for less may be missed.
+    pub gap: Duration,
 }
 
 /// A mouse button.

@@ -200,6 +200,7 @@ pub(super) const HELD: &[&str] = &["ctrl", "shift", "alt", "super"];
 pub(super) const DRAG: &[&str] = &["target", "to", "button"];
 pub(super) const SCROLL: &[&str] = &["direction", "notches", "target"];
 pub(super) const DIRECTIONS: &[&str] = &["up", "down", "left", "right"];
+pub(super) const NEVER: &[&str] = &["for", "gap"];
 pub(super) const BUTTONS: &[&str] = &["left", "middle", "right"];
 
 pub(super) const TYPE: &[&str] = &["text", "into", "clear", "then"];

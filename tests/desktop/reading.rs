@@ -195,3 +195,28 @@ async fn a_live_desktop_is_read_and_clicked() {
         .unwrap();
     assert_eq!(got.verdict, Verdict::True, "{}", got.reason);
 }
+
+/// A word alone on a window is found or not by what is around it. Reading only what changed between these two screens
+/// missed it, and a check of it failed although anybody could see it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_word_counts_as_absent_only_after_all_was_read() {
+    let ocr = Ocr::load(&models::default_dir()).unwrap();
+    let cover = Target {
+        text: Some("Cover".into()),
+        ..Target::default()
+    };
+    let absent = ocr.locate(&screen("before-lonely-word"), &cover).await.unwrap();
+    assert!(matches!(absent, Located::NotFound { .. }));
+    let now = screen("lonely-word");
+    let partly: Vec<String> = ocr.read(&now, None).unwrap().into_iter().map(|l| l.text).collect();
+    assert!(
+        !partly.contains(&"Cover".to_string()),
+        "this screen shows it no more: {partly:?}"
+    );
+    let found = ocr.locate(&now, &cover).await.unwrap();
+    assert!(matches!(found, Located::Found(_)), "{found:?}");
+    let fresh = Ocr::load(&models::default_dir()).unwrap();
+    fresh.read(&screen("before-lonely-word"), None).unwrap();
+    let judgement = fresh.judge(&now, "'Cover' is shown").await.unwrap();
+    assert_eq!(judgement.verdict, Verdict::True, "{judgement:?}");
+}

@@ -5,3 +5,4 @@ mod examples;
 mod flow;
 mod noise;
 mod plan;
+mod schema;

@@ -17,7 +17,7 @@ use std::time::Instant;
 use world::World;
 
 /// How many machines work at a time.
-const AT_ONCE: usize = 3;
+const AT_ONCE: usize = 2;
 
 fn cases() -> Vec<Case> {
     let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/truth/cases");

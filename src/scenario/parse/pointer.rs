@@ -5,6 +5,10 @@ use super::super::node::{Entry, Node, Value};
 use super::super::vocabulary as v;
 use super::Parser;
 use super::fields::Fields;
+use std::time::Duration;
+
+/// Looks come some ten times a second; on a busy machine less often.
+const GAP: Duration = Duration::from_millis(500);
 
 impl Parser<'_> {
     pub(super) fn button(&mut self, fields: &Fields<'_>) -> Button {
@@ -120,12 +124,16 @@ impl Parser<'_> {
             );
             return None;
         };
-        let is_span = |e: &&Entry| e.key == "for";
-        let Some(span) = entries.iter().find(is_span) else {
+        let is_span = |e: &&Entry| v::NEVER.contains(&e.key.as_str());
+        let Some(span) = entries.iter().find(|e| e.key == "for") else {
             self.problem(&node.place, "'never' needs 'for': how long to watch, such as for: 5s");
             return None;
         };
         let window = self.duration(&span.value, "'for'");
+        let gap = match entries.iter().find(|e| e.key == "gap") {
+            Some(e) => self.duration(&e.value, "'gap'"),
+            None => Some(GAP),
+        };
         let rest = Node {
             place: node.place.clone(),
             value: Value::Map(entries.iter().filter(|e| !is_span(e)).cloned().collect()),
@@ -134,6 +142,7 @@ impl Parser<'_> {
         Some(Never {
             check: check?,
             window: window?,
+            gap: gap?,
         })
     }
 }

@@ -18,7 +18,7 @@ use rten::ThreadPool;
 use self::cache::Cache;
 use self::detect::Detector;
 use self::recognise::{Reading, Recogniser};
-use super::{Error, Judgement, Located, Target, Vision, judge, locate, models};
+use super::{Error, Judgement, Located, Target, Verdict, Vision, judge, locate, models};
 use crate::desktop::{Frame, Rect};
 
 /// A line of text on the screen.
@@ -55,7 +55,7 @@ struct Inner {
     detector: Detector,
     recogniser: Recogniser,
     lines: Mutex<Cache<Reading>>,
-    frames: Mutex<Cache<Arc<Vec<Line>>>>,
+    frames: Mutex<Cache<Text>>,
     /// The frame read last, for reading only what has changed since.
     last: Mutex<Option<Seen>>,
 }
@@ -64,6 +64,15 @@ struct Inner {
 struct Seen {
     frame: Arc<Frame>,
     lines: Arc<Vec<Line>>,
+}
+
+/// What was read of a frame.
+#[derive(Clone)]
+struct Text {
+    lines: Arc<Vec<Line>>,
+    /// False where only a part was looked at, and the rest is known from the frame before. The detection model finds a
+    /// word or not by what is around it: what is read in a part is there, but what is not may be there all the same.
+    whole: bool,
 }
 
 /// How many lines are recognised at once, and threads for detection.
@@ -92,7 +101,10 @@ impl Ocr {
     /// [`Error::Ocr`] if a model cannot be run.
     pub fn read(&self, frame: &Frame, region: Option<Rect>) -> Result<Vec<Line>, Error> {
         match region {
-            None => Ok(self.inner.read_whole(frame.image().clone(), &frame.digest())?.to_vec()),
+            None => {
+                let text = self.inner.read_frame(frame.image().clone(), &frame.digest(), false)?;
+                Ok(text.lines.to_vec())
+            }
             Some(region) => {
                 let whole = Rect::new(0, 0, frame.width(), frame.height());
                 let inside = region.intersection(&whole);
@@ -101,9 +113,9 @@ impl Ocr {
         }
     }
 
-    async fn lines(&self, frame: &Frame) -> Result<Arc<Vec<Line>>, Error> {
+    async fn text(&self, frame: &Frame, whole: bool) -> Result<Text, Error> {
         let (inner, image, digest) = (self.inner.clone(), frame.image().clone(), frame.digest());
-        let reading = tokio::task::spawn_blocking(move || inner.read_whole(image, &digest));
+        let reading = tokio::task::spawn_blocking(move || inner.read_frame(image, &digest, whole));
         reading.await.map_err(|e| failed("reading a frame", e))?
     }
 }
@@ -121,13 +133,19 @@ fn failed(doing: &str, e: impl std::fmt::Display) -> Error {
 }
 
 impl Inner {
-    fn read_whole(&self, image: RgbaImage, digest: &str) -> Result<Arc<Vec<Line>>, Error> {
-        if let Some(lines) = self.frames.lock().unwrap_or_else(PoisonError::into_inner).get(digest) {
-            return Ok(lines);
+    /// Reads a frame, or what has changed of it; with `whole` all of it.
+    fn read_frame(&self, image: RgbaImage, digest: &str, whole: bool) -> Result<Text, Error> {
+        if let Some(text) = self.frames.lock().unwrap_or_else(PoisonError::into_inner).get(digest)
+            && (text.whole || !whole)
+        {
+            return Ok(text);
         }
         let frame = Arc::new(Frame::from_image(image));
         let last = self.last.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let changed = last.and_then(|seen| Some((damage::region(&seen.frame, &frame, &seen.lines)?, seen.lines)));
+        let changed = last
+            .filter(|_| !whole)
+            .and_then(|seen| Some((damage::region(&seen.frame, &frame, &seen.lines)?, seen.lines)));
+        let whole = changed.is_none();
         let lines = Arc::new(match changed {
             Some((region, lines)) => {
                 let fresh = self.read_part(&frame, &region)?;
@@ -146,11 +164,14 @@ impl Inner {
             frame,
             lines: lines.clone(),
         });
-        self.frames
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .put(digest.into(), lines.clone());
-        Ok(lines)
+        self.frames.lock().unwrap_or_else(PoisonError::into_inner).put(
+            digest.into(),
+            Text {
+                lines: lines.clone(),
+                whole,
+            },
+        );
+        Ok(Text { lines, whole })
     }
 
     /// Reads a rectangle that lies inside the frame; places are the frame's.
@@ -222,14 +243,26 @@ impl Vision for Ocr {
     /// Finds targets that have a `text`; one that has only a description is an [`Error::Target`].
     async fn locate(&self, frame: &Frame, target: &Target) -> Result<Located, Error> {
         locate::check(target)?;
-        locate::locate(&self.lines(frame).await?, target)
+        let text = self.text(frame, false).await?;
+        match locate::locate(&text.lines, target)? {
+            // Before it is absent, all is read.
+            Located::NotFound { .. } if !text.whole => locate::locate(&self.text(frame, true).await?.lines, target),
+            answer => Ok(answer),
+        }
     }
 
     async fn judge(&self, frame: &Frame, question: &str) -> Result<Judgement, Error> {
         // What no reading could decide need not be read.
         match judge::plan(question) {
             Err(judgement) => Ok(judgement),
-            Ok(quoted) => Ok(judge::judge(&self.lines(frame).await?, &quoted)),
+            Ok(quoted) => {
+                let text = self.text(frame, false).await?;
+                let judgement = judge::judge(&text.lines, &quoted);
+                if text.whole || judgement.verdict == Verdict::True {
+                    return Ok(judgement);
+                }
+                Ok(judge::judge(&self.text(frame, true).await?.lines, &quoted))
+            }
         }
     }
 }

@@ -22,7 +22,7 @@ def main():
     parser.add_argument("--silent-button", action="append", default=[], help="a button that does nothing")
     parser.add_argument("--late", help="SECONDS:TEXT, a text that comes later")
     parser.add_argument("--gone", help="SECONDS:TEXT, a text that goes later")
-    parser.add_argument("--popup", help="SECONDS:MILLISECONDS:TEXT, a window that comes and goes")
+    parser.add_argument("--popup", help="FILE:MILLISECONDS:TEXT, a window that comes when the file is there, and goes")
     parser.add_argument("--hang", type=float, help="seconds after which nothing is answered any more")
     parser.add_argument("--die", help="SECONDS:CODE, ends with this exit code, or by this signal if it is negative")
     parser.add_argument("--at", help="X,Y of the window; else in the middle")
@@ -74,7 +74,7 @@ def main():
         box.pack_start(gone, False, False, 0)
         after(seconds, gone.hide)
     if args.popup:
-        seconds, stays, text = args.popup.split(":", 2)
+        sign, stays, text = args.popup.split(":", 2)
 
         def popup():
             note = Gtk.Window(type=Gtk.WindowType.POPUP)
@@ -83,7 +83,13 @@ def main():
             note.show_all()
             after(float(stays) / 1000, note.destroy)
 
-        after(seconds, popup)
+        def look():
+            if os.path.exists(os.path.expanduser(sign)):
+                popup()
+                return False
+            return True
+
+        GLib.timeout_add(100, look)
     if args.hang is not None:
         after(args.hang, lambda: time.sleep(3600))
     if args.die:
