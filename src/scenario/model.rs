@@ -1,5 +1,6 @@
 //! What a scenario says, as typed values.
 
+use super::error::Place;
 pub use crate::api::{InputType, Platform};
 use secrecy::SecretString;
 use std::collections::BTreeMap;
@@ -92,6 +93,8 @@ pub struct Step {
     pub attempts: u32,
     /// A failure makes the run softFailed, and the run goes on.
     pub soft: bool,
+    /// Where the step begins.
+    pub place: Place,
 }
 
 /// What a step does.
@@ -256,6 +259,8 @@ pub struct TargetFields {
     pub describe: Option<String>,
     /// A place, from the left and from the top.
     pub at: Option<(Length, Length)>,
+    /// Why the place is fixed.
+    pub reason: Option<String>,
     /// The shown text must be this and nothing more.
     pub exact: bool,
     /// Which of several, from 1, in reading order.

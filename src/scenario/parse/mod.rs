@@ -10,6 +10,7 @@ mod pointer;
 mod scenario;
 mod step;
 
+pub(super) use action::mentions;
 pub(super) use scenario::{scenario, typed};
 
 use super::error::{Place, Problems, nearest};

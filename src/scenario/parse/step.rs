@@ -106,6 +106,7 @@ impl Parser<'_> {
             timeout: timeout?,
             attempts: attempts?,
             soft: soft?,
+            place: node.place.clone(),
         })
     }
 
