@@ -7,6 +7,7 @@
 mod chord;
 mod display;
 mod error;
+mod lint;
 mod model;
 mod node;
 mod parse;
@@ -18,6 +19,7 @@ mod yaml;
 
 pub use chord::{KEYS, MODIFIERS};
 pub use error::{Errors, Place, Problem};
+pub use lint::{LOAD, Remark, Rule, Severity, allows, rules};
 pub use model::*;
 pub use plan::Plan;
 
