@@ -9,6 +9,7 @@ mod controller;
 mod crds;
 mod follow;
 mod lab;
+mod lint;
 mod local;
 mod missing;
 mod run;
@@ -68,6 +69,8 @@ enum Command {
     Run(run::Args),
     /// Check scenario files and manifests without touching anything.
     Validate(validate::Args),
+    /// Tell what is allowed in a scenario and still likely a mistake.
+    Lint(lint::Args),
     /// Run the controller against a Kubernetes cluster.
     Controller(controller::Args),
     /// The built-in lab: virtual machines on this machine behind a Proxmox-compatible API.
@@ -104,6 +107,7 @@ pub async fn dispatch(args: Cli) -> anyhow::Result<u8> {
         Command::Up(a) => up::run(a).await,
         Command::Run(a) => run::run(a).await,
         Command::Validate(a) => validate::run(a).await,
+        Command::Lint(a) => lint::run(a),
         Command::Controller(a) => controller::run(a).await,
         Command::Lab(a) => lab::run(a).await,
         Command::Vnc(a) => vnc::run(a).await,

@@ -2,5 +2,7 @@
 
 mod errors;
 mod examples;
+mod lint;
+mod lint_command;
 mod noise;
 mod plan;
