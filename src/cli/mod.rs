@@ -67,10 +67,10 @@ enum Command {
     Up(up::Args),
     /// Apply manifests or scenario files, follow their runs, and answer with the verdict.
     Run(run::Args),
-    /// Check scenario files and manifests without touching anything.
-    Validate(validate::Args),
     /// Tell what is allowed in a scenario and still likely a mistake.
     Lint(lint::Args),
+    /// Check scenario files and manifests without touching anything.
+    Validate(validate::Args),
     /// Run the controller against a Kubernetes cluster.
     Controller(controller::Args),
     /// The built-in lab: virtual machines on this machine behind a Proxmox-compatible API.
@@ -106,8 +106,8 @@ pub async fn dispatch(args: Cli) -> anyhow::Result<u8> {
     match args.command {
         Command::Up(a) => up::run(a).await,
         Command::Run(a) => run::run(a).await,
-        Command::Validate(a) => validate::run(a).await,
         Command::Lint(a) => lint::run(a),
+        Command::Validate(a) => validate::run(a).await,
         Command::Controller(a) => controller::run(a).await,
         Command::Lab(a) => lab::run(a).await,
         Command::Vnc(a) => vnc::run(a).await,

@@ -1,6 +1,5 @@
 //! What a scenario says, as typed values.
 
-use super::error::Place;
 pub use crate::api::{InputType, Platform};
 use secrecy::SecretString;
 use std::collections::BTreeMap;
@@ -83,6 +82,8 @@ pub struct Step {
     pub label: String,
     /// Part of the scenario that the step belongs to.
     pub section: Section,
+    /// Where the step begins.
+    pub place: super::error::Place,
     /// What the step does.
     pub action: Action,
     /// What must hold afterwards.
@@ -93,8 +94,6 @@ pub struct Step {
     pub attempts: u32,
     /// A failure makes the run softFailed, and the run goes on.
     pub soft: bool,
-    /// Where the step begins.
-    pub place: Place,
 }
 
 /// What a step does.

@@ -3,7 +3,8 @@
 use super::super::error::Place;
 use super::super::model::{Action, Step};
 use super::super::node::{Node, Value};
-use super::super::{parse, template};
+use super::super::parse::action::mentions;
+use super::super::template;
 use super::Found;
 use super::subject::{Purpose, Subject, checks, entries};
 
@@ -106,9 +107,7 @@ pub(super) fn unused_input(subject: &Subject<'_>, found: &mut Found<'_>) {
 
 fn uses(node: &Node, name: &str) -> bool {
     match &node.value {
-        Value::Str(text) => {
-            parse::mentions(text, name) || template::references(text).is_ok_and(|names| names.contains(name))
-        }
+        Value::Str(text) => mentions(text, name) || template::references(text).is_ok_and(|names| names.contains(name)),
         Value::Seq(items) => items.iter().any(|item| uses(item, name)),
         Value::Map(entries) => entries.iter().any(|e| uses(&e.value, name)),
         _ => false,

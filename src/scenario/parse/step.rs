@@ -101,12 +101,12 @@ impl Parser<'_> {
             label: label.unwrap_or_else(|| describe(&action)),
             id: id?,
             section,
+            place: node.place.clone(),
             action,
             verify,
             timeout: timeout?,
             attempts: attempts?,
             soft: soft?,
-            place: node.place.clone(),
         })
     }
 
