@@ -22,15 +22,16 @@ pub(super) fn check_cannot_fail(subject: &Subject<'_>, found: &mut Found<'_>) {
 
 /// Tells each part that is `wanted` to hold (or not to) and does so always.
 fn idle(check: &Check, wanted: bool, tell: &mut dyn FnMut(&Check, String)) {
-    match (settled(check), check) {
-        (Some((verdict, why)), _) => {
-            if verdict == wanted {
-                tell(check, why);
-            }
+    if let Some((verdict, why)) = settled(check) {
+        if verdict == wanted {
+            tell(check, why);
         }
-        (None, Check::Not(inner)) => idle(inner, !wanted, tell),
-        (None, Check::All(parts)) if wanted => parts.iter().for_each(|c| idle(c, wanted, tell)),
-        (None, Check::Any(parts)) if !wanted => parts.iter().for_each(|c| idle(c, wanted, tell)),
+        return;
+    }
+    match check {
+        Check::Not(inner) => idle(inner, !wanted, tell),
+        Check::All(parts) if wanted => parts.iter().for_each(|c| idle(c, wanted, tell)),
+        Check::Any(parts) if !wanted => parts.iter().for_each(|c| idle(c, wanted, tell)),
         _ => {}
     }
 }

@@ -134,7 +134,7 @@ fn asks_what_runs(step: &Step) -> bool {
             Check::Process(_) | Check::Window(_) | Check::Port(_) | Check::Shell(_)
         )
     };
-    matches!(step.action, Action::WaitGone(_)) || demands(step).iter().any(|d| parts(d.check).iter().any(|c| about(c)))
+    matches!(step.action, Action::WaitGone(_)) || demands(step).iter().any(|d| parts(d.check).iter().any(about))
 }
 
 /// A command whose failure nobody sees.
