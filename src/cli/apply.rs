@@ -3,7 +3,7 @@
 use super::plain;
 use crate::api::{CloneSource, FunctionalTestRun, FunctionalTestRunSpec, LocalRef, ProxmoxVMSpec, RunScenario, RunVm};
 use crate::api::{ScenarioSpec, VmSource};
-use crate::scenario::Scenario;
+use crate::scenario::{Place, Problem, Scenario};
 use anyhow::Context;
 use kube::api::{Api, DeleteParams, DynamicObject, Patch, PatchParams};
 use kube::core::GroupVersionKind;
@@ -47,36 +47,78 @@ pub struct Read {
 /// Reads files and folders (their `*.yaml` and `*.yml`, sorted; with `deep` those of their subfolders too, but not of
 /// hidden ones), and checks every scenario in them.
 pub fn read(paths: &[PathBuf], deep: bool) -> Read {
-    let (mut documents, mut problems) = (Vec::new(), Vec::new());
-    let mut count = 0;
-    for file in files(paths, deep, &mut problems) {
-        let text = match std::fs::read_to_string(&file) {
-            Ok(t) => t,
-            Err(e) => {
-                problems.push(format!("{}: {}", file.display(), plain(&e.to_string())));
-                continue;
-            }
-        };
-        count += 1;
-        let parts = split(&text);
-        if parts.is_empty() {
-            problems.push(format!("{}: there is nothing in this file", file.display()));
-        }
-        for (line, text) in parts {
-            match document(&file, line, &text) {
-                Ok(d) => documents.push(d),
-                Err(mut e) => problems.append(&mut e),
-            }
+    let Texts { parts, problems, files } = texts(paths, deep);
+    let mut documents = Vec::new();
+    let mut problems: Vec<String> = problems.iter().map(ToString::to_string).collect();
+    for part in parts {
+        match document(&part.file, part.line, &part.text) {
+            Ok(d) => documents.push(d),
+            Err(mut e) => problems.append(&mut e),
         }
     }
     Read {
         documents,
         problems,
-        files: count,
+        files,
     }
 }
 
-fn files(paths: &[PathBuf], deep: bool, problems: &mut Vec<String>) -> Vec<PathBuf> {
+/// The text of one document, with the line numbers of its file.
+pub struct Part {
+    /// The file.
+    pub file: PathBuf,
+    /// The document's first line.
+    pub line: usize,
+    /// What stands before the document is blank lines.
+    pub text: String,
+}
+
+/// What files hold, as text.
+#[derive(Default)]
+pub struct Texts {
+    /// Their documents.
+    pub parts: Vec<Part>,
+    /// Files and folders that could not be read, or hold nothing.
+    pub problems: Vec<Problem>,
+    /// How many files were read.
+    pub files: usize,
+}
+
+/// Finds the files of [`read`] and parts them into documents.
+pub fn texts(paths: &[PathBuf], deep: bool) -> Texts {
+    let mut texts = Texts::default();
+    for file in files(paths, deep, &mut texts.problems) {
+        match std::fs::read_to_string(&file) {
+            Ok(text) => {
+                texts.files += 1;
+                let parts = split(&text);
+                if parts.is_empty() {
+                    texts
+                        .problems
+                        .push(whole(&file, "there is nothing in this file".into()));
+                }
+                texts.parts.extend(parts.into_iter().map(|(line, text)| Part {
+                    file: file.clone(),
+                    line,
+                    text,
+                }));
+            }
+            Err(e) => texts.problems.push(whole(&file, plain(&e.to_string()))),
+        }
+    }
+    texts
+}
+
+/// A problem of a file or a folder as a whole.
+fn whole(path: &Path, message: String) -> Problem {
+    Problem {
+        origin: path.display().to_string(),
+        place: Place::Whole,
+        message,
+    }
+}
+
+fn files(paths: &[PathBuf], deep: bool, problems: &mut Vec<Problem>) -> Vec<PathBuf> {
     let mut out = Vec::new();
     for path in paths {
         if !path.is_dir() {
@@ -87,7 +129,7 @@ fn files(paths: &[PathBuf], deep: bool, problems: &mut Vec<String>) -> Vec<PathB
         walk(path, deep, &mut inside, problems);
         if inside.is_empty() {
             let subfolders = if deep { " or below it" } else { "" };
-            problems.push(format!("{}: no .yaml file in this folder{subfolders}", path.display()));
+            problems.push(whole(path, format!("no .yaml file in this folder{subfolders}")));
         }
         inside.sort();
         out.append(&mut inside);
@@ -95,11 +137,11 @@ fn files(paths: &[PathBuf], deep: bool, problems: &mut Vec<String>) -> Vec<PathB
     out
 }
 
-fn walk(folder: &Path, deep: bool, out: &mut Vec<PathBuf>, problems: &mut Vec<String>) {
+fn walk(folder: &Path, deep: bool, out: &mut Vec<PathBuf>, problems: &mut Vec<Problem>) {
     let entries = match std::fs::read_dir(folder) {
         Ok(entries) => entries,
         Err(e) => {
-            problems.push(format!("{}: {}", folder.display(), plain(&e.to_string())));
+            problems.push(whole(folder, plain(&e.to_string())));
             return;
         }
     };
@@ -151,15 +193,25 @@ fn split(text: &str) -> Vec<(usize, String)> {
     out
 }
 
+/// A document as the loader reads it, and YAML 1.2: `n` is text.
+fn value(text: &str) -> Result<Value, serde_saphyr::Error> {
+    serde_saphyr::from_str_with_options(text, serde_saphyr::options! { strict_booleans: true })
+}
+
+fn has_only_routines(value: &Value) -> bool {
+    value.get("apiVersion").is_none() && value.get("routines").is_some() && value.get("steps").is_none()
+}
+
+/// True for a document that other files import.
+pub fn is_library(text: &str) -> bool {
+    value(text).is_ok_and(|value| has_only_routines(&value))
+}
+
 fn document(file: &Path, line: usize, text: &str) -> Result<Document, Vec<String>> {
     let origin = file.display().to_string();
     let place = format!("{origin}:{line}");
-    // As the loader reads it, and YAML 1.2: `n` is text.
-    let options = serde_saphyr::options! { strict_booleans: true };
-    let value: Value = serde_saphyr::from_str_with_options(text, options).map_err(|e| vec![located(&origin, &e)])?;
-    let is_library =
-        |v: &Value| v.get("apiVersion").is_none() && v.get("routines").is_some() && v.get("steps").is_none();
-    if is_library(&value) {
+    let value = value(text).map_err(|e| vec![located(&origin, &e)])?;
+    if has_only_routines(&value) {
         Scenario::check_routines(&origin, text).map_err(|e| lines(&e))?;
         return Ok(Document {
             place,

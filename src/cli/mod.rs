@@ -10,6 +10,7 @@ mod controller;
 mod crds;
 mod follow;
 mod lab;
+mod lint;
 mod local;
 mod missing;
 mod run;
@@ -68,6 +69,8 @@ enum Command {
     Up(up::Args),
     /// Apply manifests or scenario files, follow their runs, and answer with the verdict.
     Run(run::Args),
+    /// Tell what is allowed in a scenario and still likely a mistake.
+    Lint(lint::Args),
     /// Check scenario files and manifests without touching anything.
     Validate(validate::Args),
     /// Print scenarios with the routines and files that they take from beside them, for `kubectl apply`.
@@ -109,6 +112,7 @@ pub async fn dispatch(args: Cli) -> anyhow::Result<u8> {
     match args.command {
         Command::Up(a) => up::run(a).await,
         Command::Run(a) => run::run(a).await,
+        Command::Lint(a) => lint::run(a),
         Command::Validate(a) => validate::run(a).await,
         Command::Bundle(a) => bundle::run(a),
         Command::Schema(a) => schema::run(a),

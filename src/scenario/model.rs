@@ -84,6 +84,8 @@ pub struct Step {
     pub label: String,
     /// Part of the scenario that the step belongs to.
     pub section: Section,
+    /// Where the step begins.
+    pub place: super::error::Place,
     /// What the step does.
     pub action: Action,
     /// What must hold afterwards.
@@ -386,6 +388,8 @@ pub struct TargetFields {
     pub describe: Option<String>,
     /// A place, from the left and from the top.
     pub at: Option<(Length, Length)>,
+    /// Why the place is fixed.
+    pub reason: Option<String>,
     /// The shown text must be this and nothing more.
     pub exact: bool,
     /// Which of several, from 1, in reading order.

@@ -1,5 +1,7 @@
 //! The examples in the manual are applied, so that none of them is wrong.
 
+mod lint;
+
 use kube::api::{Api, DynamicObject, Patch, PatchParams};
 use kube::core::GroupVersionKind;
 use kube::{Client, ResourceExt};

@@ -3,6 +3,8 @@
 mod errors;
 mod examples;
 mod flow;
+mod lint;
+mod lint_command;
 mod noise;
 mod plan;
 mod schema;

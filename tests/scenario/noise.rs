@@ -76,6 +76,7 @@ fn damaged_scenarios_give_errors_or_load() {
             Ok(scenario) => {
                 loaded += 1;
                 let _ = scenario.plan(&Default::default(), &Default::default());
+                let _ = scenario.lint();
                 scenario
                     .to_spec()
                     .unwrap_or_else(|e| panic!("seed {seed}: loads, but is no spec: {e}\n{text}"));

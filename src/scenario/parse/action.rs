@@ -110,12 +110,12 @@ impl Parser<'_> {
         }
         let fields = self.fields(node, "a target", v::TARGET, &v::PLANNED_TARGET)?;
         let mut text = |key: &str| fields.get(key).and_then(|n| self.text(n, &format!("'{key}'")));
-        // For the reader, and for lint, which asks why a place is fixed.
-        text("reason");
         let mut target = TargetFields {
             text: text("text"),
             describe: text("describe"),
             at: None,
+            // For the reader, and for lint, which asks why a place is fixed.
+            reason: text("reason"),
             near: text("near"),
             left_of: text("left_of"),
             right_of: text("right_of"),
@@ -385,7 +385,7 @@ impl Parser<'_> {
 }
 
 /// True where the script uses the variable, as `$name` or within `${...}`.
-fn mentions(script: &str, name: &str) -> bool {
+pub(in crate::scenario) fn mentions(script: &str, name: &str) -> bool {
     let ends = |rest: &str| !rest.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '_');
     script.match_indices(name).any(|(at, _)| {
         let before = &script[..at];

@@ -149,6 +149,7 @@ impl Parser<'_> {
             label: label.unwrap_or_else(|| describe(&action)),
             id,
             section,
+            place: node.place.clone(),
             action,
             verify,
             timeout: timeout?,

@@ -1,0 +1,316 @@
+//! What is allowed in a scenario and still likely a mistake: a test that cannot fail, or that fails by chance.
+//!
+//! The rules are a table ([`rules`]); each looks at a loaded scenario and touches nothing. A remark tells what is wrong
+//! and where; its rule tells what to do.
+
+mod checks;
+mod comment;
+mod script;
+mod shells;
+mod steps;
+mod subject;
+mod targets;
+
+pub use comment::allows;
+
+use super::Scenario;
+use super::error::{Place, Problem};
+use super::model::Step;
+use std::fmt;
+use subject::Subject;
+
+/// How much a remark matters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Severity {
+    /// Worth knowing; often right as it is.
+    Note,
+    /// Likely a mistake.
+    Warning,
+    /// The scenario does not test what it says.
+    Error,
+}
+
+impl Severity {
+    /// The word in every output; SARIF's levels have the same ones.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Severity::Note => "note",
+            Severity::Warning => "warning",
+            Severity::Error => "error",
+        }
+    }
+}
+
+impl fmt::Display for Severity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// One thing that lint looks for.
+#[derive(Debug)]
+pub struct Rule {
+    /// Its name, in kebab-case.
+    pub id: &'static str,
+    /// How much its remarks matter, at most.
+    pub severity: Severity,
+    /// What it finds.
+    pub about: &'static str,
+    /// What to do about it.
+    pub hint: &'static str,
+    look: fn(&Subject<'_>, &mut Found<'_>),
+}
+
+/// Something that a rule found.
+#[derive(Clone, Debug)]
+pub struct Remark {
+    /// The rule.
+    pub rule: &'static Rule,
+    /// How much it matters here; not more than the rule says.
+    pub severity: Severity,
+    /// File or object.
+    pub origin: String,
+    /// Where in it.
+    pub place: Place,
+    /// Where the step begins that it is about, if it is about one.
+    pub step: Option<Place>,
+    /// What is wrong.
+    pub message: String,
+}
+
+impl Remark {
+    /// What to do about it.
+    pub fn hint(&self) -> &'static str {
+        self.rule.hint
+    }
+}
+
+/// `FILE:LINE:COLUMN: warning[rule]: message`, as compilers write it.
+impl fmt::Display for Remark {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let problem = Problem {
+            origin: self.origin.clone(),
+            place: self.place.clone(),
+            message: format!("{}[{}]: {}", self.severity, self.rule.id, self.message),
+        };
+        problem.fmt(f)
+    }
+}
+
+/// What could not be loaded is a remark of this rule.
+impl From<Problem> for Remark {
+    fn from(problem: Problem) -> Remark {
+        let (origin, place) = in_its_file(problem.origin, problem.place);
+        Remark {
+            rule: &LOAD,
+            severity: Severity::Error,
+            origin,
+            place,
+            step: None,
+            message: problem.message,
+        }
+    }
+}
+
+/// What came from an imported file stands in that.
+fn in_its_file(origin: String, place: Place) -> (String, Place) {
+    match place {
+        Place::File(file, line, column) => (file.to_string(), Place::Line(line, column)),
+        place => (origin, place),
+    }
+}
+
+/// Collects what one rule finds.
+pub(super) struct Found<'r> {
+    rule: &'static Rule,
+    origin: &'r str,
+    remarks: &'r mut Vec<Remark>,
+}
+
+impl Found<'_> {
+    fn add(&mut self, place: Place, step: &Step, message: String) {
+        self.push(self.rule.severity, place, Some(step.place.clone()), message);
+    }
+
+    /// Where it matters less than the rule says.
+    fn add_as(&mut self, severity: Severity, place: Place, step: &Step, message: String) {
+        self.push(severity, place, Some(step.place.clone()), message);
+    }
+
+    /// What is about no single step.
+    fn add_to_whole(&mut self, place: Place, message: String) {
+        self.push(self.rule.severity, place, None, message);
+    }
+
+    fn push(&mut self, severity: Severity, place: Place, step: Option<Place>, message: String) {
+        let (origin, place) = in_its_file(self.origin.to_string(), place);
+        let step = step.map(|step| in_its_file(String::new(), step).1);
+        // The message of a routine's step may tell the values that each call gives it.
+        let known = |r: &Remark| r.rule.id == self.rule.id && r.place == place && r.origin == origin;
+        // A part that is used twice, by an alias, is wrong once.
+        if !self.remarks.iter().any(known) {
+            self.remarks.push(Remark {
+                rule: self.rule,
+                severity,
+                origin,
+                place,
+                step,
+                message,
+            });
+        }
+    }
+}
+
+impl Scenario {
+    /// What is likely a mistake, in the order of the places.
+    pub fn lint(&self) -> Vec<Remark> {
+        let subject = Subject { scenario: self };
+        let mut remarks = Vec::new();
+        for rule in RULES {
+            let mut found = Found {
+                rule,
+                origin: &self.origin,
+                remarks: &mut remarks,
+            };
+            (rule.look)(&subject, &mut found);
+        }
+        // Paths stay in the order of the rules.
+        remarks.sort_by(|a, b| match (&a.place, &b.place) {
+            (Place::Line(..), Place::Line(..)) => {
+                let key = |r: &Remark| (r.origin != self.origin, r.origin.clone(), r.place.clone());
+                key(a).cmp(&key(b))
+            }
+            _ => std::cmp::Ordering::Equal,
+        });
+        remarks
+    }
+}
+
+/// All rules, the one for what cannot be loaded first.
+pub fn rules() -> impl Iterator<Item = &'static Rule> {
+    std::iter::once(&LOAD).chain(RULES)
+}
+
+/// The rule of what could not be loaded. It cannot be allowed: there is nothing to look at then.
+pub static LOAD: Rule = Rule {
+    id: "load",
+    severity: Severity::Error,
+    about: "a file that cannot be loaded",
+    hint: "mend it as the message says; docs/scenario.md has the language",
+    look: |_, _| {},
+};
+
+static RULES: &[Rule] = &[
+    Rule {
+        id: "check-cannot-fail",
+        severity: Severity::Error,
+        about: "a check that holds whatever the product does, such as a command that ends with `|| true`",
+        hint: "ask for something that only a working product shows, or take the check out",
+        look: checks::check_cannot_fail,
+    },
+    Rule {
+        id: "no-check",
+        severity: Severity::Warning,
+        about: "`steps` without any check: no `expect`, no `verify`, no window that is waited for",
+        hint: "say with `verify` or `expect` what must be seen when the product works",
+        look: checks::no_check,
+    },
+    Rule {
+        id: "nothing-can-fail",
+        severity: Severity::Warning,
+        about: "`steps` of which every check is soft",
+        hint: "take `soft` off the check for which the scenario was written",
+        look: checks::nothing_can_fail,
+    },
+    Rule {
+        id: "negative-only",
+        severity: Severity::Warning,
+        about: "`steps` of which every check asks that something is not there: a blank screen passes",
+        hint: "check as well that something is there: a window, a text, a file",
+        look: checks::negative_only,
+    },
+    Rule {
+        id: "unchecked-end",
+        severity: Severity::Warning,
+        about: "a last acting step without `verify`, and no check after it",
+        hint: "give the step a `verify`, or let an `expect` follow",
+        look: steps::unchecked_end,
+    },
+    Rule {
+        id: "fixed-place",
+        severity: Severity::Warning,
+        about: "a target that is a place (`at`): it is used whatever is shown there; with `reason` a note",
+        hint: "name a text or describe the thing; where only a place will do, say why with `reason`",
+        look: targets::fixed_place,
+    },
+    Rule {
+        id: "short-text",
+        severity: Severity::Warning,
+        about: "a `text` of one or two letters, easily found elsewhere; where a pointer goes, a note",
+        hint: "add `exact`, a relation (`right_of`, `below`, ...) or `nth`, or look for a longer text",
+        look: targets::short_text,
+    },
+    Rule {
+        id: "sleep",
+        severity: Severity::Warning,
+        about: "`sleep` in a shell: too long on one machine, too short on another; in a loop that waits, a note",
+        hint: "wait for what is meant: `wait_for` with a condition and a `timeout`",
+        look: shells::sleep,
+    },
+    Rule {
+        id: "pointer-in-shell",
+        severity: Severity::Warning,
+        about: "a program that moves the pointer or presses keys from within the guest, such as xdotool",
+        hint: "use `click`, `hover`, `drag`, `scroll`, `type` or `key`: they go the way of a user's input",
+        look: shells::pointer_in_shell,
+    },
+    Rule {
+        id: "swallowed-exit",
+        severity: Severity::Warning,
+        about: "a `shell` step whose failure is never seen (`|| true`, `; true`, `2>/dev/null ||`); outside of `steps` a note",
+        hint: "let the command fail; where a code other than 0 is right, say so with `exit`",
+        look: shells::swallowed_exit,
+    },
+    Rule {
+        id: "kill-without-check",
+        severity: Severity::Warning,
+        about: "a `shell` step that ends a process, and no check after it whether it is gone",
+        hint: "let `wait_gone: {process: NAME}` follow: a signal is sent at once, and a program ends later or not at all",
+        look: shells::kill_without_check,
+    },
+    Rule {
+        id: "pipe-hides-exit",
+        severity: Severity::Note,
+        about: "a pipe in a `shell` step: a failure before its last command is not seen",
+        hint: "run the commands one by one, with a file between them",
+        look: shells::pipe_hides_exit,
+    },
+    Rule {
+        id: "heredoc",
+        severity: Severity::Note,
+        about: "a here-document in a shell",
+        hint: "put the file there with a step of its own (`stage`), not within a command",
+        look: shells::heredoc,
+    },
+    Rule {
+        id: "unused-input",
+        severity: Severity::Warning,
+        about: "an input that no step uses",
+        hint: "use it, as `{{ name }}` or in a shell as `\"$name\"`, or take it out",
+        look: steps::unused_input,
+    },
+    Rule {
+        id: "duplicate-label",
+        severity: Severity::Warning,
+        about: "two steps with the same `label`, which a report does not tell apart",
+        hint: "say in each label what only this step does",
+        look: steps::duplicate_label,
+    },
+    Rule {
+        id: "app-left-running",
+        severity: Severity::Note,
+        about: "a `launch`, and no `cleanup`: the next run on this VM begins with the program running",
+        hint: "end the program in `cleanup`, which always runs",
+        look: steps::app_left_running,
+    },
+];
