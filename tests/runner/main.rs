@@ -11,5 +11,6 @@ mod feasible;
 mod flow;
 mod gestures;
 mod guest;
+mod mutation;
 mod never;
 mod table;
