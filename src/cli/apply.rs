@@ -154,7 +154,7 @@ fn document(file: &Path, line: usize, text: &str) -> Result<Document, Vec<String
     let place = format!("{origin}:{line}");
     let value: Value = serde_saphyr::from_str(text).map_err(|e| vec![located(&origin, &e)])?;
     if value.get("apiVersion").is_none() || value.get("kind").and_then(Value::as_str) == Some("Scenario") {
-        let scenario = Scenario::from_str(&origin, text).map_err(|e| lines(&e))?;
+        let scenario = Scenario::from_text(&origin, text, file.parent()).map_err(|e| lines(&e))?;
         if value.get("apiVersion").is_none() {
             let spec = scenario.to_spec().map_err(|e| vec![format!("{place}: {e}")])?;
             return Ok(Document {
@@ -163,17 +163,35 @@ fn document(file: &Path, line: usize, text: &str) -> Result<Document, Vec<String
             });
         }
     }
-    let object: DynamicObject =
+    let mut object: DynamicObject =
         serde_json::from_value(value.clone()).map_err(|e| vec![format!("{place}: not a Kubernetes object: {e}")])?;
     if object.metadata.name.is_none() && object.metadata.generate_name.is_none() {
         return Err(vec![format!("{place}: metadata.name is missing")]);
     }
     // Scenarios inside runs too; with their lines in the file.
-    Scenario::in_manifests(&origin, text).map_err(|e| lines(&e))?;
+    let scenarios = Scenario::in_manifests(&origin, text, file.parent()).map_err(|e| lines(&e))?;
+    if let Some(scenario) = scenarios.first() {
+        embed(&mut object, scenario).map_err(|e| vec![format!("{place}: {e}")])?;
+    }
     Ok(Document {
         place,
         body: Body::Object(Box::new(object)),
     })
+}
+
+/// Puts the scenario's reference images, which came from files, into the object that it was loaded from.
+fn embed(object: &mut DynamicObject, scenario: &Scenario) -> Result<(), serde_json::Error> {
+    let references = scenario.to_spec()?.references;
+    let place = match kind_of(object) {
+        "Scenario" => "/spec",
+        _ => "/spec/scenario/inline",
+    };
+    if let Some(Value::Object(spec)) = object.data.pointer_mut(place)
+        && !references.is_empty()
+    {
+        spec.insert("references".to_string(), serde_json::to_value(references)?);
+    }
+    Ok(())
 }
 
 fn lines(e: &impl std::fmt::Display) -> Vec<String> {

@@ -32,8 +32,7 @@ pub(super) fn target_of(target: &Target) -> vision::Target {
             right_of: t.right_of.clone(),
             above: t.above.clone(),
             below: t.below.clone(),
-            presence: false,
-            typed: false,
+            ..vision::Target::default()
         },
     }
 }

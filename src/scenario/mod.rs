@@ -11,6 +11,7 @@ mod model;
 mod node;
 mod parse;
 mod plan;
+mod reference;
 mod template;
 mod text;
 mod vocabulary;
@@ -20,10 +21,12 @@ pub use chord::{KEYS, MODIFIERS};
 pub use error::{Errors, Place, Problem};
 pub use model::*;
 pub use plan::Plan;
+pub use reference::{Area, AreaKind, MARGIN, Reference, SIMILARITY, Variant};
 
 use crate::api;
 use error::Problems;
 use node::{Node, Value};
+use reference::Library;
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -51,14 +54,14 @@ pub struct Scenario {
 }
 
 impl Scenario {
-    /// Loads a file.
+    /// Loads a file, with the reference images beside it.
     ///
     /// # Errors
     /// The file cannot be read, or [`Scenario::from_str`]'s.
     pub fn from_file(path: &Path) -> Result<Scenario, Errors> {
         let origin = path.display().to_string();
         match std::fs::read_to_string(path) {
-            Ok(text) => Scenario::from_str(&origin, &text),
+            Ok(text) => Scenario::from_text(&origin, &text, path.parent()),
             Err(error) => {
                 let mut problems = Problems::new(&origin);
                 problems.add(&Place::Whole, format!("cannot be read: {error}"));
@@ -74,6 +77,14 @@ impl Scenario {
     // Not the trait: it has no place for the origin.
     #[allow(clippy::should_implement_trait)]
     pub fn from_str(origin: &str, text: &str) -> Result<Scenario, Errors> {
+        Scenario::from_text(origin, text, None)
+    }
+
+    /// As [`Scenario::from_str`], with the reference images that are in `folder`.
+    ///
+    /// # Errors
+    /// As there; what is wrong with a reference's sidecar has its place there.
+    pub fn from_text(origin: &str, text: &str, folder: Option<&Path>) -> Result<Scenario, Errors> {
         let mut problems = Problems::new(origin);
         let documents = yaml::read(text, &mut problems);
         let root = match documents {
@@ -91,17 +102,18 @@ impl Scenario {
             },
         };
         match spec_of(root, &mut problems) {
-            Some(tree) => load(origin, tree, problems),
+            Some(tree) => load(origin, tree, folder, problems),
             None => Err(problems.into_errors()),
         }
     }
 
     /// Loads every scenario in a file of manifests: stand-alone ones, `Scenario`s, and those inside of runs. Documents of
-    /// other kinds are left alone. For the command line, so that an error in a run's scenario has a line, too.
+    /// other kinds are left alone. For the command line, so that an error in a run's scenario has a line, too. Reference
+    /// images are in `folder`.
     ///
     /// # Errors
     /// Everything that is wrong in all of them.
-    pub fn in_manifests(origin: &str, text: &str) -> Result<Vec<Scenario>, Errors> {
+    pub fn in_manifests(origin: &str, text: &str, folder: Option<&Path>) -> Result<Vec<Scenario>, Errors> {
         let mut problems = Problems::new(origin);
         let Some(documents) = yaml::read(text, &mut problems) else {
             return Err(problems.into_errors());
@@ -119,7 +131,7 @@ impl Scenario {
                 Some(_) => continue,
             };
             match tree {
-                Some(tree) => match load(origin, tree, problems) {
+                Some(tree) => match load(origin, tree, folder, problems) {
                     Ok(scenario) => found.push(scenario),
                     Err(errors) => wrong.extend(errors.0),
                 },
@@ -140,7 +152,7 @@ impl Scenario {
     pub fn from_spec(spec: &api::ScenarioSpec, origin: &str) -> Result<Scenario, Errors> {
         let mut problems = Problems::new(origin);
         match serde_json::to_value(spec) {
-            Ok(value) => load(origin, Node::from_json(&value, "spec"), problems),
+            Ok(value) => load(origin, Node::from_json(&value, "spec"), None, problems),
             Err(error) => {
                 problems.add(&Place::Whole, format!("cannot be read: {error}"));
                 Err(problems.into_errors())
@@ -233,14 +245,17 @@ fn spec_of(root: Node, problems: &mut Problems) -> Option<Node> {
     }
 }
 
-fn load(origin: &str, tree: Node, mut problems: Problems) -> Result<Scenario, Errors> {
+fn load(origin: &str, mut tree: Node, folder: Option<&Path>, mut problems: Problems) -> Result<Scenario, Errors> {
     let mut parser = parse::Parser {
         problems: &mut problems,
         inputs: BTreeMap::new(),
         values: None,
+        references: Library::beside(folder),
     };
     let parsed = parse::scenario(&mut parser, &tree);
-    let inputs = parser.inputs;
+    let (inputs, mut references) = (parser.inputs, parser.references);
+    // From here on the scenario stands by itself.
+    references.embed(&mut tree);
     match parsed {
         Some(parsed) if problems.is_empty() => Ok(Scenario {
             origin: origin.to_string(),

@@ -3,10 +3,12 @@
 use super::error::{Errors, Place, Problems, unknown};
 use super::model::Step;
 use super::parse;
+use super::reference::{Library, Reference};
 use super::template::Values;
 use super::{Scenario, model::Scalar};
 use secrecy::SecretString;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// A scenario that can be run: every text is filled in.
 #[derive(Clone, Debug)]
@@ -21,6 +23,8 @@ pub struct Plan {
     pub variables: BTreeMap<String, Scalar>,
     /// Values that may be shown nowhere.
     pub secrets: Vec<SecretString>,
+    /// Reference images.
+    pub references: Vec<Arc<Reference>>,
     /// Steps before the test.
     pub setup: Vec<Step>,
     /// The test.
@@ -98,9 +102,13 @@ impl Scenario {
             problems: &mut problems,
             inputs: BTreeMap::new(),
             values: Some(&values),
+            references: Library::default(),
         };
-        match parse::scenario(&mut parser, &self.tree) {
+        let parsed = parse::scenario(&mut parser, &self.tree);
+        let references = parser.references.all().cloned().collect();
+        match parsed {
             Some(parsed) if problems.is_empty() => Ok(Plan {
+                references,
                 name: parsed.name,
                 description: parsed.description,
                 digest: self.digest(),

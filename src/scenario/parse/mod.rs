@@ -7,6 +7,7 @@ mod action;
 mod check;
 mod fields;
 mod pointer;
+mod reference;
 mod scenario;
 mod step;
 
@@ -15,6 +16,7 @@ pub(super) use scenario::{scenario, typed};
 use super::error::{Place, Problems, nearest};
 use super::model::{Input, Words};
 use super::node::{Node, Value};
+use super::reference::Library;
 use super::template::{self, Values};
 use std::collections::BTreeMap;
 
@@ -24,6 +26,8 @@ pub(super) struct Parser<'a> {
     pub inputs: BTreeMap<String, Input>,
     /// The inputs' values when a run is planned; none when the scenario is loaded.
     pub values: Option<&'a Values>,
+    /// Reference images.
+    pub references: Library,
 }
 
 impl Parser<'_> {

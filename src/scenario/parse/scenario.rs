@@ -40,6 +40,9 @@ pub(in crate::scenario) fn scenario(parser: &mut Parser<'_>, node: &Node) -> Opt
             }
         }
     }
+    if let Some(references) = fields.get("references") {
+        parser.read_references(references);
+    }
     let mut ids = BTreeMap::new();
     let mut section = |section: Section, max: usize| match fields.get(section.as_str()) {
         Some(list) => parser.steps(list, section, max, &mut ids),
@@ -58,6 +61,12 @@ pub(in crate::scenario) fn scenario(parser: &mut Parser<'_>, node: &Node) -> Opt
             );
         }
         Some(_) => {}
+    }
+    if let (Some(references), Some(name)) = (fields.get("references"), parser.references.unused())
+        && parser.problems.is_empty()
+    {
+        let message = format!("the reference '{name}' is used by no step");
+        parser.problem(&references.place, message);
     }
     Some(Parsed {
         name: name?.to_string(),

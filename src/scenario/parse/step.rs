@@ -278,9 +278,10 @@ fn main_text(node: &Node) -> &str {
         Value::Str(s) => s,
         Value::Seq(items) => items.first().map_or("", main_text),
         Value::Map(entries) => {
-            const TELLING: [&str; 15] = [
+            const TELLING: [&str; 16] = [
                 "target",
                 "text",
+                "reference",
                 "command",
                 "see",
                 "shell",

@@ -104,6 +104,13 @@ impl Ocr {
         let reading = tokio::task::spawn_blocking(move || inner.read_whole(image, &digest));
         reading.await.map_err(|e| failed("reading a frame", e))?
     }
+
+    /// The lines of a part; what is remembered of whole frames stays as it is.
+    async fn lines_in(&self, frame: &Frame, region: Rect) -> Result<Arc<Vec<Line>>, Error> {
+        let (inner, image) = (self.clone(), frame.image().clone());
+        let reading = tokio::task::spawn_blocking(move || inner.read(&Frame::from_image(image), Some(region)));
+        reading.await.map_err(|e| failed("reading a part of a frame", e))?.map(Arc::new)
+    }
 }
 
 fn shift(rect: &mut Rect, by: &Rect) {
@@ -220,7 +227,11 @@ impl Vision for Ocr {
     /// Finds targets that have a `text`; one that has only a description is an [`Error::Target`].
     async fn locate(&self, frame: &Frame, target: &Target) -> Result<Located, Error> {
         locate::check(target)?;
-        locate::locate(&self.lines(frame).await?, target)
+        let lines = match target.region {
+            Some(region) => self.lines_in(frame, region).await?,
+            None => self.lines(frame).await?,
+        };
+        locate::locate(&lines, target)
     }
 
     async fn judge(&self, frame: &Frame, question: &str) -> Result<Judgement, Error> {
