@@ -40,7 +40,11 @@ fn main() {
                 let (ms, at) = ours(&reference, &frame, anywhere);
                 assert_eq!((i64::from(at.0), i64::from(at.1)), by, "{name}");
                 let theirs = opencv(&path, &template, place, anywhere);
-                let how = if anywhere { "anywhere on 1920x1080" } else { "within 50 pixels" };
+                let how = if anywhere {
+                    "anywhere on 1920x1080"
+                } else {
+                    "within 50 pixels"
+                };
                 let what = |who: &str| format!("{kind}, {name}, {how}, {who}");
                 line(&what("mosdat"), format!("{ms:.2} ms"));
                 line(&what("OpenCV"), format!("{theirs:.2} ms"));
@@ -48,7 +52,10 @@ fn main() {
             }
             let gone = Frame::from_image(image::imageops::flip_vertical(frame.image()));
             let (ms, _) = ours(&reference, &gone, true);
-            line(&format!("{kind}, {name}, on a screen without it, anywhere"), format!("{ms:.2} ms"));
+            line(
+                &format!("{kind}, {name}, on a screen without it, anywhere"),
+                format!("{ms:.2} ms"),
+            );
         }
     }
 }

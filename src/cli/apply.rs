@@ -210,20 +210,23 @@ pub fn kind_of(o: &DynamicObject) -> &str {
     o.types.as_ref().map(|t| t.kind.as_str()).unwrap_or_default()
 }
 
-/// A run of a stand-alone scenario on a clone of `template` on `cluster`.
-pub fn run_of(scenario: ScenarioSpec, cluster: &str, template: &str) -> anyhow::Result<DynamicObject> {
-    let mut slug: String = scenario
-        .name
+/// A name for an object, made of a title.
+pub fn slug(title: &str) -> String {
+    let slug: String = title
         .to_lowercase()
         .chars()
         .map(|c| if c.is_ascii_alphanumeric() { c } else { '-' })
         .take(38)
         .collect();
-    slug = slug.trim_matches('-').to_string();
-    if slug.is_empty() {
-        slug = "scenario".into();
+    match slug.trim_matches('-') {
+        "" => "scenario".into(),
+        slug => slug.to_string(),
     }
-    let name = format!("{slug}-{:05x}", rand::random::<u32>() & 0xf_ffff);
+}
+
+/// A run of a stand-alone scenario on a clone of `template` on `cluster`.
+pub fn run_of(scenario: ScenarioSpec, cluster: &str, template: &str) -> anyhow::Result<DynamicObject> {
+    let name = format!("{}-{:05x}", slug(&scenario.name), rand::random::<u32>() & 0xf_ffff);
     let run = FunctionalTestRun::new(
         &name,
         FunctionalTestRunSpec {

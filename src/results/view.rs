@@ -28,6 +28,7 @@ pub(super) struct RunView<'e> {
     pub description: Option<&'e str>,
     pub digest: &'e str,
     pub variables: Option<&'e BTreeMap<String, String>>,
+    pub references: Option<&'e BTreeMap<String, String>>,
     pub steps: Vec<StepView<'e>>,
     pub end: Option<(RunResult, Option<&'e RunFailure>, &'e StepCounts, u64)>,
 }
@@ -40,6 +41,7 @@ pub(super) fn view(events: &[Event]) -> RunView<'_> {
         description: None,
         digest: "",
         variables: None,
+        references: None,
         steps: Vec::new(),
         end: None,
     };
@@ -52,6 +54,7 @@ pub(super) fn view(events: &[Event]) -> RunView<'_> {
                 view.description = plan.description.as_deref();
                 view.digest = &plan.digest;
                 view.variables = Some(&plan.variables);
+                view.references = Some(&plan.references);
                 view.steps = plan
                     .steps
                     .iter()

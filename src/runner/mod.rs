@@ -12,6 +12,7 @@ mod in_guest;
 mod locate;
 mod never;
 mod record;
+mod reference;
 mod run;
 mod screen;
 mod step;

@@ -9,7 +9,9 @@ use crate::desktop::{LinkFacts, Rect};
 use crate::guest::Session;
 use crate::results::{Body, Recorder, StepOutcome};
 use crate::scenario::{Plan, Step};
-use std::collections::BTreeSet;
+use crate::vision::{Reference, References};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -25,6 +27,8 @@ pub(super) struct Run {
     pub watch: Watch,
     /// Texts that were typed, secrets aside.
     pub typed: BTreeSet<String>,
+    /// References that have been looked for, by name.
+    pub references: BTreeMap<String, Arc<Reference>>,
     /// Where the screen moved by itself when it was last waited for.
     pub moving: Option<Rect>,
     /// The link to the desktop as of the last picture.
@@ -62,12 +66,17 @@ impl Run {
 /// tells. `cancel` ends it early; cleanup runs all the same.
 pub async fn run(plan: Plan, rig: Rig, recorder: Recorder, limits: Limits, cancel: CancellationToken) -> Outcome {
     let deadline = Instant::now() + limits.timeout;
+    let rig = Rig {
+        vision: Arc::new(References(rig.vision)),
+        ..rig
+    };
     let mut run = Run {
         rig,
         recorder: recorder.clone(),
         session: None,
         watch: Watch::default(),
         typed: BTreeSet::new(),
+        references: BTreeMap::new(),
         moving: None,
         link: LinkFacts::default(),
         counts: StepCounts {

@@ -3,6 +3,7 @@
 use super::check::{Held, needs_guest};
 use super::failure::{Failure, Kind};
 use super::record;
+use super::reference::Missed;
 use super::run::Run;
 use crate::api::FailureClass;
 use crate::desktop::{Frame, Point};
@@ -52,6 +53,8 @@ pub(super) struct Stage<'a> {
     pub pointers: Vec<Point>,
     /// The last action changed nothing that can be seen.
     pub noop: bool,
+    /// The reference that was not found on the last look, and where it was looked for.
+    pub missed: Option<Missed>,
 }
 
 /// Runs a step to its one end. `interrupt` resolves when the run must stop.
@@ -74,6 +77,7 @@ pub(super) async fn run_step(
         before: None,
         pointers: Vec::new(),
         noop: false,
+        missed: None,
     };
     // The one boundary: whatever happens inside, the step ends here.
     let result = tokio::select! {
@@ -91,8 +95,12 @@ pub(super) async fn run_step(
         Err(failure) => Err(stage.judge_time_out(failure).await.in_section(step.section)),
         Ok(()) => Ok(()),
     };
-    if result.is_err() {
+    if let Err(failure) = result {
         stage.last_picture().await;
+        result = Err(match stage.explain_missed().await {
+            Some(seen) => failure.with(&seen),
+            None => failure,
+        });
     }
     let attempts = stage.attempts;
     if let Some(error) = run.recorder.take_error() {

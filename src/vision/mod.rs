@@ -21,6 +21,6 @@ pub use cascade::Cascade;
 pub use error::Error;
 pub use ocr::{Line, Ocr, Word};
 pub use openai::{Coordinates, OpenAi, OpenAiConfig};
-pub use reference::{Match, Outcome, Reference, References, Wanted};
+pub use reference::{Explanation, Match, Outcome, Reference, References, Wanted};
 pub use target::parse_target;
 pub use types::{Hit, Judgement, Located, Target, Verdict, Vision};

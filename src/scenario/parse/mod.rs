@@ -11,6 +11,7 @@ mod reference;
 mod scenario;
 mod step;
 
+pub(super) use reference::{named as reference, sidecar};
 pub(super) use scenario::{scenario, typed};
 
 use super::error::{Place, Problems, nearest};

@@ -72,14 +72,20 @@ impl Parser<'_> {
         let anywhere = match fields.get("anywhere") {
             Some(n) => {
                 let Some(reference) = &target.reference else {
-                    self.problem(&n.place, "'anywhere' is for a 'reference', which this target does not have");
+                    self.problem(
+                        &n.place,
+                        "'anywhere' is for a 'reference', which this target does not have",
+                    );
                     return None;
                 };
                 let anywhere = self.boolean(n, "'anywhere'")?;
                 if anywhere && !reference.variants.iter().all(Variant::has_match) {
                     self.problem(
                         &n.place,
-                        format!("'anywhere' needs a 'match' area to look for, which the reference '{}' does not have", reference.name),
+                        format!(
+                            "'anywhere' needs a 'match' area to look for, which the reference '{}' does not have",
+                            reference.name
+                        ),
                     );
                     return None;
                 }
@@ -214,7 +220,10 @@ impl Parser<'_> {
             Some(n) => {
                 let digest = self.literal(n, "'digest'")?;
                 if digest.len() != 64 || !digest.chars().all(|c| c.is_ascii_digit() || ('a'..='f').contains(&c)) {
-                    self.problem(&n.place, "'digest' must be a SHA-256: 64 hexadecimal digits, lower-case");
+                    self.problem(
+                        &n.place,
+                        "'digest' must be a SHA-256: 64 hexadecimal digits, lower-case",
+                    );
                     return None;
                 }
                 digest.to_string()
@@ -289,12 +298,18 @@ impl Parser<'_> {
             [] => {
                 if !fields.has_strangers() {
                     let kinds = v::AREA_KINDS.join(", ");
-                    self.problem(&node.place, format!("an area needs one of {kinds}, with its place [x, y, width, height]"));
+                    self.problem(
+                        &node.place,
+                        format!("an area needs one of {kinds}, with its place [x, y, width, height]"),
+                    );
                 }
                 return None;
             }
             [a, b, ..] => {
-                self.problem(&b.place, format!("an area is one of '{}' and '{}', not both", a.key, b.key));
+                self.problem(
+                    &b.place,
+                    format!("an area is one of '{}' and '{}', not both", a.key, b.key),
+                );
                 return None;
             }
         };
@@ -304,8 +319,15 @@ impl Parser<'_> {
             _ => &[],
         };
         let options = ["margin", "similarity", "text"];
-        if let Some(other) = options.iter().filter(|o| !allowed.contains(o)).find_map(|o| fields.entry(o)) {
-            self.problem(&other.place, format!("'{}' has no meaning beside '{}'", other.key, kind.key));
+        if let Some(other) = options
+            .iter()
+            .filter(|o| !allowed.contains(o))
+            .find_map(|o| fields.entry(o))
+        {
+            self.problem(
+                &other.place,
+                format!("'{}' has no meaning beside '{}'", other.key, kind.key),
+            );
             return None;
         }
         let (x, y, width, height) = match numbers(&kind.value, 4).as_deref() {
@@ -321,7 +343,10 @@ impl Parser<'_> {
         if !ends(x, width, size.0) || !ends(y, height, size.1) {
             self.problem(
                 &kind.value.place,
-                format!("the area [{x}, {y}, {width}, {height}] reaches beyond the picture, which is {}x{}", size.0, size.1),
+                format!(
+                    "the area [{x}, {y}, {width}, {height}] reaches beyond the picture, which is {}x{}",
+                    size.0, size.1
+                ),
             );
             return None;
         }
@@ -361,13 +386,34 @@ impl Parser<'_> {
         if (0.1..=1.0).contains(&value) {
             return Some(value);
         }
-        self.problem(&node.place, super::expected("'similarity'", "a number from 0.1 to 1", node));
+        self.problem(
+            &node.place,
+            super::expected("'similarity'", "a number from 0.1 to 1", node),
+        );
         None
     }
 }
 
+/// A reference by its name.
+pub(in crate::scenario) fn named(name: &str, library: Library, problems: &mut Problems) -> Option<Arc<Reference>> {
+    let mut parser = Parser {
+        problems,
+        inputs: BTreeMap::new(),
+        values: None,
+        references: library,
+    };
+    parser.reference(&Node {
+        place: super::Place::Whole,
+        value: Value::Str(name.to_string()),
+    })
+}
+
 /// The areas and the click point of a sidecar.
-fn sidecar(text: &str, size: (u32, u32), problems: &mut Problems) -> Option<(Vec<Area>, Option<(u32, u32)>)> {
+pub(in crate::scenario) fn sidecar(
+    text: &str,
+    size: (u32, u32),
+    problems: &mut Problems,
+) -> Option<(Vec<Area>, Option<(u32, u32)>)> {
     let documents = yaml::read(text, problems)?;
     let [node] = documents.as_slice() else {
         let place = documents.get(1).map_or(super::Place::Whole, |n| n.place.clone());

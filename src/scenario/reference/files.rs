@@ -33,7 +33,8 @@ pub(in crate::scenario) fn find(folder: &Path, name: &str) -> Result<Vec<Files>,
     let mut names: Vec<String> = roots.iter().flat_map(|root| beside(root, name)).collect();
     names.sort();
     names.dedup();
-    let hint = nearest(name, names.iter().map(String::as_str)).map_or(String::new(), |n| format!("; did you mean '{n}'?"));
+    let hint =
+        nearest(name, names.iter().map(String::as_str)).map_or(String::new(), |n| format!("; did you mean '{n}'?"));
     let there = match names.is_empty() {
         true => "no references are there; 'mosdat visual --capture' makes one".to_string(),
         false => format!("references there: {}", names.join(", ")),
@@ -102,7 +103,11 @@ fn beside(root: &Path, name: &str) -> Vec<String> {
 
 /// Names of the folder's files with one of these endings, without it. A folder that cannot be read has none.
 fn stems(folder: &Path, ends: &[&str]) -> Vec<String> {
-    let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+    let folder = if folder.as_os_str().is_empty() {
+        Path::new(".")
+    } else {
+        folder
+    };
     let Ok(entries) = std::fs::read_dir(folder) else {
         return Vec::new();
     };

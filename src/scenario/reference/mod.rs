@@ -13,6 +13,11 @@ pub(super) use files::{Files, find};
 pub(super) use library::Library;
 pub(super) use picture::Picture;
 
+use super::error::{Errors, Place, Problems};
+use super::parse;
+use std::path::Path;
+use std::sync::Arc;
+
 /// What the pictures of a scenario may have in all, in bytes: an object in a cluster must stay small.
 pub(super) const MOST_BYTES: usize = 512 * 1024;
 
@@ -125,6 +130,47 @@ impl Area {
     }
 }
 
+impl Reference {
+    /// Reads a reference from its files in a folder, or in the folder `references` there.
+    ///
+    /// # Errors
+    /// There is none of this name, or its sidecar is wrong: with file, line and column.
+    pub fn read(folder: &Path, name: &str) -> Result<Arc<Reference>, Errors> {
+        let mut problems = Problems::new("references");
+        let found = parse::reference(name, Library::beside(Some(folder)), &mut problems);
+        match found {
+            Some(found) if problems.is_empty() => Ok(found),
+            _ => Err(problems.into_errors()),
+        }
+    }
+
+    /// Checks what was not read from files: names, and areas that reach beyond the picture or compare nothing.
+    ///
+    /// # Errors
+    /// All that is wrong, with the place in the sidecar that it would have.
+    pub fn check(&self) -> Result<(), Errors> {
+        let mut problems = Problems::new(&self.name);
+        if let Some(message) = wrong_name(&self.name) {
+            problems.add(&Place::Whole, message);
+        }
+        for variant in &self.variants {
+            parse::sidecar(&variant.sidecar(), variant.size, &mut problems);
+        }
+        match problems.is_empty() {
+            true => Ok(()),
+            false => Err(problems.into_errors()),
+        }
+    }
+
+    /// The name of a variant's files, without ending.
+    pub fn key(&self, variant: &Variant) -> String {
+        match variant.display {
+            Some((width, height)) => format!("{}@{width}x{height}", self.name),
+            None => self.name.clone(),
+        }
+    }
+}
+
 impl Variant {
     /// The text of the sidecar, YAML.
     pub fn sidecar(&self) -> String {
@@ -143,7 +189,10 @@ impl Variant {
                     line
                 }
                 // A JSON string is a YAML one.
-                AreaKind::Ocr { text } => format!("  - ocr: {place}\n    text: {}\n", serde_json::Value::from(text.as_str())),
+                AreaKind::Ocr { text } => format!(
+                    "  - ocr: {place}\n    text: {}\n",
+                    serde_json::Value::from(text.as_str())
+                ),
                 AreaKind::Exclude => format!("  - exclude: {place}\n"),
             };
         }
@@ -178,10 +227,15 @@ pub(super) fn split_key(key: &str) -> (&str, Option<Result<(u32, u32), String>>)
 /// Why this is no name of a reference.
 pub(super) fn wrong_name(name: &str) -> Option<String> {
     let good = |part: &str| {
-        !part.is_empty() && !part.starts_with('.') && part.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c))
+        !part.is_empty()
+            && !part.starts_with('.')
+            && part.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c))
     };
     let message = if name.ends_with(".png") {
-        format!("a reference is named without '.png': '{}'", name.trim_end_matches(".png"))
+        format!(
+            "a reference is named without '.png': '{}'",
+            name.trim_end_matches(".png")
+        )
     } else if name.contains('@') {
         "a reference is named without the size of a screen: the one that fits is taken".to_string()
     } else if name.len() > 200 || !name.split('/').all(good) {
@@ -210,7 +264,11 @@ mod tests {
         assert_eq!(pixels(&[]), 400);
         assert_eq!(pixels(&[&area(0, 0, 10, 10)]), 400);
         assert_eq!(pixels(&[&area(15, 15, 5, 5)]), 375);
-        assert_eq!(pixels(&[&area(15, 15, 5, 5), &area(15, 15, 6, 5)]), 370, "an overlap counts once");
+        assert_eq!(
+            pixels(&[&area(15, 15, 5, 5), &area(15, 15, 6, 5)]),
+            370,
+            "an overlap counts once"
+        );
         assert_eq!(pixels(&[&area(0, 0, 100, 15)]), 300);
         assert_eq!(pixels(&[&area(0, 0, 20, 100), &area(20, 0, 20, 100)]), 0);
     }

@@ -109,7 +109,10 @@ impl Ocr {
     async fn lines_in(&self, frame: &Frame, region: Rect) -> Result<Arc<Vec<Line>>, Error> {
         let (inner, image) = (self.clone(), frame.image().clone());
         let reading = tokio::task::spawn_blocking(move || inner.read(&Frame::from_image(image), Some(region)));
-        reading.await.map_err(|e| failed("reading a part of a frame", e))?.map(Arc::new)
+        reading
+            .await
+            .map_err(|e| failed("reading a part of a frame", e))?
+            .map(Arc::new)
     }
 }
 

@@ -1,10 +1,10 @@
 //! Several areas at once: the one displacement at which all of them fit.
 
+use super::Variant;
 use super::parts;
 use super::pattern::Pattern;
 use super::plane::Seen;
 use super::search::{self, Place, Window};
-use super::Variant;
 use crate::desktop::{Frame, Point, Rect};
 
 /// Similarities that differ by less are equally good.
@@ -103,7 +103,10 @@ impl Variant {
 
     /// The part of the frame in which the areas may be. None where they lie outside of it.
     fn crop(&self, frame: &Frame, margin: u32) -> Option<Seen> {
-        let (x, y) = (self.bounds.x.saturating_sub(margin), self.bounds.y.saturating_sub(margin));
+        let (x, y) = (
+            self.bounds.x.saturating_sub(margin),
+            self.bounds.y.saturating_sub(margin),
+        );
         let right = (self.bounds.right() + margin).min(frame.width());
         let bottom = (self.bounds.bottom() + margin).min(frame.height());
         (x < right && y < bottom).then(|| {
@@ -120,7 +123,9 @@ impl Variant {
     /// Best first, and of equals the one that has moved least.
     fn order(&self, seen: &Seen, primary: &Pattern, a: &Place, b: &Place) -> std::cmp::Ordering {
         let moved = |p: &Place| far(self.displacement(seen, primary, p));
-        b.similarity.total_cmp(&a.similarity).then_with(|| moved(a).cmp(&moved(b)))
+        b.similarity
+            .total_cmp(&a.similarity)
+            .then_with(|| moved(a).cmp(&moved(b)))
     }
 
     /// The displacement at a place of the primary area, and the least similarity of all areas over their wholes; none
@@ -156,7 +161,11 @@ impl Variant {
             );
             areas.push((rect, parts::similarity(pattern, seen, x, y), pattern.similarity));
         }
-        let whole = areas.iter().map(|a| a.0).reduce(|a, b| a.union(&b)).unwrap_or(self.bounds);
+        let whole = areas
+            .iter()
+            .map(|a| a.0)
+            .reduce(|a, b| a.union(&b))
+            .unwrap_or(self.bounds);
         Some(Match {
             moved,
             similarity: areas.iter().map(|a| a.1).fold(1.0, f64::min),
@@ -208,9 +217,8 @@ fn distinct(mut all: Vec<((i32, i32), f64)>, primary: &Pattern) -> Vec<((i32, i3
     let (width, height) = (primary.width as u32 / 2, primary.height as u32 / 2);
     let mut kept: Vec<((i32, i32), f64)> = Vec::new();
     for one in all {
-        let near = |other: &((i32, i32), f64)| {
-            one.0.0.abs_diff(other.0.0) <= width && one.0.1.abs_diff(other.0.1) <= height
-        };
+        let near =
+            |other: &((i32, i32), f64)| one.0.0.abs_diff(other.0.0) <= width && one.0.1.abs_diff(other.0.1) <= height;
         if !kept.iter().any(near) {
             kept.push(one);
             if kept.len() == KEPT {

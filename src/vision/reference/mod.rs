@@ -6,6 +6,8 @@
 //! with the nearest place and its similarity. [`References`] asks for text areas, and puts references before other vision.
 
 mod diff;
+mod explain;
+mod kernel;
 mod look;
 mod parts;
 mod pattern;
@@ -15,6 +17,7 @@ mod search;
 #[cfg(test)]
 mod tests;
 
+pub use explain::Explanation;
 pub use look::{Match, Outcome};
 pub use rung::References;
 
@@ -62,8 +65,16 @@ pub struct Wanted {
 
 impl PartialEq for Wanted {
     fn eq(&self, other: &Wanted) -> bool {
-        let digests = |w: &Wanted| w.reference.variants.iter().map(|v| v.source.digest.clone()).collect::<Vec<_>>();
-        self.anywhere == other.anywhere && self.reference.name == other.reference.name && digests(self) == digests(other)
+        let digests = |w: &Wanted| {
+            w.reference
+                .variants
+                .iter()
+                .map(|v| v.source.digest.clone())
+                .collect::<Vec<_>>()
+        };
+        self.anywhere == other.anywhere
+            && self.reference.name == other.reference.name
+            && digests(self) == digests(other)
     }
 }
 
@@ -71,7 +82,9 @@ impl Eq for Wanted {}
 
 impl std::fmt::Debug for Reference {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Reference").field("name", &self.name).finish_non_exhaustive()
+        f.debug_struct("Reference")
+            .field("name", &self.name)
+            .finish_non_exhaustive()
     }
 }
 

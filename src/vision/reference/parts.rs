@@ -31,12 +31,11 @@ fn parts(pattern: &Pattern) -> Vec<Piece> {
     let mut all = Vec::new();
     for piece in &pattern.pieces {
         for (y, height) in spans(piece.y, piece.height, HEIGHT) {
-            all.extend(spans(piece.x, piece.width, WIDTH).into_iter().map(|(x, width)| Piece {
-                x,
-                y,
-                width,
-                height,
-            }));
+            all.extend(
+                spans(piece.x, piece.width, WIDTH)
+                    .into_iter()
+                    .map(|(x, width)| Piece { x, y, width, height }),
+            );
         }
     }
     all
@@ -48,7 +47,9 @@ fn spans(from: usize, length: usize, size: usize) -> Vec<(usize, usize)> {
         return vec![(from, length)];
     }
     let steps = (length - size).div_ceil(size / 2);
-    (0..=steps).map(|i| (from + (length - size) * i / steps, size)).collect()
+    (0..=steps)
+        .map(|i| (from + (length - size) * i / steps, size))
+        .collect()
 }
 
 /// Structural similarity (SSIM with a constant for faint structure), and not more than the colours agree.

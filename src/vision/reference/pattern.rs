@@ -4,9 +4,11 @@
 //! normalised cross-correlation, times how well contrast and brightness agree. Correlation alone takes a grayed-out button for an
 //! enabled one. What has no structure has no correlation; there the colours are compared.
 
-use super::plane::{Plane, Seen};
+use super::kernel::Kernels;
+use super::plane::{Plane, Seen, luma};
 use crate::scenario::{Area, AreaKind};
-use image::{DynamicImage, RgbImage};
+use image::RgbImage;
+use std::sync::OnceLock;
 
 /// Below this variance there is nothing to correlate, in square gray levels.
 const FLAT: f64 = 4.0;
@@ -38,7 +40,15 @@ pub(super) struct Pattern {
     pub mean: f64,
     /// Sum of the squared differences from the mean.
     pub energy: f64,
+    kernels: OnceLock<Vec<Kernels>>,
 }
+
+/// Sizes of squares, and the least of them that an area has to have on its shorter side and in all.
+const STEPS: [usize; 5] = [32, 16, 8, 4, 2];
+const SIDE: usize = 2;
+const CELLS: usize = 32;
+/// Part of the area's structure that its squares have to show.
+const SHARE: f64 = 0.03;
 
 impl Pattern {
     /// Prepares an area of a picture; none for areas of other kinds.
@@ -47,8 +57,7 @@ impl Pattern {
             return None;
         };
         let pixels = image::imageops::crop_imm(picture, area.x, area.y, area.width, area.height).to_image();
-        // With the conversion that screens go through.
-        let luma = DynamicImage::ImageRgb8(pixels.clone()).to_luma8().into_raw();
+        let luma = pixels.pixels().map(|p| luma(p.0)).collect();
         let pieces: Vec<Piece> = area
             .without(excluded)
             .iter()
@@ -72,6 +81,7 @@ impl Pattern {
             count: 0.0,
             mean: 0.0,
             energy: 0.0,
+            kernels: OnceLock::new(),
         };
         let (mut count, mut sum, mut squares) = (0u64, 0u64, 0u64);
         for (_, _, row) in pattern.rows() {
@@ -88,6 +98,49 @@ impl Pattern {
     /// True if it has no structure to look for.
     pub fn is_flat(&self) -> bool {
         self.energy < FLAT * self.count
+    }
+
+    /// The area in squares, large ones first. Made when they are needed first, and kept: a reference is looked for often.
+    pub fn kernels(&self) -> &[Kernels] {
+        self.kernels.get_or_init(|| {
+            let fits =
+                |s: &&usize| self.width.min(self.height) >= SIDE * **s && self.width * self.height >= CELLS * **s * **s;
+            let all = STEPS.iter().filter(fits).map(|step| Kernels::new(self, *step));
+            // Squares in which nothing of a text is left tell nothing.
+            all.filter(|k| k.share(self) >= SHARE).collect()
+        })
+    }
+
+    /// How many squares of this size the area has, about.
+    pub fn squares(&self, step: usize) -> usize {
+        self.width * self.height / (step * step)
+    }
+
+    /// So few places are compared at once.
+    pub fn few(&self) -> usize {
+        1 + 500_000 / (self.width * self.height)
+    }
+
+    /// Least and greatest mean and variance of a place that may be so similar.
+    pub fn tolerances(&self, least: f64) -> ((f64, f64), (f64, f64)) {
+        // 2ab / (a^2 + b^2) is at least this for b between a/r and a*r.
+        let r = (1.0 + (1.0 - least * least).max(0.0).sqrt()) / least;
+        let variance = self.energy / self.count;
+        ((self.mean / r, self.mean * r), (variance / (r * r), variance * r * r))
+    }
+
+    /// Sums of luma above and left of each pixel of the area; one row and one column more than it has.
+    pub fn sums(&self) -> Vec<u32> {
+        let stride = self.width + 1;
+        let mut sums = vec![0u32; stride * (self.height + 1)];
+        for y in 0..self.height {
+            let mut sum = 0;
+            for x in 0..self.width {
+                sum += u32::from(self.at(x, y));
+                sums[(y + 1) * stride + x + 1] = sums[y * stride + x + 1] + sum;
+            }
+        }
+        sums
     }
 
     /// The luma of the area's rows that count: where each begins in the area, and its values.

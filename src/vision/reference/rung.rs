@@ -23,13 +23,13 @@ impl Vision for References {
         if target.reference.is_none() {
             return self.0.locate(frame, target).await;
         }
-        let rung = Rung {
-            reader: self.0.clone(),
-        };
+        let rung = Rung { reader: self.0.clone() };
         if target.text.is_none() && target.describe.is_none() {
             return rung.locate(frame, target).await;
         }
-        Cascade(vec![Arc::new(rung), self.0.clone()]).locate(frame, target).await
+        Cascade(vec![Arc::new(rung), self.0.clone()])
+            .locate(frame, target)
+            .await
     }
 
     async fn judge(&self, frame: &Frame, question: &str) -> Result<Judgement, Error> {
@@ -60,7 +60,9 @@ impl Vision for Rung {
             let (reference, anywhere) = (reference.clone(), *anywhere);
             let frame = Frame::from_image(frame.image().clone());
             let looking = tokio::task::spawn_blocking(move || reference.look(&frame, anywhere));
-            looking.await.map_err(|e| Error::Target(format!("comparing failed: {e}")))??
+            looking
+                .await
+                .map_err(|e| Error::Target(format!("comparing failed: {e}")))??
         };
         let places = match outcome {
             Outcome::Found(one) => vec![one],
@@ -108,7 +110,10 @@ impl Rung {
     async fn texts(&self, frame: &Frame, texts: &[Text], moved: (i32, i32)) -> Result<Objection, Error> {
         for Text { area, text } in texts {
             let Some(region) = region(area, moved, frame) else {
-                return Ok(Some((format!("the place of its text '{text}' is outside of the screen"), true)));
+                return Ok(Some((
+                    format!("the place of its text '{text}' is outside of the screen"),
+                    true,
+                )));
             };
             let target = Target {
                 text: Some(text.clone()),
@@ -120,9 +125,10 @@ impl Rung {
             let objection = match self.reader.locate(frame, &target).await? {
                 Located::Found(hit) if certain(&hit) => continue,
                 Located::Ambiguous { hits } if hits.iter().any(certain) => continue,
-                Located::Found(_) | Located::Ambiguous { .. } => {
-                    (format!("its text '{text}' was read with little certainty, or elsewhere"), false)
-                }
+                Located::Found(_) | Located::Ambiguous { .. } => (
+                    format!("its text '{text}' was read with little certainty, or elsewhere"),
+                    false,
+                ),
                 Located::NotFound { reason, sure } => (format!("in its text area {reason}"), sure),
             };
             return Ok(Some(objection));
@@ -158,7 +164,11 @@ fn hit(reference: &Reference, digest: &str, place: &Match) -> Hit {
         point: place.point,
         confidence: place.similarity as f32,
         rung: Hit::REFERENCE,
-        matched: format!("{} (SHA-256 {}{moved})", reference.name(), &digest[..12.min(digest.len())]),
+        matched: format!(
+            "{} (SHA-256 {}{moved})",
+            reference.name(),
+            &digest[..12.min(digest.len())]
+        ),
     }
 }
 
