@@ -4,3 +4,4 @@ mod errors;
 mod examples;
 mod noise;
 mod plan;
+mod references;

@@ -4,6 +4,7 @@
 //! planned, the same code reads it again with the inputs' values and every text is filled in.
 
 mod action;
+mod area;
 mod check;
 mod fields;
 mod pointer;
@@ -11,7 +12,8 @@ mod reference;
 mod scenario;
 mod step;
 
-pub(super) use reference::{named as reference, sidecar};
+pub(super) use area::sidecar;
+pub(super) use reference::named as reference;
 pub(super) use scenario::{scenario, typed};
 
 use super::error::{Place, Problems, nearest};

@@ -26,6 +26,9 @@ pub const MARGIN: u32 = 50;
 /// How similar a match area must be, from 0 to 1, where the sidecar does not say.
 pub const SIMILARITY: f64 = 0.95;
 
+/// Width and height in pixels.
+pub(super) type Size = (u32, u32);
+
 /// A reference image with its variants for screens of certain sizes.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Reference {
@@ -36,7 +39,7 @@ pub struct Reference {
 }
 
 /// One picture of a reference.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, PartialEq)]
 pub struct Variant {
     /// Width and height of the screen that it is for; none: any other.
     pub display: Option<(u32, u32)>,
@@ -171,6 +174,18 @@ impl Reference {
     }
 }
 
+impl std::fmt::Debug for Variant {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Variant")
+            .field("display", &self.display)
+            .field("size", &self.size)
+            .field("areas", &self.areas)
+            .field("click", &self.click)
+            .field("digest", &self.digest)
+            .finish_non_exhaustive()
+    }
+}
+
 impl Variant {
     /// The text of the sidecar, YAML.
     pub fn sidecar(&self) -> String {
@@ -209,7 +224,7 @@ impl Variant {
 }
 
 /// The screen size at the end of a key, as in `save-button@1280x800`, and the name before it.
-pub(super) fn split_key(key: &str) -> (&str, Option<Result<(u32, u32), String>>) {
+pub(super) fn split_key(key: &str) -> (&str, Option<Result<Size, String>>) {
     let Some((name, display)) = key.split_once('@') else {
         return (key, None);
     };

@@ -171,13 +171,17 @@ impl Variant {
                 _ => None,
             })
             .collect();
-        let of_kind = |wanted: fn(&AreaKind) -> bool| source.areas.iter().filter(move |a| wanted(&a.kind)).map(rect);
+        let of_kind = |wanted: fn(&AreaKind) -> bool| -> Vec<Rect> {
+            source.areas.iter().filter(|a| wanted(&a.kind)).map(rect).collect()
+        };
         let matches = of_kind(|k| matches!(k, AreaKind::Match { .. }));
         let counting = of_kind(|k| *k != AreaKind::Exclude);
-        let bounds = counting.clone().reduce(|a, b| a.union(&b)).ok_or("it has no areas")?;
+        let last = |rects: &[Rect]| rects.last().copied();
+        let around = counting.iter().copied().reduce(|a, b| a.union(&b));
+        let bounds = around.ok_or("it has no areas")?;
         let click = match source.click {
             Some((x, y)) => Point::new(x, y),
-            None => matches.last().or(counting.last()).unwrap_or(bounds).center(),
+            None => last(&matches).or(last(&counting)).unwrap_or(bounds).center(),
         };
         let picture = image::imageops::crop_imm(&picture, bounds.x, bounds.y, bounds.width, bounds.height).to_image();
         Ok(Variant {

@@ -254,7 +254,8 @@ fn the_variant_for_the_screen() {
 #[test]
 fn the_bounds_leave_no_place_out() {
     // Every way to lie over the squares, holes, small and large areas; against comparing every place.
-    let cases: [(&[[u32; 4]], [u32; 4], f64); 6] = [
+    type Case<'a> = (&'a [[u32; 4]], [u32; 4], f64);
+    let cases: [Case<'_>; 6] = [
         (&[], SAVE, 0.5),
         (&[], [491, 74, 96, 34], 0.3),
         (&[], [60, 242, 14, 14], 0.4),
