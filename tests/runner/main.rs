@@ -11,4 +11,5 @@ mod feasible;
 mod gestures;
 mod guest;
 mod never;
+mod references;
 mod table;

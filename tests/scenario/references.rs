@@ -288,15 +288,15 @@ fn what_a_target_may_say_beside_it() {
         ),
         (
             "{reference: save, nth: 2}",
-            "3:29: 'nth' of a 'reference' needs 'anywhere': at its place there is one",
+            "3:30: 'nth' of a 'reference' needs 'anywhere': at its place there is one",
         ),
         (
             "{reference: save, near: x}",
-            "3:29: 'near' has no meaning for a 'reference' alone; it is for a 'text' beside it",
+            "3:30: 'near' has no meaning for a 'reference' alone; it is for a 'text' beside it",
         ),
         (
             "{reference: save, at: [1, 2]}",
-            "3:33: 'at' is a place by itself; 'reference' has no meaning beside it",
+            "3:34: 'at' is a place by itself; 'reference' has no meaning beside it",
         ),
     ] {
         let error = with(SIDECAR, target).unwrap_err();
