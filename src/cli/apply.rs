@@ -42,8 +42,8 @@ pub struct Read {
     pub files: usize,
 }
 
-/// Reads files and folders (their `*.yaml` and `*.yml`, sorted; with `deep` those of their subfolders too, but not of
-/// hidden ones), and checks every scenario in them.
+/// Reads files and folders (their `*.yaml` and `*.yml`, sorted, without sidecars of references; with `deep` those of their
+/// subfolders too, but not of hidden ones), and checks every scenario in them.
 pub fn read(paths: &[PathBuf], deep: bool) -> Read {
     let (mut documents, mut problems) = (Vec::new(), Vec::new());
     let mut count = 0;
@@ -108,7 +108,8 @@ fn walk(folder: &Path, deep: bool, out: &mut Vec<PathBuf>, problems: &mut Vec<St
             if deep && !entry.file_name().to_string_lossy().starts_with('.') {
                 walk(&path, deep, out, problems);
             }
-        } else if path.extension().is_some_and(|x| x == "yaml" || x == "yml") {
+        } else if path.extension().is_some_and(|x| x == "yaml" || x == "yml") && !path.with_extension("png").is_file() {
+            // Beside a picture of its name it is the sidecar of a reference.
             out.push(path);
         }
     }
@@ -369,5 +370,32 @@ mod tests {
         assert_eq!(parts[0].0, 1);
         assert_eq!(parts[1].0, 6);
         assert_eq!(parts[1].1.lines().position(|l| l == "b: 2"), Some(5));
+    }
+
+    #[test]
+    fn references_come_with_the_scenario_and_are_no_documents() {
+        let dir = tempfile::tempdir().expect("folder");
+        let folder = dir.path().join("references");
+        std::fs::create_dir(&folder).expect("folder");
+        image::RgbaImage::new(60, 40)
+            .save(folder.join("ok.png"))
+            .expect("picture");
+        std::fs::write(folder.join("ok.yaml"), "areas: [{match: [1, 2, 9, 9]}]").expect("sidecar");
+        let head = |kind: &str| format!("---\napiVersion: mosdat.dev/v1alpha1\nkind: {kind}\nmetadata: {{name: a}}\n");
+        let scenario = "{name: t, steps: [{expect: {reference: ok}}]}";
+        let text = format!(
+            "{scenario}\n{}spec: {scenario}\n{}spec: {{scenario: {{inline: {scenario}}}}}\n",
+            head("Scenario"),
+            head("FunctionalTestRun")
+        );
+        std::fs::write(dir.path().join("all.yaml"), text).expect("file");
+        let read = read(&[dir.path().to_path_buf()], true);
+        assert_eq!((read.problems, read.files), (Vec::<String>::new(), 1));
+        let places = ["/spec/references/ok/png", "/spec/scenario/inline/references/ok/png"];
+        let has = |d: &Document| match &d.body {
+            Body::Scenario(spec) => spec.references.contains_key("ok"),
+            Body::Object(object) => places.iter().any(|place| object.data.pointer(place).is_some()),
+        };
+        assert_eq!(read.documents.iter().map(has).collect::<Vec<_>>(), [true; 3]);
     }
 }

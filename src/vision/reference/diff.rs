@@ -7,6 +7,8 @@ use image::{Rgba, RgbaImage};
 /// Between the three pictures.
 const GAP: u32 = 8;
 const GAP_COLOUR: Rgba<u8> = Rgba([255, 0, 255, 255]);
+/// Differences are shown so much brighter than they are.
+const BRIGHT: u8 = 3;
 /// What does not count is shown so dark.
 const DIM: u16 = 4;
 
@@ -26,7 +28,7 @@ impl Variant {
                     .and_then(|(x, y)| screen.get_pixel_checked(x, y))
                     .map_or([0, 0, 0], |p| [p[0], p[1], p[2]]);
                 let difference = match self.compares(x + dx, y + dy) {
-                    true => [0, 1, 2].map(|c| expected[c].abs_diff(seen[c])),
+                    true => [0, 1, 2].map(|c| expected[c].abs_diff(seen[c]).saturating_mul(BRIGHT)),
                     false => [0, 0, (u16::from(seen[2]) / DIM) as u8 + 48],
                 };
                 for (i, rgb) in [expected, seen, difference].into_iter().enumerate() {
