@@ -60,3 +60,11 @@ if [ ! -x "$peers/bin/python" ]; then
   "$peers/bin/pip" install -q --disable-pip-version-check asyncvnc==1.3.0 vncdotool==1.4.2
 fi
 MOSDAT_BENCH_PYTHON=$peers/bin/python cargo bench --quiet --locked --bench capture
+
+vision=$MOSDAT_CACHE/bench-opencv
+if [ ! -x "$vision/bin/python" ]; then
+  say "installing OpenCV to compare with into $vision"
+  python3 -m venv "$vision"
+  "$vision/bin/pip" install -q --disable-pip-version-check opencv-python-headless==5.0.0.93
+fi
+MOSDAT_BENCH_PYTHON=$vision/bin/python cargo bench --quiet --locked --bench reference

@@ -6,6 +6,7 @@
 mod cluster;
 mod common;
 mod gpu;
+mod reference;
 mod run;
 mod scenario;
 mod steps;
@@ -15,6 +16,7 @@ mod vm;
 pub use cluster::*;
 pub use common::*;
 pub use gpu::*;
+pub use reference::*;
 pub use run::*;
 pub use scenario::*;
 pub use steps::*;

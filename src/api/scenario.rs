@@ -1,6 +1,6 @@
 //! `Scenario`: the test itself, in the scenario language.
 
-use super::{Loose, Platform, ScenarioInput, Step};
+use super::{Loose, Platform, ReferenceImage, ScenarioInput, Step};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
@@ -60,6 +60,11 @@ pub struct ScenarioSpec {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 100))]
     pub cleanup: Vec<Step>,
+    /// Reference images by name; one for screens of a certain size is named with it, as save-button@1280x800. Put in by
+    /// `mosdat run` from files beside the scenario's file.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(extend("maxProperties" = 100))]
+    pub references: BTreeMap<String, ReferenceImage>,
 }
 
 /// What was last found out about the scenario.

@@ -72,7 +72,7 @@ pub struct Step {
     /// Presses keys. Text is a chord such as ctrl+s; or a list of chords; or an object with keys, times, hold.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key: Option<Loose>,
-    /// Waits until a condition holds: see, text, window, file, clipboard, shell, process, port, not, any, all. Text is a question for the judge.
+    /// Waits until a condition holds: see, text, reference, window, file, clipboard, shell, process, port, not, any, all. Text is a question for the judge.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub wait_for: Option<Loose>,
     /// Waits until a condition no longer holds; conditions as in `expect`.
@@ -81,7 +81,7 @@ pub struct Step {
     /// Watches for a while that a condition never holds: a condition as in `expect`, and for (a time).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub never: Option<Loose>,
-    /// Checks that a condition holds: see, text, window, file, clipboard, shell, process, port, not, any, all. Text is a question for the judge.
+    /// Checks that a condition holds: see, text, reference, window, file, clipboard, shell, process, port, not, any, all. Text is a question for the judge.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expect: Option<Loose>,
     /// Runs a shell command in the guest. Text is the command; or an object with command, exit, as, env, capture.

@@ -44,8 +44,8 @@ pub struct Read {
     pub files: usize,
 }
 
-/// Reads files and folders (their `*.yaml` and `*.yml`, sorted; with `deep` those of their subfolders too, but not of
-/// hidden ones), and checks every scenario in them.
+/// Reads files and folders (their `*.yaml` and `*.yml`, sorted, without sidecars of references; with `deep` those of their
+/// subfolders too, but not of hidden ones), and checks every scenario in them.
 pub fn read(paths: &[PathBuf], deep: bool) -> Read {
     let Texts { parts, problems, files } = texts(paths, deep);
     let mut documents = Vec::new();
@@ -152,7 +152,8 @@ fn walk(folder: &Path, deep: bool, out: &mut Vec<PathBuf>, problems: &mut Vec<Pr
             if deep && !entry.file_name().to_string_lossy().starts_with('.') {
                 walk(&path, deep, out, problems);
             }
-        } else if path.extension().is_some_and(|x| x == "yaml" || x == "yml") {
+        } else if path.extension().is_some_and(|x| x == "yaml" || x == "yml") && !path.with_extension("png").is_file() {
+            // Beside a picture of its name it is the sidecar of a reference.
             out.push(path);
         }
     }
@@ -219,7 +220,7 @@ fn document(file: &Path, line: usize, text: &str) -> Result<Document, Vec<String
         });
     }
     if value.get("apiVersion").is_none() || value.get("kind").and_then(Value::as_str) == Some("Scenario") {
-        let scenario = Scenario::from_str(&origin, text).map_err(|e| lines(&e))?;
+        let scenario = Scenario::from_text(&origin, text, file.parent()).map_err(|e| lines(&e))?;
         if value.get("apiVersion").is_none() {
             let spec = scenario.to_spec().map_err(|e| vec![format!("{place}: {e}")])?;
             return Ok(Document {
@@ -234,7 +235,7 @@ fn document(file: &Path, line: usize, text: &str) -> Result<Document, Vec<String
         return Err(vec![format!("{place}: metadata.name is missing")]);
     }
     // Scenarios inside runs too; with their lines in the file.
-    for scenario in Scenario::in_manifests(&origin, text).map_err(|e| lines(&e))? {
+    for scenario in Scenario::in_manifests(&origin, text, file.parent()).map_err(|e| lines(&e))? {
         if scenario.bundled {
             // What was in other files comes along: the API server has none of them.
             let spec = scenario.to_spec().and_then(serde_json::to_value);
@@ -267,20 +268,23 @@ pub fn kind_of(o: &DynamicObject) -> &str {
     o.types.as_ref().map(|t| t.kind.as_str()).unwrap_or_default()
 }
 
-/// A run of a stand-alone scenario on a clone of `template` on `cluster`.
-pub fn run_of(scenario: ScenarioSpec, cluster: &str, template: &str) -> anyhow::Result<DynamicObject> {
-    let mut slug: String = scenario
-        .name
+/// A name for an object, made of a title.
+pub fn slug(title: &str) -> String {
+    let slug: String = title
         .to_lowercase()
         .chars()
         .map(|c| if c.is_ascii_alphanumeric() { c } else { '-' })
         .take(38)
         .collect();
-    slug = slug.trim_matches('-').to_string();
-    if slug.is_empty() {
-        slug = "scenario".into();
+    match slug.trim_matches('-') {
+        "" => "scenario".into(),
+        slug => slug.to_string(),
     }
-    let name = format!("{slug}-{:05x}", rand::random::<u32>() & 0xf_ffff);
+}
+
+/// A run of a stand-alone scenario on a clone of `template` on `cluster`.
+pub fn run_of(scenario: ScenarioSpec, cluster: &str, template: &str) -> anyhow::Result<DynamicObject> {
+    let name = format!("{}-{:05x}", slug(&scenario.name), rand::random::<u32>() & 0xf_ffff);
     let run = FunctionalTestRun::new(
         &name,
         FunctionalTestRunSpec {
@@ -423,5 +427,33 @@ mod tests {
         assert_eq!(parts[0].0, 1);
         assert_eq!(parts[1].0, 6);
         assert_eq!(parts[1].1.lines().position(|l| l == "b: 2"), Some(5));
+    }
+
+    #[test]
+    fn references_come_with_the_scenario_and_are_no_documents() {
+        let dir = tempfile::tempdir().expect("folder");
+        let folder = dir.path().join("references");
+        std::fs::create_dir(&folder).expect("folder");
+        image::RgbaImage::new(60, 40)
+            .save(folder.join("ok.png"))
+            .expect("picture");
+        std::fs::write(folder.join("ok.yaml"), "areas: [{match: [1, 2, 9, 9]}]").expect("sidecar");
+        let head = |kind: &str| format!("---\napiVersion: mosdat.dev/v1alpha1\nkind: {kind}\nmetadata: {{name: a}}\n");
+        let scenario = "{name: t, steps: [{expect: {reference: ok}}]}";
+        let text = format!(
+            "{scenario}\n{}spec: {scenario}\n{}spec: {{scenario: {{inline: {scenario}}}}}\n",
+            head("Scenario"),
+            head("FunctionalTestRun")
+        );
+        std::fs::write(dir.path().join("all.yaml"), text).expect("file");
+        let read = read(&[dir.path().to_path_buf()], true);
+        assert_eq!((read.problems, read.files), (Vec::<String>::new(), 1));
+        let places = ["/spec/references/ok/png", "/spec/scenario/inline/references/ok/png"];
+        let has = |d: &Document| match &d.body {
+            Body::Scenario(spec) => spec.references.contains_key("ok"),
+            Body::Routines => false,
+            Body::Object(object) => places.iter().any(|place| object.data.pointer(place).is_some()),
+        };
+        assert_eq!(read.documents.iter().map(has).collect::<Vec<_>>(), [true; 3]);
     }
 }

@@ -1,7 +1,8 @@
 //! `mosdat bundle`: scenarios with what they take from other files, for a cluster that has none of those.
 
-use super::apply::{Body, read};
-use super::exit;
+use super::apply::{Body, read, slug};
+use super::{crds, exit};
+use crate::api::Scenario;
 use std::path::PathBuf;
 
 /// Arguments of `mosdat bundle`.
@@ -12,7 +13,8 @@ pub struct Args {
     files: Vec<PathBuf>,
 }
 
-/// Prints every document, one after the other, with imported routines and staged files in it.
+/// Prints every document, one after the other, with imported routines, staged files and reference images in it; a
+/// stand-alone scenario as a Scenario.
 pub fn run(args: Args) -> anyhow::Result<u8> {
     let found = read(&args.files, false);
     if !found.problems.is_empty() {
@@ -23,12 +25,12 @@ pub fn run(args: Args) -> anyhow::Result<u8> {
     }
     for document in &found.documents {
         let text = match &document.body {
-            Body::Object(object) => serde_saphyr::to_string(object)?,
-            Body::Scenario(spec) => serde_saphyr::to_string(spec)?,
+            Body::Object(object) => crds::yaml(object)?,
+            Body::Scenario(spec) => crds::yaml(&Scenario::new(&slug(&spec.name), spec.as_ref().clone()))?,
             // They are in what imports them.
             Body::Routines => continue,
         };
-        println!("---\n{}", text.trim_end());
+        print!("---\n{text}");
     }
     Ok(exit::PASSED)
 }

@@ -39,7 +39,8 @@ pub fn rbac(_: RbacArgs) -> anyhow::Result<u8> {
     Ok(exit::PASSED)
 }
 
-fn yaml(v: &impl serde::Serialize) -> anyhow::Result<String> {
+/// A value as YAML.
+pub fn yaml(v: &impl serde::Serialize) -> anyhow::Result<String> {
     // By way of a JSON value: what a type serialises as `null` is left out, and keys come in one order.
     let mut value = serde_json::to_value(v)?;
     drop_nulls(&mut value);

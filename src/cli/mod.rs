@@ -18,6 +18,7 @@ mod schema;
 mod session;
 mod up;
 mod validate;
+mod visual;
 mod vnc;
 
 use clap::{Parser, Subcommand, ValueEnum};
@@ -83,6 +84,8 @@ enum Command {
     Lab(lab::Args),
     /// Look at a VNC screen and work with it by hand.
     Vnc(vnc::Args),
+    /// Make and check reference images, and put them into manifests.
+    Visual(visual::Args),
     /// Print the custom resource definitions.
     Crds(crds::CrdsArgs),
     /// Print the RBAC rules that the controller needs.
@@ -119,6 +122,7 @@ pub async fn dispatch(args: Cli) -> anyhow::Result<u8> {
         Command::Controller(a) => controller::run(a).await,
         Command::Lab(a) => lab::run(a).await,
         Command::Vnc(a) => vnc::run(a).await,
+        Command::Visual(a) => visual::run(a).await,
         Command::Crds(a) => crds::crds(a),
         Command::Rbac(a) => crds::rbac(a),
     }

@@ -35,7 +35,7 @@ pub fn deciding<'e>(events: &'e [Event], step: &str) -> Option<Deciding<'e>> {
         else {
             continue;
         };
-        if of != step {
+        if of != step || *role == Role::Difference {
             continue;
         }
         let picture = Deciding {

@@ -123,6 +123,9 @@ pub struct RunPlan {
     pub digest: String,
     /// Values of the inputs that are not secret.
     pub variables: BTreeMap<String, String>,
+    /// SHA-256 of the files of each reference image.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub references: BTreeMap<String, String>,
     /// Number of steps.
     pub total: u32,
     /// All steps in the order in which they run.
@@ -136,11 +139,17 @@ impl RunPlan {
         for step in plan.setup.iter().chain(&plan.steps).chain(&plan.cleanup) {
             PlannedStep::all(step, None, &mut steps);
         }
+        let variants = plan
+            .references
+            .iter()
+            .flat_map(|r| r.variants.iter().map(move |v| (r, v)));
+        let references = variants.map(|(r, v)| (r.key(v), v.digest.clone()));
         RunPlan {
             scenario: plan.name.clone(),
             description: plan.description.clone(),
             digest: plan.digest.clone(),
             variables: plan.variables.iter().map(|(k, v)| (k.clone(), v.to_string())).collect(),
+            references: references.collect(),
             total: u32::try_from(steps.len()).unwrap_or(u32::MAX),
             steps,
         }
@@ -335,6 +344,16 @@ pub enum Evidence {
         /// The server was silent for long before this picture.
         stalled: bool,
     },
+    /// Files that could replace those of a reference image that was not found: the screen as it was. Nothing takes them
+    /// by itself.
+    Candidate {
+        /// Name of the reference, with the size of the screen where it has one.
+        reference: String,
+        /// The picture, relative to the folder of the log.
+        picture: String,
+        /// Its sidecar.
+        sidecar: String,
+    },
     /// Something was done, or words of the author.
     Note {
         /// The words.
@@ -368,6 +387,8 @@ pub enum Role {
     Failure,
     /// Asked for by the author.
     Asked,
+    /// A reference image that was not found: as expected, as seen, and the difference.
+    Difference,
 }
 
 /// A place in a picture, in pixels.

@@ -178,6 +178,9 @@ fn facts(page: &mut String, view: &RunView<'_>) {
     for (name, value) in view.variables.into_iter().flatten() {
         fact(&format!("input {name}"), value);
     }
+    for (name, digest) in view.references.into_iter().flatten() {
+        fact(&format!("reference {name}"), digest);
+    }
     fact("scenario", view.digest);
     *page += "</dl>";
 }
@@ -239,6 +242,7 @@ fn step_card<'e>(page: &mut String, step: &StepView<'e>, pictures: &mut BTreeMap
             Role::Checked => "this decided",
             Role::Failure => "when it failed",
             Role::Asked => "screenshot",
+            Role::Difference => "expected, seen, difference",
         };
         shot(page, caption, file, (*width, *height), marks);
     }
@@ -371,6 +375,21 @@ fn row(page: &mut String, item: &Evidence) {
                 told.push("the server was silent before this picture".to_string());
             }
             ("desktop link", told.join("; "))
+        }
+        Evidence::Candidate {
+            reference,
+            picture,
+            sidecar,
+        } => {
+            let link = |file: &str, what: &str| format!("<a href=\"{}\">{what}</a>", escape(file));
+            let cell = format!(
+                "reference {} as the screen is now: {}, {}<br><span class=\"dim\">if the change is meant, put these two in \
+                 the place of the reference's files</span>",
+                escape(reference),
+                link(picture, "picture"),
+                link(sidecar, "sidecar"),
+            );
+            ("candidate", cell)
         }
         Evidence::Note { text } => ("note", escape(text)),
     };

@@ -20,4 +20,4 @@ pub use error::Error;
 pub use event::*;
 pub use html::report;
 pub use junit::junit;
-pub use recorder::{EVENTS_FILE, JUNIT_FILE, REPORT_FILE, Recorder, SCREENSHOTS_DIR, read_events};
+pub use recorder::{CANDIDATES_DIR, EVENTS_FILE, JUNIT_FILE, REPORT_FILE, Recorder, SCREENSHOTS_DIR, read_events};

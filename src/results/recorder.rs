@@ -23,6 +23,8 @@ pub const REPORT_FILE: &str = "report.html";
 pub const JUNIT_FILE: &str = "junit.xml";
 /// Folder of the pictures in a run's folder.
 pub const SCREENSHOTS_DIR: &str = "screenshots";
+/// Folder of the files that could replace those of references, in a run's folder.
+pub const CANDIDATES_DIR: &str = "candidates";
 
 /// Events that a slow subscriber may be behind; it reads the log for what it has missed.
 const BACKLOG: usize = 1024;
@@ -182,6 +184,36 @@ impl Recorder {
                 marks,
             },
         );
+    }
+
+    /// Stores files that could replace those of a reference image, and records them: a picture and its sidecar.
+    pub async fn candidate(&self, step: &str, reference: &str, frame: &Arc<Frame>, sidecar: String) {
+        let name = |end: &str| format!("{CANDIDATES_DIR}/{step}/{reference}.{end}");
+        let (picture, text) = (name("png"), name("yaml"));
+        let (paths, frame) = ((self.dir.join(&picture), self.dir.join(&text)), frame.clone());
+        let write = move || {
+            let io = |doing, path: &Path| {
+                let path = path.to_path_buf();
+                move |source| Error::Io { doing, path, source }
+            };
+            let folder = paths.0.parent().unwrap_or(&paths.0);
+            fs::create_dir_all(folder).map_err(io("making", folder))?;
+            write_png(&paths.0, &frame)?;
+            fs::write(&paths.1, sidecar).map_err(io("writing", &paths.1))
+        };
+        let error = match tokio::task::spawn_blocking(write).await {
+            Ok(Ok(())) => {
+                let item = Evidence::Candidate {
+                    reference: reference.to_string(),
+                    picture,
+                    sidecar: text,
+                };
+                return self.evidence(step, item);
+            }
+            Ok(Err(error)) => error,
+            Err(error) => Error::Picture(error.to_string()),
+        };
+        self.lock().error.get_or_insert(error);
     }
 
     /// The first failure to write since the last call.

@@ -45,6 +45,7 @@ pub(super) struct RunView<'e> {
     pub description: Option<&'e str>,
     pub digest: &'e str,
     pub variables: Option<&'e BTreeMap<String, String>>,
+    pub references: Option<&'e BTreeMap<String, String>>,
     pub steps: Vec<StepView<'e>>,
     pub end: Option<(RunResult, Option<&'e RunFailure>, &'e StepCounts, u64)>,
 }
@@ -57,6 +58,7 @@ pub(super) fn view(events: &[Event]) -> RunView<'_> {
         description: None,
         digest: "",
         variables: None,
+        references: None,
         steps: Vec::new(),
         end: None,
     };
@@ -70,6 +72,7 @@ pub(super) fn view(events: &[Event]) -> RunView<'_> {
                 view.description = plan.description.as_deref();
                 view.digest = &plan.digest;
                 view.variables = Some(&plan.variables);
+                view.references = Some(&plan.references);
                 for plan in &plan.steps {
                     let outer = plan.within.as_ref().and_then(|w| find(&mut view.steps, &w.step));
                     let depth = outer.map_or(0, |at| view.steps[at].depth + 1);

@@ -32,8 +32,7 @@ pub(super) fn target_of(target: &Target) -> vision::Target {
             right_of: t.right_of.clone(),
             above: t.above.clone(),
             below: t.below.clone(),
-            presence: false,
-            typed: false,
+            ..vision::Target::default()
         },
     }
 }
@@ -57,7 +56,7 @@ impl Stage<'_> {
                 match self.locate(&frame, target, false, until).await {
                     Ok(Located::Found(hit)) => {
                         let live = self.capture().await?;
-                        if unchanged(&frame, &live, hit.rect) {
+                        if unchanged(&frame, &live, hit.rect) || self.is_there(target, &hit, &live, until).await? {
                             return Ok((hit, live));
                         }
                         self.note("what was found has changed meanwhile; looking again");
@@ -134,7 +133,7 @@ impl Stage<'_> {
     /// Asks the backend once; with `presence` only whether it is shown, not for a place to click.
     pub(super) async fn locate(
         &mut self,
-        frame: &Frame,
+        frame: &Arc<Frame>,
         target: &Target,
         presence: bool,
         until: Instant,
@@ -143,6 +142,7 @@ impl Stage<'_> {
         let vision = self.run.rig.vision.clone();
         let mut wanted = target_of(target);
         wanted.presence = presence;
+        wanted.reference = self.wanted(target).await?;
         wanted.typed = wanted.text.as_ref().is_some_and(|text| {
             self.run
                 .typed
@@ -152,6 +152,7 @@ impl Stage<'_> {
         let answer = self.answer(vision.locate(frame, &wanted), until).await?;
         let item = record::located(&target.to_string(), &answer, start.elapsed());
         self.run.recorder.evidence(&self.step.id, item);
+        self.remember(wanted.reference, &answer, frame);
         Ok(answer)
     }
 

@@ -13,6 +13,7 @@ mod in_guest;
 mod locate;
 mod never;
 mod record;
+mod reference;
 mod run;
 mod screen;
 mod reboot;

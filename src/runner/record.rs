@@ -84,8 +84,12 @@ pub(super) fn ambiguous(hits: &[Hit]) -> String {
         .take(8)
         .map(|h| format!("'{}' at {},{}", h.matched, h.rect.x, h.rect.y))
         .collect();
+    let how = match hits.iter().all(|h| h.rung == Hit::REFERENCE) {
+        true => "nth, or let the reference show more of what is around it",
+        false => "exact, nth, near, left_of, right_of, above or below",
+    };
     format!(
-        "{} places fit equally well ({}); narrow it down with exact, nth, near, left_of, right_of, above or below",
+        "{} places fit equally well ({}); narrow it down with {how}",
         hits.len(),
         places.join(", ")
     )

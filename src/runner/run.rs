@@ -10,7 +10,9 @@ use crate::desktop::{LinkFacts, Rect};
 use crate::guest::Session;
 use crate::results::{Body, PlannedStep, Recorder, StepOutcome};
 use crate::scenario::{Plan, Step};
+use crate::vision::{Reference, References};
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -26,6 +28,8 @@ pub(super) struct Run {
     pub watch: Watch,
     /// Texts that were typed, secrets aside.
     pub typed: BTreeSet<String>,
+    /// References that have been looked for, by name.
+    pub references: BTreeMap<String, Arc<Reference>>,
     /// Where the screen moved by itself when it was last waited for.
     pub moving: Option<Rect>,
     /// The link to the desktop as of the last picture.
@@ -155,6 +159,10 @@ impl Run {
 /// Carries the plan out and records it; never fails itself. The recorder was made with this plan, which its first event
 /// tells. `cancel` ends it early; cleanup runs all the same.
 pub async fn run(plan: Plan, rig: Rig, recorder: Recorder, limits: Limits, cancel: CancellationToken) -> Outcome {
+    let rig = Rig {
+        vision: Arc::new(References(rig.vision)),
+        ..rig
+    };
     let stop = Stop::of_run(cancel, limits.timeout);
     let planned: BTreeMap<String, String> = plan
         .all_steps()
@@ -166,6 +174,7 @@ pub async fn run(plan: Plan, rig: Rig, recorder: Recorder, limits: Limits, cance
         session: None,
         watch: Watch::default(),
         typed: BTreeSet::new(),
+        references: BTreeMap::new(),
         moving: None,
         link: LinkFacts::default(),
         soft: None,

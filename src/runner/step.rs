@@ -3,6 +3,7 @@
 use super::check::{Held, needs_guest};
 use super::failure::{Failure, Kind};
 use super::record;
+use super::reference::Missed;
 use super::run::{Ended, Run};
 use super::stop::Stop;
 use crate::api::FailureClass;
@@ -53,6 +54,8 @@ pub(super) struct Stage<'a> {
     pub pointers: Vec<Point>,
     /// The last action changed nothing that can be seen.
     pub noop: bool,
+    /// The reference that was not found on the last look, and where it was looked for.
+    pub missed: Option<Missed>,
 }
 
 /// Runs a step that holds no others to its one end.
@@ -76,8 +79,12 @@ pub(super) async fn run_leaf(run: &mut Run, step: &Step, stop: &Stop) -> Result<
         Err(failure) => Err(stage.judge_time_out(failure).await.in_section(step.section)),
         Ok(()) => Ok(()),
     };
-    if result.is_err() {
+    if let Err(failure) = result {
         stage.last_picture().await;
+        result = Err(match stage.explain_missed().await {
+            Some(seen) => failure.with(&seen),
+            None => failure,
+        });
     }
     let attempts = stage.attempts;
     if let Some(error) = run.recorder.take_error() {
@@ -105,6 +112,7 @@ impl<'a> Stage<'a> {
             before: None,
             pointers: Vec::new(),
             noop: false,
+            missed: None,
         }
     }
 }

@@ -14,6 +14,15 @@ impl fmt::Display for Target {
 
 impl fmt::Display for TargetFields {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(reference) = &self.reference {
+            write!(f, "reference '{}'", reference.name)?;
+            if self.anywhere {
+                f.write_str(" anywhere")?;
+            }
+            if self.text.is_some() || self.describe.is_some() {
+                f.write_str(" or ")?;
+            }
+        }
         match (&self.text, &self.describe) {
             (Some(text), _) if self.exact => write!(f, "exactly '{text}'")?,
             (Some(text), _) => write!(f, "'{text}'")?,
@@ -56,6 +65,7 @@ impl fmt::Display for Check {
         };
         match self {
             Check::See(question) => f.write_str(question),
+            Check::Text(Target::Fields(t)) if t.reference.is_some() => t.fmt(f),
             Check::Text(target) => write!(f, "text {target}"),
             Check::Shell(shell) => shell.fmt(f),
             Check::Process(name) => write!(f, "process {name} runs"),

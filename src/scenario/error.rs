@@ -59,6 +59,8 @@ impl fmt::Display for Errors {
 pub(super) struct Problems {
     origin: String,
     found: Vec<Problem>,
+    /// Those of other files.
+    others: Vec<Problem>,
 }
 
 impl Problems {
@@ -66,6 +68,7 @@ impl Problems {
         Problems {
             origin: origin.to_string(),
             found: Vec::new(),
+            others: Vec::new(),
         }
     }
 
@@ -87,7 +90,12 @@ impl Problems {
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.found.is_empty()
+        self.found.is_empty() && self.others.is_empty()
+    }
+
+    /// Takes over the problems of another file; they come after the own ones.
+    pub(super) fn absorb(&mut self, other: Problems) {
+        self.others.extend(other.into_errors().0);
     }
 
     pub(super) fn into_errors(mut self) -> Errors {
@@ -96,6 +104,7 @@ impl Problems {
             (Place::Line(..), Place::Line(..)) => a.place.cmp(&b.place),
             _ => std::cmp::Ordering::Equal,
         });
+        self.found.append(&mut self.others);
         Errors(self.found)
     }
 }

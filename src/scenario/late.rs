@@ -4,6 +4,7 @@ use super::error::{Errors, Problems};
 use super::model::{Scalar, Section, Step};
 use super::node::Node;
 use super::parse::{Parser, Scope};
+use super::reference::Library;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What a step is made of once the values that it names are there.
@@ -16,6 +17,7 @@ pub struct Late {
     pub(super) section: Section,
     pub(super) ordinal: usize,
     pub(super) scope: Scope,
+    pub(super) references: Library,
 }
 
 impl Late {
@@ -31,7 +33,7 @@ impl Late {
                 values.plain.insert(name.clone(), Scalar::String(value.clone()));
             }
         }
-        let mut parser = Parser::new(&mut problems, scope);
+        let mut parser = Parser::new(&mut problems, scope, self.references.clone());
         match parser.step(&self.node, self.section, self.ordinal) {
             Some(step) if problems.is_empty() => Ok(step),
             _ => Err(problems.into_errors()),

@@ -14,6 +14,7 @@ mod model;
 mod node;
 mod parse;
 mod plan;
+mod reference;
 mod schema;
 mod template;
 mod text;
@@ -26,11 +27,13 @@ pub use late::Late;
 pub use lint::{LOAD, Remark, Rule, Severity, allows, rules};
 pub use model::*;
 pub use plan::Plan;
+pub use reference::{Area, AreaKind, MARGIN, Reference, SIMILARITY, Variant};
 pub use schema::{json_schema, page};
 
 use crate::api;
 use error::Problems;
 use node::{Node, Value};
+use reference::Library;
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -60,14 +63,14 @@ pub struct Scenario {
 }
 
 impl Scenario {
-    /// Loads a file.
+    /// Loads a file, with the reference images beside it.
     ///
     /// # Errors
     /// The file cannot be read, or [`Scenario::from_str`]'s.
     pub fn from_file(path: &Path) -> Result<Scenario, Errors> {
         let origin = path.display().to_string();
         match std::fs::read_to_string(path) {
-            Ok(text) => Scenario::from_str(&origin, &text),
+            Ok(text) => Scenario::from_text(&origin, &text, path.parent()),
             Err(error) => {
                 let mut problems = Problems::new(&origin);
                 problems.add(&Place::Whole, format!("cannot be read: {error}"));
@@ -83,6 +86,14 @@ impl Scenario {
     // Not the trait: it has no place for the origin.
     #[allow(clippy::should_implement_trait)]
     pub fn from_str(origin: &str, text: &str) -> Result<Scenario, Errors> {
+        Scenario::from_text(origin, text, None)
+    }
+
+    /// As [`Scenario::from_str`], with the reference images that are in `folder`.
+    ///
+    /// # Errors
+    /// As there; what is wrong with a reference's sidecar has its place there.
+    pub fn from_text(origin: &str, text: &str, folder: Option<&Path>) -> Result<Scenario, Errors> {
         let mut problems = Problems::new(origin);
         let documents = yaml::read(text, &mut problems);
         let root = match documents {
@@ -100,7 +111,7 @@ impl Scenario {
             },
         };
         match spec_of(root, &mut problems) {
-            Some(tree) => from_tree(origin, tree, problems),
+            Some(tree) => from_tree(origin, tree, folder, problems),
             None => Err(problems.into_errors()),
         }
     }
@@ -114,7 +125,9 @@ impl Scenario {
         let documents = yaml::read(text, &mut problems);
         for mut tree in documents.into_iter().flatten() {
             bundle::bundle(&mut tree, Path::new(origin), &mut problems);
-            parse::library(&mut parse::Parser::new(&mut problems, parse::Scope::default()), &tree);
+            let references = Library::beside(Path::new(origin).parent());
+            let mut parser = parse::Parser::new(&mut problems, parse::Scope::default(), references);
+            parse::library(&mut parser, &tree);
         }
         match problems.is_empty() {
             true => Ok(()),
@@ -123,11 +136,12 @@ impl Scenario {
     }
 
     /// Loads every scenario in a file of manifests: stand-alone ones, `Scenario`s, and those inside of runs. Documents of
-    /// other kinds are left alone. For the command line, so that an error in a run's scenario has a line, too.
+    /// other kinds are left alone. For the command line, so that an error in a run's scenario has a line, too. Reference
+    /// images are in `folder`.
     ///
     /// # Errors
     /// Everything that is wrong in all of them.
-    pub fn in_manifests(origin: &str, text: &str) -> Result<Vec<Scenario>, Errors> {
+    pub fn in_manifests(origin: &str, text: &str, folder: Option<&Path>) -> Result<Vec<Scenario>, Errors> {
         let mut problems = Problems::new(origin);
         let Some(documents) = yaml::read(text, &mut problems) else {
             return Err(problems.into_errors());
@@ -145,7 +159,7 @@ impl Scenario {
                 Some(_) => continue,
             };
             match tree {
-                Some(tree) => match from_tree(origin, tree, problems) {
+                Some(tree) => match from_tree(origin, tree, folder, problems) {
                     Ok(scenario) => found.push(scenario),
                     Err(errors) => wrong.extend(errors.0),
                 },
@@ -166,7 +180,7 @@ impl Scenario {
     pub fn from_spec(spec: &api::ScenarioSpec, origin: &str) -> Result<Scenario, Errors> {
         let mut problems = Problems::new(origin);
         match serde_json::to_value(spec) {
-            Ok(value) => load(origin, Node::from_json(&value, "spec"), false, problems),
+            Ok(value) => load(origin, Node::from_json(&value, "spec"), false, None, problems),
             Err(error) => {
                 problems.add(&Place::Whole, format!("cannot be read: {error}"));
                 Err(problems.into_errors())
@@ -260,16 +274,24 @@ fn spec_of(root: Node, problems: &mut Problems) -> Option<Node> {
     }
 }
 
-/// Loads what stands in the file `origin`.
-fn from_tree(origin: &str, mut tree: Node, mut problems: Problems) -> Result<Scenario, Errors> {
+/// Loads what stands in the file `origin`, with the reference images in `folder`.
+fn from_tree(origin: &str, mut tree: Node, folder: Option<&Path>, mut problems: Problems) -> Result<Scenario, Errors> {
     let bundled = bundle::bundle(&mut tree, Path::new(origin), &mut problems);
-    load(origin, tree, bundled, problems)
+    load(origin, tree, bundled, folder, problems)
 }
 
-fn load(origin: &str, tree: Node, bundled: bool, mut problems: Problems) -> Result<Scenario, Errors> {
-    let mut parser = parse::Parser::new(&mut problems, parse::Scope::default());
+fn load(
+    origin: &str,
+    mut tree: Node,
+    bundled: bool,
+    folder: Option<&Path>,
+    mut problems: Problems,
+) -> Result<Scenario, Errors> {
+    let mut parser = parse::Parser::new(&mut problems, parse::Scope::default(), Library::beside(folder));
     let parsed = parse::scenario(&mut parser, &tree);
-    let inputs = parser.into_inputs();
+    let (inputs, mut references) = parser.into_parts();
+    // From here on the scenario stands by itself.
+    let bundled = references.embed(&mut tree) || bundled;
     match parsed {
         Some(parsed) if problems.is_empty() => Ok(Scenario {
             origin: origin.to_string(),

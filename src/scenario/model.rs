@@ -1,6 +1,7 @@
 //! What a scenario says, as typed values.
 
 use super::late::Late;
+use super::reference::Reference;
 pub use crate::api::{InputType, Platform};
 use secrecy::SecretString;
 use std::collections::BTreeMap;
@@ -371,7 +372,7 @@ pub enum Button {
 }
 
 /// Something on the screen.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Target {
     /// The short form: quoted text in it is looked for first, the whole is a description.
     Words(String),
@@ -379,9 +380,13 @@ pub enum Target {
     Fields(TargetFields),
 }
 
-/// The long form of a target: `text`, `describe` or both; or `at` alone.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+/// The long form of a target: `reference`, `text`, `describe` or several of them; or `at` alone.
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct TargetFields {
+    /// What it looks like; looked for first.
+    pub reference: Option<Arc<Reference>>,
+    /// The reference may be anywhere on the screen.
+    pub anywhere: bool,
     /// Text as shown.
     pub text: Option<String>,
     /// Description for a vision model.

@@ -3,10 +3,12 @@
 use super::error::{Errors, Place, Problems, unknown};
 use super::model::Step;
 use super::parse;
+use super::reference::{Library, Reference};
 use super::template::Values;
 use super::{Scenario, model::Scalar};
 use secrecy::SecretString;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// A scenario that can be run: every text is filled in.
 #[derive(Clone, Debug)]
@@ -21,6 +23,8 @@ pub struct Plan {
     pub variables: BTreeMap<String, Scalar>,
     /// Values that may be shown nowhere.
     pub secrets: Vec<SecretString>,
+    /// Reference images.
+    pub references: Vec<Arc<Reference>>,
     /// Steps before the test.
     pub setup: Vec<Step>,
     /// The test.
@@ -99,9 +103,13 @@ impl Scenario {
             values: Some(values.clone()),
             ..parse::Scope::default()
         };
-        let mut parser = parse::Parser::new(&mut problems, scope);
-        match parse::scenario(&mut parser, &self.tree) {
+        let mut parser = parse::Parser::new(&mut problems, scope, Library::default());
+        let parsed = parse::scenario(&mut parser, &self.tree);
+        let (_, references) = parser.into_parts();
+        let references = references.all().cloned().collect();
+        match parsed {
             Some(parsed) if problems.is_empty() => Ok(Plan {
+                references,
                 name: parsed.name,
                 description: parsed.description,
                 digest: self.digest(),

@@ -171,6 +171,7 @@ pub(super) const TOP: &[&str] = &[
     "cleanup",
     "routines",
     "imports",
+    "references",
 ];
 pub(super) const PLANNED_TOP: Planned = Planned(&["variables", "phases", "budget", "outputs"]);
 
@@ -211,9 +212,27 @@ pub(super) const KEY: &[&str] = &["keys", "times", "hold"];
 pub(super) const SHELL: &[&str] = &["command", "exit", "as", "env", "capture"];
 
 pub(super) const TARGET: &[&str] = &[
-    "text", "describe", "at", "reason", "exact", "nth", "near", "left_of", "right_of", "above", "below",
+    "text",
+    "describe",
+    "reference",
+    "anywhere",
+    "at",
+    "reason",
+    "exact",
+    "nth",
+    "near",
+    "left_of",
+    "right_of",
+    "above",
+    "below",
 ];
-pub(super) const PLANNED_TARGET: Planned = Planned(&["node", "role", "name", "state", "reference", "in"]);
+pub(super) const PLANNED_TARGET: Planned = Planned(&["node", "role", "name", "state", "in"]);
+
+/// Members of `references`, and of a sidecar, which is one without the picture.
+pub(super) const REFERENCE: &[&str] = &["png", "digest", "areas", "click"];
+pub(super) const SIDECAR: &[&str] = &["areas", "click"];
+pub(super) const AREA: &[&str] = &["match", "ocr", "exclude", "margin", "similarity", "text"];
+pub(super) const AREA_KINDS: &[&str] = &["match", "ocr", "exclude"];
 
 /// A condition and the options that it knows.
 pub(super) const CHECKS: &[(&str, &[&str])] = &[
@@ -222,6 +241,7 @@ pub(super) const CHECKS: &[(&str, &[&str])] = &[
         "text",
         &["exact", "nth", "near", "left_of", "right_of", "above", "below"],
     ),
+    ("reference", &["anywhere"]),
     ("shell", &["exit", "contains", "equals", "matches", "as", "env"]),
     ("process", &[]),
     ("window", &[]),
@@ -233,7 +253,7 @@ pub(super) const CHECKS: &[(&str, &[&str])] = &[
     ("any", &[]),
     ("all", &[]),
 ];
-pub(super) const PLANNED_CHECKS: Planned = Planned(&["reference", "node", "log", "exit"]);
+pub(super) const PLANNED_CHECKS: Planned = Planned(&["node", "log", "exit"]);
 pub(super) const CLIPBOARD: &[&str] = &["contains", "equals", "matches"];
 
 pub(super) fn check_names() -> Vec<&'static str> {

@@ -1,4 +1,4 @@
-//! Finding and judging things in a frame: OCR, vision models, and a cascade of them.
+//! Finding and judging things in a frame: reference images, OCR, vision models, and a cascade of them.
 //!
 //! Every backend is a [`Vision`]. What this folder promises: a backend that cannot decide says so
 //! ([`Verdict::CannotTell`], [`Located::Ambiguous`], [`Located::NotFound`] with what it saw instead) and never guesses;
@@ -12,6 +12,7 @@ mod misread;
 pub mod models;
 mod ocr;
 mod openai;
+mod reference;
 mod target;
 mod text;
 mod types;
@@ -20,5 +21,6 @@ pub use cascade::Cascade;
 pub use error::Error;
 pub use ocr::{Line, Ocr, Word};
 pub use openai::{Coordinates, OpenAi, OpenAiConfig};
+pub use reference::{Explanation, Match, Outcome, Reference, References, Wanted};
 pub use target::parse_target;
 pub use types::{Hit, Judgement, Located, Target, Verdict, Vision};

@@ -3,13 +3,16 @@
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
-use super::Error;
+use super::{Error, Wanted};
 use crate::desktop::{Frame, Point, Rect};
 
-/// What to look for. At least one of `text` and `describe` is set.
+/// What to look for. At least one of `reference`, `text` and `describe` is set.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, rename_all = "camelCase", deny_unknown_fields)]
 pub struct Target {
+    /// What it looks like; for [`References`](super::References), which looks for it first.
+    #[serde(skip)]
+    pub reference: Option<Wanted>,
     /// A text on the screen, as it is written there.
     pub text: Option<String>,
     /// A description in words, for backends that understand them.
@@ -33,6 +36,8 @@ pub struct Target {
     pub presence: bool,
     /// The text was typed in this run, so the caret may stand behind it and be read as a letter of it.
     pub typed: bool,
+    /// Only this part of the frame is looked at.
+    pub region: Option<Rect>,
 }
 
 /// A place that was found.
@@ -40,11 +45,11 @@ pub struct Target {
 pub struct Hit {
     /// Where it is, in frame pixels.
     pub rect: Rect,
-    /// Where to click: inside `rect`.
+    /// Where to click: inside `rect`, unless a reference tells another place.
     pub point: Point,
-    /// 0 to 1. A VLM gives none; its hits say 0.5.
+    /// 0 to 1; of a reference, the similarity. A VLM gives none; its hits say 0.5.
     pub confidence: f32,
-    /// What answered: `ocr` or `vlm`.
+    /// What answered: `reference`, `ocr` or `vlm`.
     #[serde(skip_deserializing)]
     pub rung: &'static str,
     /// The text or description that was matched, as the backend saw it.
@@ -52,12 +57,16 @@ pub struct Hit {
 }
 
 impl Hit {
+    /// The rung of references.
+    pub const REFERENCE: &str = "reference";
+
     /// A text read with less certainty than this proves nothing.
     pub(super) const UNSURE: f32 = 0.6;
 
-    /// False where a text was read with so little certainty that it may be another. A VLM's confidence says nothing.
+    /// False where a text was read with so little certainty that it may be another. A VLM's confidence says nothing, and
+    /// what a reference needs, its author has said.
     pub fn is_certain(&self) -> bool {
-        self.rung == "vlm" || self.confidence >= Hit::UNSURE
+        self.rung == "vlm" || self.rung == Hit::REFERENCE || self.confidence >= Hit::UNSURE
     }
 }
 

@@ -40,7 +40,7 @@ fn the_manuals_scenarios_have_no_warnings() {
         let text = std::fs::read_to_string(&page).expect("page");
         for (line, block) in blocks(&text).into_iter().filter(|(_, b)| b.contains("steps:")) {
             let origin = format!("{}, the block at line {line}", page.display());
-            match Scenario::in_manifests(&origin, &block) {
+            match Scenario::in_manifests(&origin, &block, page.parent()) {
                 Ok(scenarios) => {
                     count += scenarios.len();
                     let remarks = scenarios.iter().flat_map(Scenario::lint);

@@ -113,14 +113,22 @@ fn a_secret_is_typed_and_shown_nowhere() {
     up.stop();
 }
 
-/// Hands and eyes beyond clicking and typing, on a real desktop.
+/// Hands and eyes beyond clicking and typing, on a real desktop; and what something looks like.
 #[test]
-fn the_gestures_of_the_language_work() {
+fn the_examples_of_the_language_work() {
     ensure_template();
     let dir = tempfile::tempdir().expect("temp dir");
     let up = Up::start(dir.path(), &[]);
-    let done = up.run(&["examples/language/gestures.yaml"]);
-    assert_eq!(done.status.code(), Some(0), "{}\n{}", text(&done), log(&up.state));
+    for file in ["examples/language/gestures.yaml", "examples/language/reference.yaml"] {
+        let done = up.run(&[file]);
+        assert_eq!(
+            done.status.code(),
+            Some(0),
+            "{file}: {}\n{}",
+            text(&done),
+            log(&up.state)
+        );
+    }
     up.stop();
 }
 

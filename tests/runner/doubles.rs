@@ -47,6 +47,9 @@ pub struct World {
     pub misreads: bool,
     /// The place of everything shifts with every frame.
     pub trembling: bool,
+    /// Shows something else in every frame.
+    pub flicker: Option<Rect>,
+    pub frames: u8,
 }
 
 impl World {
@@ -100,7 +103,20 @@ impl World {
                 image.put_pixel(x, y, Rgba([40, 40, (x * 3 % 200) as u8, 255]));
             }
         }
+        self.frames = self.frames.wrapping_add(37);
+        for (x, y) in self
+            .flicker
+            .iter()
+            .flat_map(|r| (r.x..r.right()).flat_map(|x| (r.y..r.bottom()).map(move |y| (x, y))))
+        {
+            image.put_pixel(x, y, Rgba([self.frames, 200, 90, 255]));
+        }
         Frame::from_image(image)
+    }
+
+    /// The screen as it is now.
+    pub fn picture(&mut self) -> RgbaImage {
+        self.frame().image().clone()
     }
 
     fn texts(&self, frame: &Frame) -> &[(String, Rect)] {
@@ -414,6 +430,13 @@ pub async fn run(scenario: &str, prepare: impl FnOnce(&mut World)) -> Ran {
     .await
 }
 
+/// As `run`, with the references of a folder.
+pub async fn run_beside(folder: &std::path::Path, scenario: &str, prepare: impl FnOnce(&mut World)) -> Ran {
+    let scenario = Scenario::from_text("test.yaml", scenario, Some(folder)).unwrap();
+    let cancel = CancellationToken::new();
+    run_loaded(scenario, prepare, Duration::from_secs(60), cancel, &[]).await
+}
+
 pub async fn run_with(
     scenario: &str,
     prepare: impl FnOnce(&mut World),
@@ -421,9 +444,19 @@ pub async fn run_with(
     cancel: CancellationToken,
     secrets: &[(&str, &str)],
 ) -> Ran {
+    let scenario = Scenario::from_str("test.yaml", scenario).unwrap();
+    run_loaded(scenario, prepare, timeout, cancel, secrets).await
+}
+
+async fn run_loaded(
+    scenario: Scenario,
+    prepare: impl FnOnce(&mut World),
+    timeout: Duration,
+    cancel: CancellationToken,
+    secrets: &[(&str, &str)],
+) -> Ran {
     let double = Double::default();
     prepare(&mut double.world.lock().unwrap());
-    let scenario = Scenario::from_str("test.yaml", scenario).unwrap();
     let secrets = secrets
         .iter()
         .map(|(k, v)| (k.to_string(), SecretString::from(*v)))

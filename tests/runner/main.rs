@@ -13,4 +13,5 @@ mod gestures;
 mod guest;
 mod mutation;
 mod never;
+mod references;
 mod table;

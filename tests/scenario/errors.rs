@@ -5,7 +5,7 @@ use mosdat::scenario::Scenario;
 const ACTIONS: &str = "launch, click, hover, drag, scroll, type, key, wait_for, wait_gone, never, expect, shell, stage, reboot, if, repeat, use, \
      screenshot, note";
 const ACTING: &str = "id, label, verify, verify_not, timeout, attempts, soft, when, on_failure";
-const CHECKS: &str = "see, text, shell, process, window, file, clipboard, port, fact, not, any, all";
+const CHECKS: &str = "see, text, reference, shell, process, window, file, clipboard, port, fact, not, any, all";
 
 /// Errors of a scenario with these steps, whose first line is line 3.
 fn steps(steps: &str) -> String {
@@ -103,7 +103,7 @@ fn actions_and_conditions() {
     let table = [
         (
             "  - click: {target: {role: button}}",
-            "login.yaml:3:22: not implemented yet: `role`. Implemented keys of a target: text, describe, at, reason, exact, nth, near, \
+            "login.yaml:3:22: not implemented yet: `role`. Implemented keys of a target: text, describe, reference, anywhere, at, reason, exact, nth, near, \
              left_of, right_of, above, below"
                 .to_string(),
         ),
@@ -113,7 +113,7 @@ fn actions_and_conditions() {
         ),
         (
             "  - click: {target: {exact: true}}",
-            "login.yaml:3:21: a target needs 'text', 'describe' or 'at'".into(),
+            "login.yaml:3:21: a target needs 'text', 'describe', 'reference' or 'at'".into(),
         ),
         (
             "  - hover: {at: [10, 0.5], text: x}",
@@ -272,12 +272,12 @@ fn the_outermost_object_and_inputs() {
         (
             "name: t\nstepz: [{note: x}]",
             "login.yaml:2:1: unknown key of a scenario 'stepz'; did you mean 'steps'? Valid keys: name, description, platforms, \
-             inputs, setup, steps, cleanup, routines, imports",
+             inputs, setup, steps, cleanup, routines, imports, references",
         ),
         (
             "nmae: t\nsteps: [{note: x}]",
             "login.yaml:1:1: unknown key of a scenario 'nmae'; did you mean 'name'? Valid keys: name, description, platforms, \
-             inputs, setup, steps, cleanup, routines, imports",
+             inputs, setup, steps, cleanup, routines, imports, references",
         ),
         ("name: t", "login.yaml:1:1: a scenario needs 'steps'"),
         (
@@ -287,7 +287,7 @@ fn the_outermost_object_and_inputs() {
         (
             "name: t\nsteps: [{note: x}]\nphases: []",
             "login.yaml:3:1: not implemented yet: `phases`. Implemented keys of a scenario: name, description, platforms, \
-             inputs, setup, steps, cleanup, routines, imports",
+             inputs, setup, steps, cleanup, routines, imports, references",
         ),
         (
             "name: t\nplatforms: [windows]\nsteps: [{note: x}]",

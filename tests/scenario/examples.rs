@@ -31,10 +31,15 @@ fn the_quickstart_loads() {
 #[test]
 fn scenarios_inside_of_manifests_have_lines_too() {
     let text = std::fs::read_to_string(quickstart("failing.yaml")).unwrap();
-    assert_eq!(Scenario::in_manifests("f", &text).unwrap()[0].name, "Apply is not Save");
+    assert_eq!(
+        Scenario::in_manifests("f", &text, None).unwrap()[0].name,
+        "Apply is not Save"
+    );
     let both = format!("{text}---\nname: alone\nsteps: [{{nte: x}}]\n---\nkind: Secret\napiVersion: v1\n");
     let wrong = both.replace("- click:", "- clik:");
-    let error = Scenario::in_manifests("failing.yaml", &wrong).unwrap_err().to_string();
+    let error = Scenario::in_manifests("failing.yaml", &wrong, None)
+        .unwrap_err()
+        .to_string();
     let lines: Vec<&str> = error.lines().collect();
     assert_eq!(lines.len(), 2, "{error}");
     assert!(

@@ -7,4 +7,5 @@ mod lint;
 mod lint_command;
 mod noise;
 mod plan;
+mod references;
 mod schema;

@@ -97,7 +97,7 @@ fn look(paths: &[PathBuf]) -> Looked {
                 .extend(wrong.into_iter().flat_map(|errors| errors.0).map(Remark::from));
             continue;
         }
-        match Scenario::in_manifests(&file, &part.text) {
+        match Scenario::in_manifests(&file, &part.text, part.file.parent()) {
             Ok(scenarios) => {
                 looked.scenarios += scenarios.len();
                 let found = scenarios.iter().flat_map(Scenario::lint);

@@ -109,8 +109,14 @@ impl Parser<'_> {
             return self.text(node, what).map(Target::Words);
         }
         let fields = self.fields(node, "a target", v::TARGET, &v::PLANNED_TARGET)?;
+        let reference = match fields.get("reference") {
+            Some(n) => Some(self.reference(n)?),
+            None => None,
+        };
         let mut text = |key: &str| fields.get(key).and_then(|n| self.text(n, &format!("'{key}'")));
         let mut target = TargetFields {
+            reference,
+            anywhere: false,
             text: text("text"),
             describe: text("describe"),
             at: None,
@@ -152,12 +158,13 @@ impl Parser<'_> {
             );
             return None;
         }
-        if fields.get("text").is_none() && fields.get("describe").is_none() {
+        if fields.get("text").is_none() && fields.get("describe").is_none() && target.reference.is_none() {
             if !fields.has_strangers() {
-                self.problem(&node.place, "a target needs 'text', 'describe' or 'at'");
+                self.problem(&node.place, "a target needs 'text', 'describe', 'reference' or 'at'");
             }
             return None;
         }
+        target.anywhere = self.anywhere(&fields, &target)?;
         Some(Target::Fields(target))
     }
 

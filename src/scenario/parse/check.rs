@@ -61,6 +61,7 @@ impl Parser<'_> {
                 let fits = self.fits(&fields)?;
                 Some(Check::Shell(ShellCheck { shell, fits }))
             }
+            "reference" => self.target(node, "'reference'").map(Check::Text),
             "window" => self.text(value, "'window'").map(Check::Window),
             "file" => self.file(value, &fields),
             "clipboard" => self.clipboard(value),

@@ -4,22 +4,27 @@
 //! planned, the same code reads it again with the inputs' values and every text is filled in.
 
 pub(super) mod action;
+mod area;
 mod check;
 mod fields;
 mod flow;
 mod pointer;
+mod reference;
 mod routine;
 mod scenario;
 mod scope;
 mod stage;
 mod step;
 
+pub(super) use area::sidecar;
+pub(super) use reference::named as reference;
 pub(super) use scenario::{library, scenario, typed};
 pub(super) use scope::Scope;
 
 use super::error::{Place, Problems};
 use super::model::Words;
 use super::node::{Node, Value};
+use super::reference::Library;
 use super::template;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -33,22 +38,25 @@ pub(super) struct Parser<'a> {
     late: BTreeSet<String>,
     /// How many more steps there may be.
     budget: usize,
+    /// Reference images.
+    references: Library,
 }
 
 impl Parser<'_> {
-    pub fn new<'a>(problems: &'a mut Problems, scope: Scope) -> Parser<'a> {
+    pub fn new<'a>(problems: &'a mut Problems, scope: Scope, references: Library) -> Parser<'a> {
         Parser {
             problems,
             scope,
             ids: BTreeMap::new(),
             late: BTreeSet::new(),
             budget: routine::MOST_STEPS,
+            references,
         }
     }
 
-    /// The declared inputs.
-    pub fn into_inputs(self) -> BTreeMap<String, super::model::Input> {
-        self.scope.inputs
+    /// The declared inputs, and the references.
+    pub fn into_parts(self) -> (BTreeMap<String, super::model::Input>, Library) {
+        (self.scope.inputs, self.references)
     }
 
     fn problem(&mut self, place: &Place, message: impl Into<String>) {

@@ -234,9 +234,10 @@ impl Parser<'_> {
                     ids: std::mem::take(&mut self.ids),
                     late: BTreeSet::new(),
                     budget: self.budget,
+                    references: std::mem::take(&mut self.references),
                 };
                 let steps = parser.body(name, routine, values, late, &prefix, &id_prefix, section);
-                (self.ids, self.budget) = (parser.ids, parser.budget);
+                (self.ids, self.budget, self.references) = (parser.ids, parser.budget, parser.references);
                 steps
             }
         };

@@ -31,6 +31,9 @@ pub(in crate::scenario) fn scenario(parser: &mut Parser<'_>, node: &Node) -> Opt
              in it",
         );
     }
+    if let Some(references) = fields.get("references") {
+        parser.read_references(references);
+    }
     if let Some(routines) = fields.get("routines") {
         parser.routines(routines);
     }
@@ -68,6 +71,12 @@ pub(in crate::scenario) fn scenario(parser: &mut Parser<'_>, node: &Node) -> Opt
             );
         }
         Some(_) => {}
+    }
+    if let (Some(references), Some(name)) = (fields.get("references"), parser.references.unused())
+        && parser.problems.is_empty()
+    {
+        let message = format!("the reference '{name}' is used by no step");
+        parser.problem(&references.place, message);
     }
     Some(Parsed {
         name: name?.to_string(),

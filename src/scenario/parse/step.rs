@@ -30,6 +30,7 @@ impl Parser<'_> {
                 section,
                 ordinal,
                 scope,
+                references: self.references.clone(),
             }));
         }
         // Known to what comes after the step.
@@ -319,9 +320,10 @@ fn main_text(node: &Node) -> &str {
         Value::Str(s) => s,
         Value::Seq(items) => items.first().map_or("", main_text),
         Value::Map(entries) => {
-            const TELLING: [&str; 18] = [
+            const TELLING: [&str; 19] = [
                 "target",
                 "text",
+                "reference",
                 "command",
                 "see",
                 "shell",

@@ -66,6 +66,7 @@ fn takes(what: Takes) -> Value {
         Takes::Steps => of("steps"),
         Takes::Inputs => json!({"type": "object", "additionalProperties": of("input")}),
         Takes::Routines => json!({"type": "object", "additionalProperties": of("routine")}),
+        Takes::References => json!({"type": "object"}),
         Takes::Scalar => of("value"),
         Takes::Fits => of("fits"),
     }
@@ -98,7 +99,8 @@ fn at_least_one(mut object: Value) -> Value {
 
 fn target() -> Value {
     let mut target = object(TARGET);
-    target["anyOf"] = json!([{"required": ["text"]}, {"required": ["describe"]}, {"required": ["at"]}]);
+    target["anyOf"] =
+        json!([{"required": ["text"]}, {"required": ["describe"]}, {"required": ["at"]}, {"required": ["reference"]}]);
     target
 }
 

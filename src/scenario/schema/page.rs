@@ -98,6 +98,7 @@ fn words(takes: Takes) -> String {
         Takes::Steps => "a list of steps".into(),
         Takes::Inputs => "an object of inputs".into(),
         Takes::Routines => "an object of routines".into(),
+        Takes::References => "an object of reference images".into(),
         Takes::Scalar => "a value of the input's type".into(),
         Takes::Fits => "text, or an object with `contains`, `equals`, `matches`".into(),
     }

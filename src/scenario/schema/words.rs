@@ -49,6 +49,8 @@ pub(super) enum Takes {
     Inputs,
     /// Declared routines.
     Routines,
+    /// Reference images, which programs write.
+    References,
     /// A scalar: a default.
     Scalar,
     /// Text or `contains`, `equals`, `matches`.
@@ -119,6 +121,11 @@ pub(super) const TOP: &[Member] = &[
     ),
     must("steps", Steps, "The test."),
     member("cleanup", Steps, "Always runs: after failure, time-out and cancel."),
+    member(
+        "references",
+        References,
+        "Reference images by name; `mosdat run` and `mosdat bundle` put them in.",
+    ),
 ];
 
 pub(super) const INPUT: &[Member] = &[
@@ -189,6 +196,12 @@ pub(super) const OPTIONS: &[Member] = &[
 ];
 
 pub(super) const TARGET: &[Member] = &[
+    member("reference", Literal, "Name of a reference image."),
+    member(
+        "anywhere",
+        Bool,
+        "True: the reference counts wherever it is, not only at its place.",
+    ),
     member("text", Text, "Text as it is shown."),
     member("describe", Text, "Words for a vision model."),
     member(
@@ -213,6 +226,7 @@ pub(super) const CHECKS: &[Member] = &[
         "The judge says that it is true. By text recognition: every quoted text is shown.",
     ),
     member("text", Text, "The text is on the screen; with the members of a target."),
+    member("reference", Literal, "The screen looks like the reference image."),
     member("shell", Text, "The command ends with `exit` (0), and its output fits."),
     member("process", Text, "Such a process runs."),
     member("window", Text, "A window is shown whose title contains this."),
@@ -248,6 +262,11 @@ pub(super) const CHECK_OPTIONS: &[Member] = &[
     member("right_of", Text, "Right of this text."),
     member("above", Text, "Above this text."),
     member("below", Text, "Below this text."),
+    member(
+        "anywhere",
+        Bool,
+        "True: the reference counts wherever it is, not only at its place.",
+    ),
 ];
 
 pub(super) const ACTIONS: &[Action] = &[

@@ -118,6 +118,16 @@ impl Ocr {
         let reading = tokio::task::spawn_blocking(move || inner.read_frame(image, &digest, whole));
         reading.await.map_err(|e| failed("reading a frame", e))?
     }
+
+    /// The lines of a part; what is remembered of whole frames stays as it is.
+    async fn lines_in(&self, frame: &Frame, region: Rect) -> Result<Arc<Vec<Line>>, Error> {
+        let (inner, image) = (self.clone(), frame.image().clone());
+        let reading = tokio::task::spawn_blocking(move || inner.read(&Frame::from_image(image), Some(region)));
+        reading
+            .await
+            .map_err(|e| failed("reading a part of a frame", e))?
+            .map(Arc::new)
+    }
 }
 
 fn shift(rect: &mut Rect, by: &Rect) {
@@ -243,6 +253,9 @@ impl Vision for Ocr {
     /// Finds targets that have a `text`; one that has only a description is an [`Error::Target`].
     async fn locate(&self, frame: &Frame, target: &Target) -> Result<Located, Error> {
         locate::check(target)?;
+        if let Some(region) = target.region {
+            return locate::locate(&self.lines_in(frame, region).await?, target);
+        }
         let text = self.text(frame, false).await?;
         match locate::locate(&text.lines, target)? {
             // Before it is absent, all is read.

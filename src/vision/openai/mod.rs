@@ -104,6 +104,31 @@ impl OpenAi {
     }
 }
 
+impl OpenAi {
+    /// As `locate`, with a picture of this part alone.
+    async fn locate_in(&self, frame: &Frame, target: &Target, region: Rect) -> Result<Located, Error> {
+        let screen = Rect::new(0, 0, frame.width(), frame.height());
+        let region = region.intersection(&screen).unwrap_or(screen);
+        let part = image::imageops::crop_imm(frame.image(), region.x, region.y, region.width, region.height).to_image();
+        let target = Target {
+            region: None,
+            ..target.clone()
+        };
+        let shift = |mut hit: Hit| {
+            (hit.rect.x, hit.rect.y) = (hit.rect.x + region.x, hit.rect.y + region.y);
+            (hit.point.x, hit.point.y) = (hit.point.x + region.x, hit.point.y + region.y);
+            hit
+        };
+        Ok(match self.locate(&Frame::from_image(part), &target).await? {
+            Located::Found(hit) => Located::Found(shift(hit)),
+            Located::Ambiguous { hits } => Located::Ambiguous {
+                hits: hits.into_iter().map(shift).collect(),
+            },
+            missing => missing,
+        })
+    }
+}
+
 fn unusable(model: &str, problem: String, answer: &str) -> Error {
     Error::Answer {
         model: model.into(),
@@ -120,6 +145,9 @@ impl Vision for OpenAi {
 
     async fn locate(&self, frame: &Frame, target: &Target) -> Result<Located, Error> {
         locate::check(target)?;
+        if let Some(region) = target.region {
+            return self.locate_in(frame, target, region).await;
+        }
         let (width, height) = (frame.width(), frame.height());
         let wanted = describe(target);
         let prompt = locate_prompt(&wanted, self.coordinates, width, height);
