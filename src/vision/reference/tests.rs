@@ -6,6 +6,7 @@ use super::*;
 use crate::scenario::{Area, MARGIN, SIMILARITY};
 use crate::vision::{Hit, Judgement, Located, Target, Vision};
 use image::RgbaImage;
+use std::borrow::Cow;
 use std::sync::Arc;
 
 /// A form with two buttons 'Edit' below each other, 44 pixels apart, and a terminal.
@@ -154,7 +155,7 @@ fn one_changed_word_is_seen_also_in_a_large_area() {
     }
     // Not the area as a whole is what tells.
     let dialog = Pattern::new(&DynamicImage::ImageRgba8(screen()).into_rgb8(), &look_for(DIALOG), &[]).unwrap();
-    let seen = Seen::new(changed(), 0, 0);
+    let seen = Seen::new(Cow::Owned(changed()), 0, 0);
     assert!(dialog.similarity_at(&seen.plane, 41, 41) > 0.95);
 }
 
@@ -270,7 +271,7 @@ fn the_bounds_leave_no_place_out() {
         let add = |v: u8| (i16::from(v) + by).clamp(0, 255) as u8;
         [add(r), add(g), add(b), a]
     });
-    let seen = Seen::new(noisy, 0, 0);
+    let seen = Seen::new(Cow::Owned(noisy), 0, 0);
     for (holes, place, least) in cases {
         let holes: Vec<Area> = holes.iter().map(|h| area(*h, AreaKind::Exclude)).collect();
         let pattern = Pattern::new(&rgb, &look_for(place), &holes.iter().collect::<Vec<_>>()).unwrap();
