@@ -122,6 +122,11 @@ fn within_the_margin_and_not_beyond() {
         let m = found(anywhere(&save, moved(&screen(), by)));
         assert_eq!((i64::from(m.moved.0), i64::from(m.moved.1)), by);
     }
+    // More of the screen is looked at for a text area, and the margin stays what it is.
+    let text = "x".to_string();
+    let wide = reference(vec![look_for(SAVE), area([0, 0, 1280, 800], AreaKind::Ocr { text })]);
+    assert!(matches!(look(&wide, moved(&screen(), (50, 50))), Outcome::Found(_)));
+    assert!(matches!(look(&wide, moved(&screen(), (51, 0))), Outcome::Missing(_)));
 }
 
 #[test]
