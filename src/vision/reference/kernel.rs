@@ -13,6 +13,7 @@ const LANES: usize = 8;
 
 /// The area in squares of one size.
 pub(super) struct Kernels {
+    /// The side of the squares, a power of 2.
     pub step: usize,
     /// By (y modulo step) * step + (x modulo step); one part for each piece that has a whole square.
     phases: Vec<Vec<Kernel>>,
@@ -73,17 +74,19 @@ impl Kernels {
 
     /// Compares the place with this upper left corner, whose mean is known.
     pub fn project(&self, coarse: &Coarse, x: usize, y: usize, mean: f64) -> Projected {
-        let step = self.step;
-        let squared = (step * step) as f64;
+        // Divisions would take most of the time.
+        let (shift, within) = (self.step.trailing_zeros(), self.step - 1);
+        let squared = (self.step * self.step) as f64;
         let mut all = Projected {
             covariance: 0.0,
             own: 0.0,
             seen: 0.0,
         };
-        for k in &self.phases[(y % step) * step + x % step] {
-            let (cx, cy) = ((x + k.x) / step, (y + k.y) / step);
+        for k in &self.phases[((y & within) << shift) + (x & within)] {
+            let (cx, cy) = ((x + k.x) >> shift, (y + k.y) >> shift);
             let mut products = 0i64;
-            for (row, weights) in k.weights.chunks_exact(k.stride).enumerate() {
+            for row in 0..k.height {
+                let weights = &k.weights[row * k.stride..(row + 1) * k.stride];
                 products += i64::from(dot(weights, coarse.row(cx, cy + row, k.stride)));
             }
             let (sum, squares) = coarse.moments(cx, cy, k.width, k.height);
@@ -138,11 +141,12 @@ impl Projected {
     /// At least <t,w>; `energy` is the place's.
     pub fn bound(&self, pattern: &Pattern, energy: f64) -> f64 {
         // What rounding may have taken from <Pt,Pw> and |Pw| squared, by the inequality of Cauchy and Schwarz.
-        let slack = |energy: f64| ROUNDING * (pattern.count * energy).sqrt();
+        let slack = ROUNDING * (pattern.count * energy).sqrt();
+        let own_slack = ROUNDING * (pattern.count * pattern.energy).sqrt();
         let both = ROUNDING * ROUNDING * pattern.count;
         let own = (pattern.energy - self.own).max(0.0);
-        let seen = (energy - self.seen + 2.0 * slack(energy) + both).max(0.0);
-        self.covariance + slack(pattern.energy) + slack(energy) + both + (own * seen).sqrt()
+        let seen = (energy - self.seen + 2.0 * slack + both).max(0.0);
+        self.covariance + own_slack + slack + both + (own * seen).sqrt()
     }
 
     /// What the similarity may be, from the squares alone.

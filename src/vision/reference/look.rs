@@ -6,12 +6,15 @@ use super::pattern::Pattern;
 use super::plane::Seen;
 use super::search::{self, Place, Window};
 use crate::desktop::{Frame, Point, Rect};
+use std::borrow::Cow;
 
 /// Similarities that differ by less are equally good.
 const EQUAL: f64 = 0.02;
 /// Places of one area that are looked at more closely, and kept of those that overlap.
 const CANDIDATES: usize = 5000;
 const KEPT: usize = 64;
+/// Of the places that do not fit, so many are compared in full to tell the nearest.
+const TOLD: usize = 4;
 
 /// A place where a reference was compared with a frame.
 #[derive(Debug, Clone, PartialEq)]
@@ -60,7 +63,7 @@ impl Variant {
         };
         let margin = self.patterns.iter().map(|p| p.margin).min().unwrap_or(0);
         let seen = match anywhere {
-            true => Some(Seen::new(frame.image().clone(), 0, 0)),
+            true => Some(Seen::new(Cow::Borrowed(frame.image()), 0, 0)),
             false => self.crop(frame, margin),
         };
         let limits = match anywhere {
@@ -102,7 +105,7 @@ impl Variant {
     }
 
     /// The part of the frame in which the areas may be. None where they lie outside of it.
-    fn crop(&self, frame: &Frame, margin: u32) -> Option<Seen> {
+    fn crop<'a>(&self, frame: &'a Frame, margin: u32) -> Option<Seen<'a>> {
         let (x, y) = (
             self.bounds.x.saturating_sub(margin),
             self.bounds.y.saturating_sub(margin),
@@ -111,7 +114,7 @@ impl Variant {
         let bottom = (self.bounds.bottom() + margin).min(frame.height());
         (x < right && y < bottom).then(|| {
             let part = image::imageops::crop_imm(frame.image(), x, y, right - x, bottom - y).to_image();
-            Seen::new(part, x, y)
+            Seen::new(Cow::Owned(part), x, y)
         })
     }
 
@@ -178,7 +181,7 @@ impl Variant {
     /// What is most similar, where nothing fits.
     fn nearest(&self, seen: &Seen, primary: &Pattern, window: Window) -> Option<Match> {
         let places = search::nearest(&seen.plane, primary, window);
-        let places = places.iter().map(|p| self.displacement(seen, primary, p));
+        let places = places.iter().take(TOLD).map(|p| self.displacement(seen, primary, p));
         // At its own place, too: the other areas may be similar there.
         let matches = places.chain([(0, 0)]).filter_map(|moved| self.at(seen, moved));
         matches.max_by(|a, b| a.similarity.total_cmp(&b.similarity))

@@ -2,6 +2,7 @@
 
 use image::RgbaImage;
 use rayon::prelude::*;
+use std::borrow::Cow;
 
 /// The most pixels of a rectangle whose sum of squares is worked out at once: more could be too many for 31 bits.
 const MOST: usize = (i32::MAX / (255 * 255)) as usize;
@@ -183,16 +184,16 @@ impl Totals {
 }
 
 /// A part of a screen: its pixels and its luma.
-pub(super) struct Seen {
+pub(super) struct Seen<'a> {
     /// Where the part begins on the screen.
     pub left: u32,
     pub top: u32,
-    pub pixels: RgbaImage,
+    pub pixels: Cow<'a, RgbaImage>,
     pub plane: Plane,
 }
 
-impl Seen {
-    pub fn new(pixels: RgbaImage, left: u32, top: u32) -> Seen {
+impl<'a> Seen<'a> {
+    pub fn new(pixels: Cow<'a, RgbaImage>, left: u32, top: u32) -> Seen<'a> {
         let plane = Plane::of(&pixels);
         Seen {
             left,
@@ -212,7 +213,7 @@ mod tests {
     fn sums_over_rectangles() {
         let gray = |x: u32, y: u32| ((x * 7 + y * 13) % 256) as u8;
         let image = RgbaImage::from_fn(240, 230, |x, y| Rgba([gray(x, y), gray(x, y), gray(x, y), 255]));
-        let plane = Seen::new(image, 0, 0).plane;
+        let plane = Seen::new(Cow::Owned(image), 0, 0).plane;
         let direct = |x: u32, y: u32, w: u32, h: u32| {
             let all = (y..y + h).flat_map(|y| (x..x + w).map(move |x| f64::from(gray(x, y))));
             (all.clone().sum::<f64>(), all.map(|v| v * v).sum::<f64>())

@@ -4,8 +4,9 @@
 //! row of places at a time, from sums (`Plane::add_moments`); then by squares, larger ones before smaller ones (`kernel`). An
 //! exact copy has its exact value in squares of any size, wherever it lies.
 
+use super::kernel::Kernels;
 use super::pattern::Pattern;
-use super::plane::Plane;
+use super::plane::{Coarse, Plane};
 use rayon::prelude::*;
 
 /// Places to look at: ranges of the area's upper left corner, in pixels of the plane, ends included.
@@ -26,7 +27,9 @@ pub(super) struct Place {
 /// Places whose similarity is worked out where none fits, to tell the best.
 const GUESSES: usize = 24;
 /// Squares in which the first look for these is taken: it is taken nearly everywhere.
-const SQUARES: usize = 256;
+const SQUARES: usize = 128;
+/// Places with no more of the area's energy than this are not looked at then.
+const PLAIN: f64 = 0.05;
 /// Less similar is not worth telling.
 const SOMETHING: f64 = 0.3;
 /// What sums in 32 bits may be wrong by, in square gray levels and in gray levels.
@@ -34,8 +37,9 @@ const ERROR: f32 = 0.25;
 
 /// Every place in the window whose similarity over the whole area is at least `least`.
 pub(super) fn all(plane: &Plane, pattern: &Pattern, window: Window, least: f64) -> Vec<Place> {
-    let mut places = alike(plane, pattern, window, least);
-    for kernels in pattern.kernels() {
+    let mut levels = pattern.kernels().iter();
+    let mut places = alike(plane, pattern, window, least, levels.next());
+    for kernels in levels {
         // A few are compared sooner than the screen is put in squares.
         if places.len() <= pattern.few() {
             break;
@@ -43,9 +47,7 @@ pub(super) fn all(plane: &Plane, pattern: &Pattern, window: Window, least: f64) 
         let coarse = plane.coarse(kernels.step);
         let may_fit = |place: &(u32, u32)| {
             let (x, y) = (place.0 as usize, place.1 as usize);
-            let (mean, energy) = pattern.moments(plane, x, y);
-            let bound = kernels.project(&coarse, x, y, mean).bound(pattern, energy);
-            2.0 * bound * pattern.brightness(mean) >= least * (pattern.energy + energy)
+            may_fit(plane, pattern, (kernels, &coarse), (x, y), least)
         };
         places = places.into_par_iter().filter(may_fit).collect();
     }
@@ -57,60 +59,81 @@ pub(super) fn all(plane: &Plane, pattern: &Pattern, window: Window, least: f64) 
     places.into_par_iter().filter_map(exact).collect()
 }
 
-/// The places whose mean and variance are near enough to the area's, in the order of reading.
-fn alike(plane: &Plane, pattern: &Pattern, window: Window, least: f64) -> Vec<(u32, u32)> {
+/// False only where the similarity is less.
+fn may_fit(
+    plane: &Plane,
+    pattern: &Pattern,
+    (kernels, coarse): (&Kernels, &Coarse),
+    (x, y): (usize, usize),
+    least: f64,
+) -> bool {
+    let (mean, energy) = pattern.moments(plane, x, y);
+    let bound = kernels.project(coarse, x, y, mean).bound(pattern, energy);
+    2.0 * bound * pattern.brightness(mean) >= least * (pattern.energy + energy)
+}
+
+/// The places whose mean and variance are near enough to the area's and which the squares do not rule out, in the order of
+/// reading.
+fn alike(plane: &Plane, pattern: &Pattern, window: Window, least: f64, first: Option<&Kernels>) -> Vec<(u32, u32)> {
+    let squares = first.map(|kernels| (kernels, plane.coarse(kernels.step)));
     let (means, variances) = pattern.tolerances(least);
-    let (means, variances) = (
-        (means.0 as f32 - ERROR)..(means.1 as f32 + ERROR),
-        (variances.0 as f32 - ERROR)..(variances.1 as f32 + ERROR),
-    );
+    let (least_mean, most_mean) = (means.0 as f32 - ERROR, means.1 as f32 + ERROR);
+    let (least_variance, most_variance) = (variances.0 as f32 - ERROR, variances.1 as f32 + ERROR);
     let share = (1.0 / pattern.count) as f32;
     let count = window.x.1 + 1 - window.x.0;
-    let rows = (window.y.0..window.y.1 + 1).into_par_iter();
-    rows.flat_map_iter(|y| {
+    let row = |y: usize| {
         let mut moments = vec![(0.0f32, 0.0f32); count];
         for p in &pattern.pieces {
             plane.add_moments(window.x.0 + p.x, y + p.y, (p.width, p.height), &mut moments);
         }
         let mut found = Vec::new();
-        for (i, (sum, squares)) in moments.into_iter().enumerate() {
+        for (x, (sum, squared)) in (window.x.0..).zip(moments) {
             let mean = sum * share;
-            let variance = squares * share - mean * mean;
-            if means.contains(&mean) & variances.contains(&variance) {
-                found.push(((window.x.0 + i) as u32, y as u32));
+            let variance = squared * share - mean * mean;
+            let near =
+                (mean >= least_mean) & (mean <= most_mean) & (variance >= least_variance) & (variance <= most_variance);
+            let rest = || match &squares {
+                Some((kernels, coarse)) => may_fit(plane, pattern, (kernels, coarse), (x, y), least),
+                None => true,
+            };
+            if near && rest() {
+                found.push((x as u32, y as u32));
             }
         }
         found
-    })
-    .collect()
+    };
+    let rows = (window.y.0..window.y.1 + 1).into_par_iter();
+    rows.flat_map_iter(row).collect()
 }
 
 /// The places in the window that are most similar, best first. For telling what was nearest: a better one may be missed.
 pub(super) fn nearest(plane: &Plane, pattern: &Pattern, window: Window) -> Vec<Place> {
     let kernels = pattern.kernels();
-    let Some(first) = kernels
-        .iter()
-        .rposition(|k| pattern.squares(k.step) <= SQUARES)
-        .or(kernels.len().checked_sub(1))
-    else {
+    if kernels.is_empty() {
         // Too small for squares, and so soon compared.
         let mut places = all(plane, pattern, window, SOMETHING);
         places.sort_by(|a, b| by_similarity(b, a));
         places.truncate(GUESSES);
         return places;
-    };
+    }
+    let few = |k: &Kernels| pattern.squares(k.step) <= SQUARES;
+    let first = kernels.iter().rposition(few).unwrap_or(0);
     let mut guesses: Vec<Place> = Vec::new();
     // How far a place may be from the nearest look.
     let mut reach = 0;
     for (i, kernels) in kernels.iter().enumerate().skip(first) {
         let coarse = plane.coarse(kernels.step);
         let guess = |x: usize, y: usize| {
-            let (mean, _) = pattern.moments(plane, x, y);
-            let similarity = kernels.project(&coarse, x, y, mean).guess() * pattern.brightness(mean);
+            let (mean, energy) = pattern.moments(plane, x, y);
+            // Most of a screen is plain, and no guess is needed.
+            let similarity = match energy < PLAIN * pattern.energy {
+                true => 0.0,
+                false => kernels.project(&coarse, x, y, mean).guess() * pattern.brightness(mean),
+            };
             Place { x, y, similarity }
         };
         // Squares see little difference between places that are nearer to each other than half of their size.
-        let step = kernels.step / 2;
+        let step = (kernels.step / 2).max(2);
         if i == first {
             let rows = (window.y.0..window.y.1 + 1).into_par_iter().step_by(step);
             let columns = || (window.x.0..window.x.1 + 1).step_by(step);
