@@ -184,6 +184,10 @@ fn decode(peaks: &[Peak], characters: &[String], step: f32) -> Vec<ReadWord> {
     let mut word: Option<(ReadWord, u32)> = None;
     let finish = |(mut w, n): (ReadWord, u32)| {
         w.confidence /= n as f32;
+        // In words, the letters around it tell a letter (`l` in `alice` is no `I`); in numbers and codes nothing does.
+        if !w.text.contains(|c: char| c.is_ascii_digit()) {
+            w.doubts.clear();
+        }
         w
     };
     for peak in peaks {
@@ -261,13 +265,29 @@ mod tests {
         let words = decode(&peaks, &characters, 0.1);
         let texts: Vec<&str> = words.iter().map(|w| w.text.as_str()).collect();
         assert_eq!(texts, ["aa", "b"]);
-        let doubts: Vec<&[usize]> = words.iter().map(|w| w.doubts.as_slice()).collect();
-        assert_eq!(doubts, [&[1][..], &[]], "a space is no rival of a letter");
+        assert!(
+            words.iter().all(|w| w.doubts.is_empty()),
+            "letters of a word tell each other"
+        );
         assert!((words[0].from - 0.05).abs() < 1e-6 && (words[0].to - 0.55).abs() < 1e-6);
         assert!((words[0].confidence - 0.8).abs() < 1e-6);
         let line = Reading { words }.into_line(&Rect::new(100, 20, 200, 16)).unwrap();
         assert_eq!(line.text, "aa b");
         assert_eq!(line.words[1].rect, Rect::new(230, 20, 40, 16));
         assert_eq!(Reading { words: vec![] }.into_line(&line.rect), None);
+    }
+
+    #[test]
+    fn a_letter_of_a_number_may_be_another() {
+        let characters: Vec<String> = ["", "1", "I", " "].map(String::from).into();
+        let peak = |at, rivals: &[usize]| Peak {
+            class: 1,
+            at,
+            probability: 0.75,
+            rivals: rivals.to_vec(),
+        };
+        let peaks = [peak(1, &[]), peak(4, &[2]), peak(7, &[3])];
+        let words = decode(&peaks, &characters, 0.1);
+        assert_eq!(words[0].doubts, [1], "a space is no rival of a digit");
     }
 }
