@@ -41,7 +41,7 @@ impl Stage<'_> {
     /// Looks for the target on fresh frames until `until`. A hit counts when the live picture still shows it: the
     /// answer may have taken longer than the picture lasted.
     pub(super) async fn find(&mut self, target: &Target, until: Instant) -> Result<(Hit, Arc<Frame>), Failure> {
-        if let Target::Fields(TargetFields { at: Some((x, y)), .. }) = target {
+        if let Some(TargetFields { at: Some((x, y)), .. }) = target.fields() {
             let frame = self.capture().await?;
             return Ok((self.fixed(target, *x, *y, &frame)?, frame));
         }

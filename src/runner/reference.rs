@@ -23,11 +23,11 @@ fn broken(error: tokio::task::JoinError) -> Failure {
 impl Stage<'_> {
     /// The target's reference, prepared; that is done once in a run.
     pub(super) async fn wanted(&mut self, target: &Target) -> Result<Option<Wanted>, Failure> {
-        let Target::Fields(TargetFields {
+        let Some(TargetFields {
             reference: Some(source),
             anywhere,
             ..
-        }) = target
+        }) = target.fields()
         else {
             return Ok(None);
         };

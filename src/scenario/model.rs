@@ -377,7 +377,17 @@ pub enum Target {
     /// The short form: quoted text in it is looked for first, the whole is a description.
     Words(String),
     /// The long form.
-    Fields(TargetFields),
+    Fields(Box<TargetFields>),
+}
+
+impl Target {
+    /// The long form's fields.
+    pub fn fields(&self) -> Option<&TargetFields> {
+        match self {
+            Target::Words(_) => None,
+            Target::Fields(fields) => Some(fields),
+        }
+    }
 }
 
 /// The long form of a target: `reference`, `text`, `describe` or several of them; or `at` alone.

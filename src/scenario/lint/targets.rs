@@ -1,6 +1,6 @@
 //! Rules about what is looked for on the screen.
 
-use super::super::model::{Target, TargetFields};
+use super::super::model::TargetFields;
 use super::subject::{Purpose, Subject, targets};
 use super::{Found, Severity};
 
@@ -8,9 +8,9 @@ use super::{Found, Severity};
 pub(super) fn fixed_place(subject: &Subject<'_>, found: &mut Found<'_>) {
     for step in subject.all() {
         for (target, _) in targets(step) {
-            let Target::Fields(TargetFields {
+            let Some(TargetFields {
                 at: Some(_), reason, ..
-            }) = target
+            }) = target.fields()
             else {
                 continue;
             };
@@ -30,7 +30,7 @@ pub(super) fn fixed_place(subject: &Subject<'_>, found: &mut Found<'_>) {
 pub(super) fn short_text(subject: &Subject<'_>, found: &mut Found<'_>) {
     for step in subject.all() {
         for (target, purpose) in targets(step) {
-            let Target::Fields(fields) = target else { continue };
+            let Some(fields) = target.fields() else { continue };
             let Some(text) = &fields.text else { continue };
             let related = [
                 &fields.near,

@@ -149,7 +149,7 @@ impl Parser<'_> {
                 return None;
             }
             target.at = Some(self.place_on_screen(n)?);
-            return Some(Target::Fields(target));
+            return Some(Target::Fields(Box::new(target)));
         }
         if let Some(n) = fields.get("reason") {
             self.problem(
@@ -165,7 +165,7 @@ impl Parser<'_> {
             return None;
         }
         target.anywhere = self.anywhere(&fields, &target)?;
-        Some(Target::Fields(target))
+        Some(Target::Fields(Box::new(target)))
     }
 
     fn typing(&mut self, node: &Node) -> Option<Type> {

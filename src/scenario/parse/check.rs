@@ -1,7 +1,7 @@
 //! Conditions: what `expect`, `wait_for` and `verify` look at.
 
 use super::super::error::unknown;
-use super::super::model::{Check, FileCheck, Fits, ShellCheck, Target, TargetFields};
+use super::super::model::{Check, FileCheck, Fits, ShellCheck};
 use super::super::node::{Node, Value};
 use super::super::vocabulary as v;
 use super::Parser;
@@ -75,10 +75,9 @@ impl Parser<'_> {
                     self.problem(&value.place, super::expected("'text'", "text", value));
                     return None;
                 }
-                match self.target(node, "'text'")? {
-                    Target::Fields(TargetFields { text: None, .. }) => None,
-                    target => Some(Check::Text(target)),
-                }
+                let target = self.target(node, "'text'")?;
+                let no_text = target.fields().is_some_and(|f| f.text.is_none());
+                (!no_text).then_some(Check::Text(target))
             }
         }
     }
