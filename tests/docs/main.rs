@@ -1,6 +1,7 @@
 //! The examples in the manual are applied, so that none of them is wrong.
 
 mod lint;
+mod migration;
 
 use kube::api::{Api, DynamicObject, Patch, PatchParams};
 use kube::core::GroupVersionKind;
