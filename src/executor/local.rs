@@ -79,6 +79,7 @@ impl Local {
         Ok(Rig {
             desktop: Arc::new(desktop),
             guest: Arc::new(guest),
+            hypervisor: machine.hypervisor.clone(),
             vision,
         })
     }

@@ -9,7 +9,7 @@ use crate::api::{FailureClass, RunFailure, RunResult, StepCounts};
 use crate::desktop::{LinkFacts, Rect};
 use crate::guest::Session;
 use crate::results::{Body, PlannedStep, Recorder, StepOutcome};
-use crate::scenario::{Plan, Step};
+use crate::scenario::{Check, Plan, Step};
 use crate::vision::{Reference, References};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -26,6 +26,8 @@ pub(super) struct Run {
     pub recorder: Recorder,
     pub session: Option<Session>,
     pub watch: Watch,
+    /// Checkpoints by name, with the programs that run on after going back to one that holds the memory.
+    pub checkpoints: BTreeMap<String, Option<Watch>>,
     /// Texts that were typed, secrets aside.
     pub typed: BTreeSet<String>,
     /// References that have been looked for, by name.
@@ -156,6 +158,21 @@ impl Run {
     }
 }
 
+/// Exit codes that some condition of the plan asks for.
+fn codes(plan: &Plan) -> BTreeSet<i32> {
+    let mut codes = BTreeSet::new();
+    for step in plan.all_steps() {
+        step.conditions().for_each(|check| {
+            check.visit(&mut |check| {
+                if let Check::Exited(code) = check {
+                    codes.insert(*code);
+                }
+            })
+        });
+    }
+    codes
+}
+
 /// Carries the plan out and records it; never fails itself. The recorder was made with this plan, which its first event
 /// tells. `cancel` ends it early; cleanup runs all the same.
 pub async fn run(plan: Plan, rig: Rig, recorder: Recorder, limits: Limits, cancel: CancellationToken) -> Outcome {
@@ -172,7 +189,8 @@ pub async fn run(plan: Plan, rig: Rig, recorder: Recorder, limits: Limits, cance
         rig,
         recorder: recorder.clone(),
         session: None,
-        watch: Watch::default(),
+        watch: Watch::expecting(codes(&plan)),
+        checkpoints: BTreeMap::new(),
         typed: BTreeSet::new(),
         references: BTreeMap::new(),
         moving: None,

@@ -25,7 +25,12 @@ const PROBE: Duration = Duration::from_secs(5);
 
 fn uses_guest(step: &Step) -> bool {
     let acts = match &step.action {
-        Action::Launch(_) | Action::Shell(_) | Action::Stage(_) | Action::Reboot(_) => true,
+        Action::Launch(_)
+        | Action::Shell(_)
+        | Action::Stage(_)
+        | Action::Reboot(_)
+        | Action::Install(_)
+        | Action::Uninstall(_) => true,
         Action::Expect(check) | Action::WaitFor(check) | Action::WaitGone(check) => needs_guest(check),
         Action::Never(never) => needs_guest(&never.check),
         _ => false,

@@ -5,7 +5,7 @@ use image::{Rgba, RgbaImage};
 use mosdat::desktop::{self, Button, Frame, Point, Rect, Settled, Wheel};
 use mosdat::guest::{self, Command, Exit, Guest, Output, What, bootstrap, refused};
 use mosdat::results::{Body, Event, Evidence, Recorder, RunMeta, read_events};
-use mosdat::runner::{Limits, Outcome, Rig, Screen};
+use mosdat::runner::{Hypervisor, Limits, NotDone, Operation, Outcome, Rig, Screen};
 use mosdat::scenario::Scenario;
 use mosdat::vision::{self, Hit, Judgement, Located, Target, Verdict, Vision};
 use secrecy::{ExposeSecret, SecretString};
@@ -36,6 +36,8 @@ pub struct World {
     pub vision_error: Option<fn() -> vision::Error>,
     pub desktop_down: bool,
     pub guest_down: bool,
+    /// What every request about the VM as a whole ends with.
+    pub not_done: Option<NotDone>,
     /// They never answer.
     pub desktop_hangs: bool,
     pub guest_hangs: bool,
@@ -145,6 +147,21 @@ impl Double {
 
     fn did(&self, what: String) {
         self.world.lock().unwrap().done.push(what);
+    }
+}
+
+#[async_trait]
+impl Hypervisor for Double {
+    async fn carry_out(&self, operation: Operation, _: tokio::time::Instant) -> Result<(), NotDone> {
+        let mut world = self.world.lock().unwrap();
+        world.done.push(format!("{operation:?}"));
+        world.not_done.clone().map_or(Ok(()), Err)
+    }
+}
+
+impl std::fmt::Debug for Double {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Double")
     }
 }
 
@@ -479,6 +496,7 @@ async fn run_loaded(
     let rig = Rig {
         desktop: Arc::new(double.clone()),
         guest: Arc::new(double.clone()),
+        hypervisor: Arc::new(double.clone()),
         vision: Arc::new(double.clone()),
     };
     let outcome = mosdat::runner::run(plan, rig, recorder, Limits { timeout }, cancel).await;

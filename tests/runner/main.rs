@@ -11,6 +11,7 @@ mod feasible;
 mod flow;
 mod gestures;
 mod guest;
+mod machine;
 mod mutation;
 mod never;
 mod references;
