@@ -140,7 +140,8 @@ async fn what_a_run_switched_off_stays_off_until_it_lets_go(world: World) {
     done(&world, "3", VmRequest::Stop, None).await;
     assert_eq!(power(&world), "stopped");
     let_go(&world).await;
-    world.until::<ProxmoxVM>("a", "ready", ready).await;
+    let on = |vm: &ProxmoxVM| vm.status.as_ref().is_some_and(|s| s.phase == Some(VmPhase::Ready));
+    world.until::<ProxmoxVM>("a", "on", on).await;
     assert_eq!(power(&world), "running");
 }
 

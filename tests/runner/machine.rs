@@ -47,7 +47,7 @@ async fn trouble_with_the_vm_is_no_verdict() {
         w.not_done = Some(NotDone::Late("the guest is shutting down".into()));
     })
     .await;
-    assert_eq!(told(&ran), (RunResult::TimedOut, "PowerTimedOut"));
+    assert_eq!(told(&ran), (RunResult::Failed, "PowerTimedOut"));
     let ran = run(text, |w| {
         w.show("Base");
         w.not_done = Some(NotDone::Lost("connection refused".into()));

@@ -5,7 +5,7 @@ use mosdat::scenario::Scenario;
 const ACTIONS: &str = "launch, click, hover, drag, scroll, type, key, wait_for, wait_gone, never, expect, shell, stage, reboot, install, uninstall, snapshot, rollback, power, if, repeat, use, \
      screenshot, note";
 const ACTING: &str = "id, label, verify, verify_not, timeout, attempts, soft, when, on_failure";
-const CHECKS: &str = "see, text, reference, shell, process, window, file, clipboard, port, fact, not, any, all";
+const CHECKS: &str = "see, text, reference, shell, process, window, file, clipboard, port, exited, fact, not, any, all";
 
 /// Errors of a scenario with these steps, whose first line is line 3.
 fn steps(steps: &str) -> String {
@@ -54,7 +54,7 @@ fn steps_and_options() {
         ),
         (
             "  - expect: {exited: 256}",
-            "login.yaml:3:22: 'exited' must be a whole number from 0 to 255, not 256".into(),
+            "login.yaml:3:22: 'exited' is 256; it must be from 0 to 255".into(),
         ),
         (
             "  - click: x\n    type: y",
