@@ -7,6 +7,7 @@
 mod agent;
 mod app;
 mod command;
+mod diagnose;
 mod error;
 mod look;
 mod package;
@@ -17,6 +18,7 @@ mod session;
 pub use agent::{AgentGuest, MAX_SCRIPT};
 pub use app::{App, AppState, Tail, launch, launch_command};
 pub use command::{Command, Exit, Output, What, bootstrap, quote, refused};
+pub use diagnose::diagnose;
 pub use error::Error;
 pub use look::{MOST, Read, clipboard, listens, read_text};
 pub use package::{Installed, PackageError, install, is_version, uninstall};

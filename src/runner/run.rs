@@ -36,6 +36,8 @@ pub(super) struct Run {
     pub moving: Option<Rect>,
     /// The link to the desktop as of the last picture.
     pub link: LinkFacts,
+    /// The state of the guest has been recorded.
+    pub told_guest: bool,
     /// The first soft failure.
     pub soft: Option<Ended>,
     /// Values that steps have captured: of the scenario, and of each routine that is at work.
@@ -195,6 +197,7 @@ pub async fn run(plan: Plan, rig: Rig, recorder: Recorder, limits: Limits, cance
         references: BTreeMap::new(),
         moving: None,
         link: LinkFacts::default(),
+        told_guest: false,
         soft: None,
         frames: vec![BTreeMap::new()],
         rounds: Vec::new(),

@@ -40,6 +40,12 @@ impl Watch {
         self.apps.push(app);
     }
 
+    /// Programs that were killed by a signal.
+    pub fn died(&self) -> Vec<u32> {
+        let killed = self.ended.iter().filter(|(_, exit)| matches!(exit, Exit::Signal(_)));
+        killed.map(|(pid, _)| *pid).collect()
+    }
+
     /// How the program that was launched last has ended; none while it runs, or where there was none.
     pub fn latest_end(&self) -> Result<Option<Exit>, &'static str> {
         match self.latest {

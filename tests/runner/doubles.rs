@@ -339,7 +339,7 @@ impl Guest for Double {
                     ),
                 ));
             }
-            if script.contains("xdotool search") {
+            if script.contains("xdotool search") && command.env.contains_key("title") {
                 let title = command.env["title"].expose_secret();
                 let absent: i32 = command.env["absent"].expose_secret().parse().unwrap();
                 let found = windows.iter().any(|w| w.contains(title));
@@ -526,6 +526,19 @@ async fn run_loaded(
 
 /// What holds for the log of every run, whatever happened.
 fn check_log(ran: &Ran) {
+    static SCHEMA: std::sync::OnceLock<jsonschema::Validator> = std::sync::OnceLock::new();
+    let schema = SCHEMA.get_or_init(|| {
+        let schema = serde_json::to_value(mosdat::results::event_schema()).unwrap();
+        jsonschema::validator_for(&schema).unwrap()
+    });
+    for line in std::fs::read_to_string(ran.dir.path().join("events.jsonl"))
+        .unwrap()
+        .lines()
+    {
+        let event: serde_json::Value = serde_json::from_str(line).unwrap();
+        let wrong: Vec<String> = schema.iter_errors(&event).map(|e| e.to_string()).collect();
+        assert!(wrong.is_empty(), "{line}: {wrong:?}");
+    }
     let seqs: Vec<u64> = ran.events.iter().map(|e| e.seq).collect();
     assert_eq!(seqs, (1..=seqs.len() as u64).collect::<Vec<_>>());
     assert!(matches!(ran.events.last().unwrap().body, Body::RunEnd { .. }));
