@@ -249,6 +249,20 @@ impl StepOutcome {
     }
 }
 
+impl StepCounts {
+    /// Counts a step that has ended.
+    pub fn add(&mut self, outcome: StepOutcome) {
+        let count = match outcome {
+            StepOutcome::Passed => &mut self.passed,
+            StepOutcome::SoftFailed => &mut self.soft_failed,
+            StepOutcome::Failed | StepOutcome::TimedOut | StepOutcome::Crashed => &mut self.failed,
+            StepOutcome::Skipped => &mut self.skipped,
+            StepOutcome::Error => &mut self.error,
+        };
+        *count += 1;
+    }
+}
+
 /// Something seen or done while a step runs.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "kind", rename_all = "snake_case")]

@@ -108,7 +108,7 @@ impl Run {
             Err(failure) => (failure.outcome(step.soft), Some(failure)),
         };
         self.open.remove(&step.id);
-        self.count(outcome);
+        self.counts.add(outcome);
         self.recorder.emit(Body::StepEnd {
             step: step.id.clone(),
             outcome,
@@ -123,17 +123,6 @@ impl Run {
         });
     }
 
-    fn count(&mut self, outcome: StepOutcome) {
-        let count = match outcome {
-            StepOutcome::Passed => &mut self.counts.passed,
-            StepOutcome::SoftFailed => &mut self.counts.soft_failed,
-            StepOutcome::Failed | StepOutcome::TimedOut | StepOutcome::Crashed => &mut self.counts.failed,
-            StepOutcome::Skipped => &mut self.counts.skipped,
-            StepOutcome::Error => &mut self.counts.error,
-        };
-        *count += 1;
-    }
-
     /// The step does not run, nor do those within it. What has ended, or is no step of the plan, needs no end.
     pub fn skip(&mut self, step: &Step, reason: &str) {
         let round = self.round();
@@ -146,7 +135,7 @@ impl Run {
             if !self.open.remove(&id) {
                 continue;
             }
-            self.count(StepOutcome::Skipped);
+            self.counts.add(StepOutcome::Skipped);
             self.recorder.emit(Body::StepEnd {
                 step: id,
                 outcome: StepOutcome::Skipped,

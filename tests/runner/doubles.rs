@@ -520,60 +520,60 @@ async fn run_loaded(
         done,
         looks,
     };
-    check_log(&ran);
+    assert!(
+        matches!(&ran.events[ran.events.len() - 1].body, Body::RunEnd { counts, .. } if *counts == ran.outcome.steps)
+    );
+    check_log(ran.dir.path(), &ran.events);
     ran
 }
 
 /// What holds for the log of every run, whatever happened.
-fn check_log(ran: &Ran) {
+pub fn check_log(dir: &std::path::Path, events: &[Event]) {
     static SCHEMA: std::sync::OnceLock<jsonschema::Validator> = std::sync::OnceLock::new();
     let schema = SCHEMA.get_or_init(|| {
         let schema = serde_json::to_value(mosdat::results::event_schema()).unwrap();
         jsonschema::validator_for(&schema).unwrap()
     });
-    for line in std::fs::read_to_string(ran.dir.path().join("events.jsonl"))
-        .unwrap()
-        .lines()
-    {
+    for line in std::fs::read_to_string(dir.join("events.jsonl")).unwrap().lines() {
         let event: serde_json::Value = serde_json::from_str(line).unwrap();
         let wrong: Vec<String> = schema.iter_errors(&event).map(|e| e.to_string()).collect();
         assert!(wrong.is_empty(), "{line}: {wrong:?}");
     }
-    let seqs: Vec<u64> = ran.events.iter().map(|e| e.seq).collect();
+    let seqs: Vec<u64> = events.iter().map(|e| e.seq).collect();
     assert_eq!(seqs, (1..=seqs.len() as u64).collect::<Vec<_>>());
-    assert!(matches!(ran.events.last().unwrap().body, Body::RunEnd { .. }));
-    let Body::RunStart { plan, .. } = &ran.events[0].body else {
-        panic!("{:?}", ran.events[0])
+    assert!(matches!(events.last().unwrap().body, Body::RunEnd { .. }));
+    let Body::RunStart { plan, .. } = &events[0].body else {
+        panic!("{:?}", events[0])
     };
     assert_eq!(plan.total as usize, plan.steps.len());
-    let further: Vec<&String> = ran
-        .events
+    let further: Vec<&String> = events
         .iter()
         .filter_map(|e| match &e.body {
             Body::StepStart { further: Some(f), .. } => Some(&f.id),
             _ => None,
         })
         .collect();
-    assert_eq!(plan.total + further.len() as u32, ran.outcome.steps.total);
-    for id in plan.steps.iter().map(|s| &s.id).chain(further) {
-        let ends = ran
-            .events
+    let (ids, further) = (further.clone(), further.len() as u32);
+    for id in plan.steps.iter().map(|s| &s.id).chain(ids) {
+        let ends = events
             .iter()
             .filter(|e| matches!(&e.body, Body::StepEnd { step: s, .. } if s == id));
         assert_eq!(ends.count(), 1, "ends of {id}");
-        let starts = ran
-            .events
+        let starts = events
             .iter()
             .filter(|e| matches!(&e.body, Body::StepStart { step: s, .. } if s == id));
         assert!(starts.count() <= 1, "starts of {id}");
     }
-    let c = &ran.outcome.steps;
+    let Body::RunEnd { counts: c, .. } = &events[events.len() - 1].body else {
+        panic!("{:?}", events.last())
+    };
+    assert_eq!(plan.total + further, c.total);
     assert_eq!(
         c.total,
         c.passed + c.failed + c.soft_failed + c.skipped + c.error,
         "{c:?}"
     );
     for file in ["report.html", "junit.xml", "events.jsonl"] {
-        assert!(ran.dir.path().join(file).exists(), "{file}");
+        assert!(dir.join(file).exists(), "{file}");
     }
 }

@@ -11,6 +11,7 @@ mod feasible;
 mod flow;
 mod gestures;
 mod guest;
+mod killed;
 mod machine;
 mod mutation;
 mod never;

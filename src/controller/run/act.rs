@@ -195,6 +195,14 @@ fn note_verdict(s: &mut FunctionalTestRunStatus, v: &Verdict) {
 }
 
 async fn finish(ctx: &Context, run: FunctionalTestRun, verdict: &Verdict) -> Result<Next, Error> {
+    if let Some(why) = verdict.failure.clone().filter(|f| f.reason == decide::INTERRUPTED) {
+        let folder = folder(ctx, &run);
+        let mended = tokio::task::spawn_blocking(move || results::mend(&folder, &why)).await;
+        // It may be on another machine, or the process was killed before the first line.
+        if let Ok(Err(e)) = mended {
+            tracing::warn!(run = %run.name_any(), "the log of an interrupted attempt stays as it is: {e}");
+        }
+    }
     write(ctx, run, |s, g| {
         s.phase = Some(RunPhase::Finishing);
         s.current_step = None;
