@@ -18,6 +18,7 @@ mosdat=$TARGET_DIR/debug/mosdat
 "$mosdat" rbac >"$scratch/generated/rules.yaml"
 [ -s "$scratch/generated/rules.yaml" ] || die "'mosdat rbac' printed no rule"
 "$mosdat" schema scenario >"$scratch/language/scenario.schema.json"
+"$mosdat" schema events >"$scratch/language/events.schema.json"
 "$mosdat" schema scenario --page >"$scratch/language/scenario.md"
 
 pairs=("language docs/reference" "crds crds" "crds charts/mosdat/crds" "generated charts/mosdat/generated")

@@ -6,6 +6,7 @@
 mod cluster;
 mod common;
 mod gpu;
+mod operation;
 mod reference;
 mod run;
 mod scenario;
@@ -16,6 +17,7 @@ mod vm;
 pub use cluster::*;
 pub use common::*;
 pub use gpu::*;
+pub use operation::*;
 pub use reference::*;
 pub use run::*;
 pub use scenario::*;

@@ -38,6 +38,8 @@ impl JsonSchema for Loose {
     {"required": ["hover"]}, {"required": ["drag"]}, {"required": ["scroll"]},
     {"required": ["wait_for"]}, {"required": ["wait_gone"]}, {"required": ["expect"]}, {"required": ["never"]},
     {"required": ["shell"]}, {"required": ["stage"]}, {"required": ["reboot"]},
+    {"required": ["install"]}, {"required": ["uninstall"]},
+    {"required": ["snapshot"]}, {"required": ["rollback"]}, {"required": ["power"]},
     {"required": ["if"]}, {"required": ["repeat"]}, {"required": ["use"]},
     {"required": ["screenshot"]}, {"required": ["note"]}
 ]))]
@@ -72,7 +74,7 @@ pub struct Step {
     /// Presses keys. Text is a chord such as ctrl+s; or a list of chords; or an object with keys, times, hold.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key: Option<Loose>,
-    /// Waits until a condition holds: see, text, reference, window, file, clipboard, shell, process, port, not, any, all. Text is a question for the judge.
+    /// Waits until a condition holds: see, text, reference, window, file, clipboard, shell, process, port, exited, not, any, all. Text is a question for the judge.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub wait_for: Option<Loose>,
     /// Waits until a condition no longer holds; conditions as in `expect`.
@@ -81,7 +83,7 @@ pub struct Step {
     /// Watches for a while that a condition never holds: a condition as in `expect`, and for (a time).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub never: Option<Loose>,
-    /// Checks that a condition holds: see, text, reference, window, file, clipboard, shell, process, port, not, any, all. Text is a question for the judge.
+    /// Checks that a condition holds: see, text, reference, window, file, clipboard, shell, process, port, exited, not, any, all. Text is a question for the judge.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expect: Option<Loose>,
     /// Runs a shell command in the guest. Text is the command; or an object with command, exit, as, env, capture.
@@ -94,6 +96,23 @@ pub struct Step {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 200))]
     pub reboot: Option<String>,
+    /// Installs a package. Text is a file in the guest; or an object with package, format, version.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub install: Option<Loose>,
+    /// Removes a package. Text is its name; or an object with name, format.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub uninstall: Option<Loose>,
+    /// Takes a checkpoint of the VM. Text is its name; or an object with name, memory.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub snapshot: Option<Loose>,
+    /// Goes back to the checkpoint of this name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 2, max = 40))]
+    pub rollback: Option<String>,
+    /// Switches the VM: start, shutdown or stop.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 20))]
+    pub power: Option<String>,
     /// One of two ways: an object with a condition as in `expect`, and then and else, which are lists of steps.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub r#if: Option<Loose>,

@@ -1,6 +1,6 @@
 //! `ProxmoxVM`: a virtual machine, cloned from a template or adopted.
 
-use super::{Holder, LocalRef};
+use super::{Holder, LocalRef, VmOperation};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
@@ -254,6 +254,13 @@ pub struct ProxmoxVMStatus {
     /// When a failed action is tried again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next_attempt_at: Option<Time>,
+    /// What the run that has the VM asked for last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub operation: Option<VmOperation>,
+    /// Snapshots that were taken for the run that has the VM; removed when it gives the VM back.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(extend("x-kubernetes-list-type" = "set"))]
+    pub checkpoints: Vec<String>,
     /// Snapshot that an adopted VM was rolled back to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rolled_back_to: Option<String>,
@@ -308,8 +315,12 @@ pub enum VmAction {
     Clone,
     /// Write name, tags, hardware and devices.
     Configure,
-    /// Roll an adopted VM back to its snapshot.
+    /// Roll the VM back to a snapshot.
     Rollback,
+    /// Take a snapshot for a run.
+    Snapshot,
+    /// Remove a snapshot that was taken for a run.
+    DeleteSnapshot,
     /// Start the VM.
     Start,
     /// Shut the guest down.

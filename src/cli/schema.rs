@@ -1,7 +1,7 @@
-//! `mosdat schema`: the languages that mosdat reads, for editors and for people.
+//! `mosdat schema`: what mosdat reads and writes, for editors, programs and people.
 
 use super::exit;
-use crate::scenario;
+use crate::{results, scenario};
 use clap::ValueEnum;
 
 /// Arguments of `mosdat schema`.
@@ -19,14 +19,21 @@ pub struct Args {
 enum What {
     /// Scenario files, and the `spec` of a Scenario.
     Scenario,
+    /// The lines of `events.jsonl`, which a run leaves.
+    Events,
 }
 
 /// Prints it.
 pub fn run(args: Args) -> anyhow::Result<u8> {
-    let What::Scenario = args.what;
-    match args.page {
-        true => print!("{}", scenario::page()),
-        false => println!("{}", serde_json::to_string_pretty(&scenario::json_schema())?),
-    }
+    let schema = match args.what {
+        What::Scenario if args.page => {
+            print!("{}", scenario::page());
+            return Ok(exit::PASSED);
+        }
+        What::Events if args.page => anyhow::bail!("only 'mosdat schema scenario' has a page"),
+        What::Scenario => serde_json::to_string_pretty(&scenario::json_schema())?,
+        What::Events => serde_json::to_string_pretty(&results::event_schema())?,
+    };
+    println!("{schema}");
     Ok(exit::PASSED)
 }

@@ -6,7 +6,7 @@ use crate::api::{
 };
 use crate::desktop::{self, Auth, Desktop, Layout, Options, Stream};
 use crate::guest::AgentGuest;
-use crate::results::{Body, Event, PlannedStep, Recorder, RunMeta, StepOutcome};
+use crate::results::{Body, Event, PlannedStep, Recorder, RunMeta};
 use crate::runner::{self, Limits, Rig};
 use crate::scenario::{Plan, Scenario};
 use crate::vision::{Cascade, Coordinates, Ocr, OpenAi, OpenAiConfig, Vision};
@@ -79,6 +79,7 @@ impl Local {
         Ok(Rig {
             desktop: Arc::new(desktop),
             guest: Arc::new(guest),
+            hypervisor: machine.hypervisor.clone(),
             vision,
         })
     }
@@ -350,14 +351,7 @@ impl Tally {
                 ms,
                 ..
             } => {
-                let counts = &mut self.progress.steps;
-                match outcome {
-                    StepOutcome::Passed => counts.passed += 1,
-                    StepOutcome::SoftFailed => counts.soft_failed += 1,
-                    StepOutcome::Failed | StepOutcome::TimedOut | StepOutcome::Crashed => counts.failed += 1,
-                    StepOutcome::Skipped => counts.skipped += 1,
-                    StepOutcome::Error => counts.error += 1,
-                }
+                self.progress.steps.add(*outcome);
                 self.progress.current = None;
                 let result = StepResult {
                     id: step.clone(),

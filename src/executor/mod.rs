@@ -11,9 +11,11 @@ use crate::api::{
     CurrentStep, KeyboardLayout, RunFailure, RunResult, ScenarioSpec, StepCounts, StepResult, VisionProviderSpec,
 };
 use crate::proxmox;
+use crate::runner::Hypervisor;
 use secrecy::SecretString;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -60,6 +62,8 @@ pub struct Machine {
     pub name: String,
     /// Keyboard layout of the guest, where it is told.
     pub keyboard: Option<KeyboardLayout>,
+    /// Works on the VM as a whole.
+    pub hypervisor: Arc<dyn Hypervisor>,
 }
 
 /// A VisionProvider with its key.

@@ -2,17 +2,26 @@
 
 use crate::api::{FailureClass, RunFailure, RunResult, StepCounts};
 use crate::scenario::{Plan, Step};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// Version of the events' schema.
 pub const SCHEMA_VERSION: u32 = 1;
 
+/// The JSON Schema of a line of `events.jsonl`. Later versions of mosdat may add members and kinds of evidence to the same
+/// [`SCHEMA_VERSION`]; a reader passes over what it does not know.
+pub fn event_schema() -> schemars::Schema {
+    let mut schema = schemars::schema_for!(Event);
+    schema.insert("title".to_string(), "mosdat run event".into());
+    schema
+}
+
 /// Reason of the end of a step that holds others, where one of them did not pass and tells why.
 pub const STEP_INSIDE: &str = "StepInside";
 
 /// One line of `events.jsonl`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Event {
     /// [`SCHEMA_VERSION`].
     pub v: u32,
@@ -26,7 +35,7 @@ pub struct Event {
 }
 
 /// What happened.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "event", rename_all = "snake_case")]
 pub enum Body {
     /// The run begins. Always the first event.
@@ -91,7 +100,7 @@ pub enum Body {
 }
 
 /// What is run where.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct RunMeta {
     /// Namespace of the run.
     pub namespace: String,
@@ -112,7 +121,7 @@ pub struct RunMeta {
 }
 
 /// The scenario as it will run.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct RunPlan {
     /// Title of the scenario.
     pub scenario: String,
@@ -157,7 +166,7 @@ impl RunPlan {
 }
 
 /// A step of the plan.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct PlannedStep {
     /// Id of the step.
     pub id: String,
@@ -173,7 +182,7 @@ pub struct PlannedStep {
 }
 
 /// Where a step is that is within another.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Within {
     /// Id of the other step.
     pub step: String,
@@ -206,7 +215,7 @@ impl PlannedStep {
 }
 
 /// How a step ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum StepOutcome {
     /// It did what it should.
@@ -240,8 +249,22 @@ impl StepOutcome {
     }
 }
 
+impl StepCounts {
+    /// Counts a step that has ended.
+    pub fn add(&mut self, outcome: StepOutcome) {
+        let count = match outcome {
+            StepOutcome::Passed => &mut self.passed,
+            StepOutcome::SoftFailed => &mut self.soft_failed,
+            StepOutcome::Failed | StepOutcome::TimedOut | StepOutcome::Crashed => &mut self.failed,
+            StepOutcome::Skipped => &mut self.skipped,
+            StepOutcome::Error => &mut self.error,
+        };
+        *count += 1;
+    }
+}
+
 /// Something seen or done while a step runs.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Evidence {
     /// A picture of the desktop.
@@ -354,6 +377,13 @@ pub enum Evidence {
         /// Its sidecar.
         sidecar: String,
     },
+    /// The state of the guest when a step did not pass.
+    Guest {
+        /// `processes`, `windows`, `log`, `disks`, or `core of process N`.
+        about: String,
+        /// What was found; its end where it is long.
+        text: String,
+    },
     /// Something was done, or words of the author.
     Note {
         /// The words.
@@ -362,7 +392,7 @@ pub enum Evidence {
 }
 
 /// Whether an action did something to the screen.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum EffectKind {
     /// Something changed that had been still.
@@ -374,7 +404,7 @@ pub enum EffectKind {
 }
 
 /// Which moment a picture shows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Role {
     /// Before the step's action; for a click, the frame on which the target was found.
@@ -392,7 +422,7 @@ pub enum Role {
 }
 
 /// A place in a picture, in pixels.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Place {
     /// Left edge.
     pub x: u32,
@@ -405,7 +435,7 @@ pub struct Place {
 }
 
 /// Something to point out in a picture.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Mark {
     /// `click` or `pointer` (a point), or `evidence` (an area).
     pub kind: MarkKind,
@@ -414,7 +444,7 @@ pub struct Mark {
 }
 
 /// What a mark points out.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum MarkKind {
     /// Where the pointer clicked; width and height are 0.

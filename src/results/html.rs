@@ -350,6 +350,14 @@ fn row(page: &mut String, item: &Evidence) {
             }
             ("application", cell)
         }
+        Evidence::Guest { about, text } => (
+            "guest",
+            format!(
+                "<details><summary>{}</summary><pre>{}</pre></details>",
+                escape(about),
+                escape(text)
+            ),
+        ),
         Evidence::Effect { effect, place } => {
             let at = |p: &Option<Place>| {
                 p.map(|p| format!(" at {},{} ({}x{})", p.x, p.y, p.width, p.height))

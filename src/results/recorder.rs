@@ -125,7 +125,7 @@ impl Recorder {
         let event = Event {
             v: SCHEMA_VERSION,
             seq: inner.past.len() as u64 + 1,
-            time: jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%S%.3fZ").to_string(),
+            time: now(),
             body,
         };
         match inner.write(&event, &self.dir) {
@@ -245,21 +245,9 @@ impl Recorder {
             inner.past.clone()
         };
         let page = html::report(&past, &self.dir);
-        self.write_file(REPORT_FILE, page.as_bytes())?;
-        self.write_file(JUNIT_FILE, junit::junit(&past).as_bytes())?;
+        write_whole(&self.dir.join(REPORT_FILE), page.as_bytes())?;
+        write_whole(&self.dir.join(JUNIT_FILE), junit::junit(&past).as_bytes())?;
         self.take_error().map_or(Ok(()), Err)
-    }
-
-    fn write_file(&self, name: &str, content: &[u8]) -> Result<(), Error> {
-        let path = self.dir.join(name);
-        let new = self.dir.join(format!("{name}.new"));
-        // Readers see the whole file or none.
-        let written = fs::write(&new, content).and_then(|()| fs::rename(&new, &path));
-        written.map_err(|source| Error::Io {
-            doing: "writing",
-            path,
-            source,
-        })
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
@@ -282,6 +270,23 @@ impl Inner {
         })?;
         Ok(serde_json::from_value(value)?)
     }
+}
+
+/// The time of an event.
+pub(super) fn now() -> String {
+    jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%S%.3fZ").to_string()
+}
+
+/// Readers see the whole file or none.
+pub(super) fn write_whole(path: &Path, content: &[u8]) -> Result<(), Error> {
+    let mut new = path.as_os_str().to_owned();
+    new.push(".new");
+    let written = fs::write(&new, content).and_then(|()| fs::rename(&new, path));
+    written.map_err(|source| Error::Io {
+        doing: "writing",
+        path: path.to_path_buf(),
+        source,
+    })
 }
 
 fn write_png(path: &Path, frame: &Frame) -> Result<(), Error> {

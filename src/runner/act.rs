@@ -99,6 +99,11 @@ impl Stage<'_> {
             }
             Action::Stage(file) => self.stage(file).await,
             Action::Reboot(_) => self.reboot(until).await,
+            Action::Install(install) => self.install(install, until).await,
+            Action::Uninstall(uninstall) => self.uninstall(uninstall, until).await,
+            Action::Snapshot(snapshot) => self.snapshot(snapshot, until).await,
+            Action::Rollback(name) => self.rollback(name, until).await,
+            Action::Power(power) => self.power(*power, until).await,
             // Steps that hold others are carried out by `flow`.
             Action::If(_) | Action::Repeat(_) | Action::Use(_) => Ok(()),
             Action::Screenshot(_) => {

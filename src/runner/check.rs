@@ -58,6 +58,7 @@ pub(super) fn needs_frame(check: &Check) -> bool {
         | Check::Window(_)
         | Check::File(_)
         | Check::Clipboard(_)
+        | Check::Exited(_)
         | Check::Port(_)
         | Check::Fact(_) => false,
         Check::Not(check) => needs_frame(check),
@@ -73,6 +74,7 @@ pub(super) fn needs_guest(check: &Check) -> bool {
         | Check::Window(_)
         | Check::File(_)
         | Check::Clipboard(_)
+        | Check::Exited(_)
         | Check::Port(_) => true,
         Check::Not(check) => needs_guest(check),
         Check::Any(checks) | Check::All(checks) => checks.iter().any(needs_guest),
@@ -213,6 +215,7 @@ impl Stage<'_> {
                 (Check::Process(_) | Check::Window(_) | Check::File(_) | Check::Clipboard(_) | Check::Port(_), _) => {
                     self.look_in_guest(check).await
                 }
+                (Check::Exited(code), _) => self.look_at_end(*code).await,
                 (Check::Fact(facts), _) => Ok(match facts.iter().find(|fact| fact.holds() != Some(true)) {
                     None => Finding::new(Verdict::True, "it is so"),
                     Some(Fact { value: None, name, .. }) => {

@@ -5,6 +5,9 @@ use crate::results::StepOutcome;
 use crate::scenario::Section;
 use crate::{desktop, guest, vision};
 
+/// Reason of a failure in the set-up.
+pub(super) const SETUP_FAILED: &str = "SetupFailed";
+
 /// Why a step did not pass.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Failure {
@@ -70,7 +73,7 @@ impl Failure {
         match (section, self.kind) {
             (Section::Setup, Kind::Failed | Kind::TimedOut | Kind::Crashed | Kind::RunTimedOut) => Failure {
                 kind: Kind::Error(FailureClass::Guest),
-                reason: "SetupFailed",
+                reason: SETUP_FAILED,
                 message: format!("the set-up of the test failed ({}): {}", self.reason, self.message),
             },
             _ => self,

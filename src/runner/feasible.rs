@@ -36,6 +36,11 @@ pub(super) fn problems(step: &Step) -> Vec<String> {
         | Action::Key(_)
         | Action::Screenshot(_)
         | Action::Reboot(_)
+        | Action::Install(_)
+        | Action::Uninstall(_)
+        | Action::Snapshot(_)
+        | Action::Rollback(_)
+        | Action::Power(_)
         | Action::Stage(_)
         // The steps within come by themselves.
         | Action::Use(_)
@@ -58,6 +63,7 @@ fn commands(check: &Check, found: &mut Vec<String>) {
         | Check::Window(_)
         | Check::File(_)
         | Check::Clipboard(_)
+        | Check::Exited(_)
         | Check::Port(_)
         | Check::Fact(_) => {}
     }

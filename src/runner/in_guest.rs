@@ -4,7 +4,7 @@ use super::check::Finding;
 use super::failure::Failure;
 use super::record;
 use super::step::Stage;
-use crate::guest::{self, MOST, Read, Sight};
+use crate::guest::{self, Exit, MOST, Read, Sight};
 use crate::scenario::{Check, Fits};
 use crate::vision::Verdict;
 
@@ -56,6 +56,25 @@ impl Stage<'_> {
             }
             // The others are looked at elsewhere.
             _ => Finding::new(Verdict::CannotTell, "no condition about the guest"),
+        })
+    }
+
+    /// Whether the program that was launched last has ended with this code.
+    pub(super) async fn look_at_end(&mut self, code: i32) -> Result<Finding, Failure> {
+        let run = &mut *self.run;
+        run.watch
+            .look(run.rig.guest.as_ref(), &run.recorder, &self.step.id)
+            .await?;
+        Ok(match run.watch.latest_end() {
+            Err(why) => Finding::new(Verdict::False, why),
+            Ok(None) => Finding::new(Verdict::False, "it runs"),
+            Ok(Some(Exit::Code(found))) if found == code => {
+                Finding::new(Verdict::True, format!("it ended with {code}"))
+            }
+            Ok(Some(exit)) => Finding::new(
+                Verdict::False,
+                format!("it ended with {}", super::watch::describe(exit)),
+            ),
         })
     }
 

@@ -9,9 +9,12 @@ mod check;
 mod failure;
 mod feasible;
 mod flow;
+mod hypervisor;
 mod in_guest;
 mod locate;
+mod machine;
 mod never;
+mod package;
 mod record;
 mod reference;
 mod run;
@@ -23,6 +26,7 @@ mod watch;
 
 pub use failure::{Failure, Kind};
 pub use feasible::infeasible;
+pub use hypervisor::{Hypervisor, NotDone, Operation};
 pub use run::run;
 pub use screen::Screen;
 
@@ -39,6 +43,8 @@ pub struct Rig {
     pub desktop: Arc<dyn Screen>,
     /// The way into the guest.
     pub guest: Arc<dyn Guest>,
+    /// What works on the VM from outside.
+    pub hypervisor: Arc<dyn Hypervisor>,
     /// What finds and judges.
     pub vision: Arc<dyn Vision>,
 }

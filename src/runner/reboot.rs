@@ -13,8 +13,7 @@ impl Stage<'_> {
         self.look_after().await?;
         let link = self.run.rig.guest.clone();
         let start = Instant::now();
-        self.run.watch.forget();
-        self.run.session = None;
+        self.leave();
         let late = |what: &str| Failure {
             kind: Kind::TimedOut,
             reason: "NotRestarted",
@@ -29,15 +28,7 @@ impl Stage<'_> {
             "the guest was started anew; its agent answered after {:.1?}",
             start.elapsed()
         ));
-        let left = until.saturating_duration_since(Instant::now());
-        let session = guest::discover(link.as_ref(), left).await?;
-        self.note(&format!(
-            "the desktop of {} was there after {:.1?}",
-            session.user,
-            start.elapsed()
-        ));
-        self.run.session = Some(session);
-        self.still().await
+        self.arrive(until, start).await
     }
 
     pub(super) async fn stage(&mut self, file: &File) -> Result<(), Failure> {

@@ -9,7 +9,7 @@ use crate::api::{FailureClass, RunFailure, RunResult, StepCounts};
 use crate::desktop::{LinkFacts, Rect};
 use crate::guest::Session;
 use crate::results::{Body, PlannedStep, Recorder, StepOutcome};
-use crate::scenario::{Plan, Step};
+use crate::scenario::{Check, Plan, Step};
 use crate::vision::{Reference, References};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -26,6 +26,8 @@ pub(super) struct Run {
     pub recorder: Recorder,
     pub session: Option<Session>,
     pub watch: Watch,
+    /// Checkpoints by name, with the programs that run on after going back to one that holds the memory.
+    pub checkpoints: BTreeMap<String, Option<Watch>>,
     /// Texts that were typed, secrets aside.
     pub typed: BTreeSet<String>,
     /// References that have been looked for, by name.
@@ -34,6 +36,8 @@ pub(super) struct Run {
     pub moving: Option<Rect>,
     /// The link to the desktop as of the last picture.
     pub link: LinkFacts,
+    /// The state of the guest has been recorded.
+    pub told_guest: bool,
     /// The first soft failure.
     pub soft: Option<Ended>,
     /// Values that steps have captured: of the scenario, and of each routine that is at work.
@@ -104,7 +108,7 @@ impl Run {
             Err(failure) => (failure.outcome(step.soft), Some(failure)),
         };
         self.open.remove(&step.id);
-        self.count(outcome);
+        self.counts.add(outcome);
         self.recorder.emit(Body::StepEnd {
             step: step.id.clone(),
             outcome,
@@ -119,17 +123,6 @@ impl Run {
         });
     }
 
-    fn count(&mut self, outcome: StepOutcome) {
-        let count = match outcome {
-            StepOutcome::Passed => &mut self.counts.passed,
-            StepOutcome::SoftFailed => &mut self.counts.soft_failed,
-            StepOutcome::Failed | StepOutcome::TimedOut | StepOutcome::Crashed => &mut self.counts.failed,
-            StepOutcome::Skipped => &mut self.counts.skipped,
-            StepOutcome::Error => &mut self.counts.error,
-        };
-        *count += 1;
-    }
-
     /// The step does not run, nor do those within it. What has ended, or is no step of the plan, needs no end.
     pub fn skip(&mut self, step: &Step, reason: &str) {
         let round = self.round();
@@ -142,7 +135,7 @@ impl Run {
             if !self.open.remove(&id) {
                 continue;
             }
-            self.count(StepOutcome::Skipped);
+            self.counts.add(StepOutcome::Skipped);
             self.recorder.emit(Body::StepEnd {
                 step: id,
                 outcome: StepOutcome::Skipped,
@@ -154,6 +147,21 @@ impl Run {
             });
         }
     }
+}
+
+/// Exit codes that some condition of the plan asks for.
+fn codes(plan: &Plan) -> BTreeSet<i32> {
+    let mut codes = BTreeSet::new();
+    for step in plan.all_steps() {
+        step.conditions().for_each(|check| {
+            check.visit(&mut |check| {
+                if let Check::Exited(code) = check {
+                    codes.insert(*code);
+                }
+            })
+        });
+    }
+    codes
 }
 
 /// Carries the plan out and records it; never fails itself. The recorder was made with this plan, which its first event
@@ -172,11 +180,13 @@ pub async fn run(plan: Plan, rig: Rig, recorder: Recorder, limits: Limits, cance
         rig,
         recorder: recorder.clone(),
         session: None,
-        watch: Watch::default(),
+        watch: Watch::expecting(codes(&plan)),
+        checkpoints: BTreeMap::new(),
         typed: BTreeSet::new(),
         references: BTreeMap::new(),
         moving: None,
         link: LinkFacts::default(),
+        told_guest: false,
         soft: None,
         frames: vec![BTreeMap::new()],
         rounds: Vec::new(),

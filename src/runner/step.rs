@@ -1,14 +1,14 @@
 //! One step: its attempts, its time, its one end.
 
 use super::check::{Held, needs_guest};
-use super::failure::{Failure, Kind};
+use super::failure::{Failure, Kind, SETUP_FAILED};
 use super::record;
 use super::reference::Missed;
 use super::run::{Ended, Run};
 use super::stop::Stop;
 use crate::api::FailureClass;
 use crate::desktop::{Frame, Point};
-use crate::guest::{Command, Exit};
+use crate::guest::{self, Command, Exit};
 use crate::results::{Evidence, Role};
 use crate::scenario::{Action, Section, Step};
 use std::sync::Arc;
@@ -25,7 +25,12 @@ const PROBE: Duration = Duration::from_secs(5);
 
 fn uses_guest(step: &Step) -> bool {
     let acts = match &step.action {
-        Action::Launch(_) | Action::Shell(_) | Action::Stage(_) | Action::Reboot(_) => true,
+        Action::Launch(_)
+        | Action::Shell(_)
+        | Action::Stage(_)
+        | Action::Reboot(_)
+        | Action::Install(_)
+        | Action::Uninstall(_) => true,
         Action::Expect(check) | Action::WaitFor(check) | Action::WaitGone(check) => needs_guest(check),
         Action::Never(never) => needs_guest(&never.check),
         _ => false,
@@ -81,6 +86,7 @@ pub(super) async fn run_leaf(run: &mut Run, step: &Step, stop: &Stop) -> Result<
     };
     if let Err(failure) = result {
         stage.last_picture().await;
+        stage.tell_guest(&failure).await;
         result = Err(match stage.explain_missed().await {
             Some(seen) => failure.with(&seen),
             None => failure,
@@ -300,6 +306,24 @@ impl Stage<'_> {
         run.watch
             .glance(run.rig.guest.as_ref(), &run.recorder, &self.step.id)
             .await
+    }
+
+    /// The guest as it is when a step did not pass, once in a run: what follows from a failure tells less.
+    async fn tell_guest(&mut self, failure: &Failure) {
+        let about =
+            matches!(failure.kind, Kind::Failed | Kind::TimedOut | Kind::Crashed) || failure.reason == SETUP_FAILED;
+        if !about || self.step.soft || self.step.section == Section::Cleanup || self.run.told_guest {
+            return;
+        }
+        self.run.told_guest = true;
+        let died = self.run.watch.died();
+        let guest = self.run.rig.guest.clone();
+        for (about, text) in guest::diagnose(guest.as_ref(), self.run.session.as_ref(), &died).await {
+            let text = record::tail(&self.masked(&text)).0;
+            self.run
+                .recorder
+                .evidence(&self.step.id, Evidence::Guest { about, text });
+        }
     }
 
     /// The desktop as it is when a step did not pass; without it a person has to guess.

@@ -4,6 +4,7 @@ use super::failure::{Failure, Kind};
 use super::record;
 use crate::guest::{App, AppState, Exit, Guest, Tail};
 use crate::results::{Evidence, Recorder};
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -11,20 +12,53 @@ use tokio::time::Instant;
 const INTERVAL: Duration = Duration::from_secs(2);
 
 /// The programs that run.
-#[derive(Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Watch {
     apps: Vec<App>,
+    /// Exit codes that some step of the scenario asks for: ending so is no crash.
+    expected: BTreeSet<i32>,
+    /// The program that was launched last.
+    latest: Option<u32>,
+    /// How programs have ended, by process id.
+    ended: BTreeMap<u32, Exit>,
     last: Option<Instant>,
 }
 
 impl Watch {
+    /// A watch to which ending with one of these codes is no crash.
+    pub fn expecting(expected: BTreeSet<i32>) -> Watch {
+        Watch {
+            expected,
+            ..Watch::default()
+        }
+    }
+
     pub fn add(&mut self, app: App) {
+        self.latest = Some(app.pid);
+        // Process ids come again after a restart.
+        self.ended.remove(&app.pid);
         self.apps.push(app);
+    }
+
+    /// Programs that were killed by a signal.
+    pub fn died(&self) -> Vec<u32> {
+        let killed = self.ended.iter().filter(|(_, exit)| matches!(exit, Exit::Signal(_)));
+        killed.map(|(pid, _)| *pid).collect()
+    }
+
+    /// How the program that was launched last has ended; none while it runs, or where there was none.
+    pub fn latest_end(&self) -> Result<Option<Exit>, &'static str> {
+        match self.latest {
+            None => Err("no program was launched, or what was launched is gone"),
+            Some(pid) => Ok(self.ended.get(&pid).copied()),
+        }
     }
 
     /// Programs that are gone for a reason.
     pub fn forget(&mut self) {
         self.apps.clear();
+        self.ended.clear();
+        self.latest = None;
     }
 
     /// True while this program is known to run.
@@ -61,7 +95,9 @@ impl Watch {
                             output: output.clone(),
                         },
                     );
-                    if exit != Exit::Code(0) {
+                    self.ended.insert(app.pid, exit);
+                    let expected = matches!(exit, Exit::Code(code) if code == 0 || self.expected.contains(&code));
+                    if !expected {
                         crash.get_or_insert(crashed(&app, exit, &output));
                     }
                 }

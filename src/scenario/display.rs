@@ -72,6 +72,7 @@ impl fmt::Display for Check {
             Check::Window(title) => write!(f, "window '{title}' is shown"),
             Check::File(file) => write!(f, "file {}{}", file.path, file.fits),
             Check::Clipboard(fits) => write!(f, "clipboard{fits}"),
+            Check::Exited(code) => write!(f, "the program has ended with exit code {code}"),
             Check::Port(port) => write!(f, "port {port} listens"),
             Check::Fact(facts) => {
                 let facts: Vec<String> = facts.iter().map(ToString::to_string).collect();

@@ -1,6 +1,7 @@
 //! What a scenario says, as typed values.
 
 use super::late::Late;
+use super::machine::{Install, Power, Snapshot, Uninstall};
 use super::reference::Reference;
 pub use crate::api::{InputType, Platform};
 use secrecy::SecretString;
@@ -170,6 +171,30 @@ pub enum Action {
     Reboot(String),
     /// Puts a file into the guest.
     Stage(Stage),
+    /// Installs a package.
+    Install(Install),
+    /// Removes a package.
+    Uninstall(Uninstall),
+    /// Takes a checkpoint of the VM.
+    Snapshot(Snapshot),
+    /// Goes back to the checkpoint of this name.
+    Rollback(String),
+    /// Switches the VM on or off.
+    Power(Power),
+}
+
+impl Step {
+    /// The conditions that it looks at, its `verify` included.
+    pub fn conditions(&self) -> impl Iterator<Item = &Check> {
+        let own = match &self.action {
+            Action::Expect(check) | Action::WaitFor(check) | Action::WaitGone(check) => Some(check),
+            Action::Never(never) => Some(&never.check),
+            Action::If(branch) => Some(&branch.condition),
+            Action::Repeat(repeat) => repeat.until.as_ref(),
+            _ => None,
+        };
+        own.into_iter().chain(self.verify.as_ref())
+    }
 }
 
 impl Action {
@@ -195,6 +220,11 @@ impl Action {
             Action::Use(_) => "use",
             Action::Reboot(_) => "reboot",
             Action::Stage(_) => "stage",
+            Action::Install(_) => "install",
+            Action::Uninstall(_) => "uninstall",
+            Action::Snapshot(_) => "snapshot",
+            Action::Rollback(_) => "rollback",
+            Action::Power(_) => "power",
         }
     }
 }
@@ -507,6 +537,8 @@ pub enum Check {
     Clipboard(Fits),
     /// Something in the guest listens at this TCP port.
     Port(u16),
+    /// The program that was launched last has ended with this exit code.
+    Exited(i32),
     /// A value is what it has to be.
     Fact(Vec<Fact>),
     /// The condition does not hold.
@@ -515,6 +547,18 @@ pub enum Check {
     Any(Vec<Check>),
     /// Each holds.
     All(Vec<Check>),
+}
+
+impl Check {
+    /// Shows this condition and those within it.
+    pub fn visit<'a>(&'a self, seen: &mut impl FnMut(&'a Check)) {
+        seen(self);
+        match self {
+            Check::Not(check) => check.visit(seen),
+            Check::Any(checks) | Check::All(checks) => checks.iter().for_each(|check| check.visit(seen)),
+            _ => {}
+        }
+    }
 }
 
 /// A command as a check.

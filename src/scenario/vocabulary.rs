@@ -136,6 +136,31 @@ pub(super) const ACTIONS: &[ActionWord] = &[
         seconds: 300,
     },
     ActionWord {
+        name: "install",
+        options: LAUNCHING,
+        seconds: 300,
+    },
+    ActionWord {
+        name: "uninstall",
+        options: LAUNCHING,
+        seconds: 120,
+    },
+    ActionWord {
+        name: "snapshot",
+        options: CHECKING,
+        seconds: 300,
+    },
+    ActionWord {
+        name: "rollback",
+        options: LAUNCHING,
+        seconds: 300,
+    },
+    ActionWord {
+        name: "power",
+        options: LAUNCHING,
+        seconds: 300,
+    },
+    ActionWord {
         name: "if",
         options: CHOOSING,
         seconds: 0,
@@ -169,7 +194,6 @@ pub(super) fn action_names() -> Vec<&'static str> {
 /// Words of the language that this version does not carry out.
 pub(super) struct Planned(pub &'static [&'static str]);
 
-pub(super) const PLANNED_ACTIONS: Planned = Planned(&["install", "uninstall", "snapshot", "rollback", "power"]);
 pub(super) const PLANNED_OPTIONS: Planned = Planned(&["motion", "dwell", "settle", "mask"]);
 pub(super) const NONE: Planned = Planned(&[]);
 
@@ -199,6 +223,12 @@ pub(super) const ROUTINE: &[&str] = &[
 ];
 pub(super) const REPEAT: &[&str] = &["times", "until", "max", "steps"];
 pub(super) const STAGE: &[&str] = &["path", "content", "base64", "from", "mode", "owner"];
+pub(super) const SNAPSHOT: &[&str] = &["name", "memory"];
+// Proxmox's own words; `on` and `off` are booleans to many a YAML reader.
+pub(super) const POWERS: &[&str] = &["start", "shutdown", "stop"];
+pub(super) const INSTALL: &[&str] = &["package", "format", "version"];
+pub(super) const UNINSTALL: &[&str] = &["name", "format"];
+pub(super) const FORMATS: &[&str] = &["deb", "rpm", "appimage", "snap", "flatpak"];
 
 pub(super) const INPUT: &[&str] = &["type", "default", "secret", "description"];
 pub(super) const INPUT_TYPES: &[&str] = &["string", "integer", "number", "boolean"];
@@ -260,12 +290,13 @@ pub(super) const CHECKS: &[(&str, &[&str])] = &[
     ("file", &["contains", "equals", "matches"]),
     ("clipboard", &[]),
     ("port", &[]),
+    ("exited", &[]),
     ("fact", &[]),
     ("not", &[]),
     ("any", &[]),
     ("all", &[]),
 ];
-pub(super) const PLANNED_CHECKS: Planned = Planned(&["node", "log", "exit"]);
+pub(super) const PLANNED_CHECKS: Planned = Planned(&["node", "log"]);
 pub(super) const CLIPBOARD: &[&str] = &["contains", "equals", "matches"];
 
 pub(super) fn check_names() -> Vec<&'static str> {

@@ -119,8 +119,9 @@ fn the_examples_of_the_language_work() {
     ensure_template();
     let dir = tempfile::tempdir().expect("temp dir");
     let up = Up::start(dir.path(), &[]);
-    for file in ["examples/language/gestures.yaml", "examples/language/reference.yaml"] {
-        let done = up.run(&[file]);
+    for file in ["gestures", "reference", "machine"] {
+        let file = &format!("examples/language/{file}.yaml");
+        let done = up.run(&[file.as_str()]);
         assert_eq!(
             done.status.code(),
             Some(0),

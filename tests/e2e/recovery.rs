@@ -33,6 +33,16 @@ fn a_killed_up_takes_its_run_up_again_on_a_clean_vm() {
     let attempts = run["status"]["attempts"].as_array().expect("attempts");
     assert_eq!(attempts.len(), 1, "{}", run["status"]);
     assert_eq!(attempts[0]["failure"]["class"], "Controller", "{}", run["status"]);
+    // What the killed process has recorded has got its end.
+    let folder = run["status"]["artifacts"]["location"].as_str().expect("artifacts");
+    let first = std::path::Path::new(folder).with_file_name("attempt-1");
+    let log = std::fs::read_to_string(first.join("events.jsonl")).expect("the log of the first attempt");
+    let last = log.lines().last().expect("a line");
+    assert!(
+        last.contains(r#""event":"run_end""#) && last.contains("Interrupted"),
+        "{last}"
+    );
+    assert!(first.join("report.html").exists());
     wait_for("VM objects to be gone", Duration::from_secs(60), || {
         (text(&kubectl(&tool, &up.kubeconfig(), &["get", "pvm", "-o", "name"]))
             .trim()

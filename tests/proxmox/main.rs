@@ -31,6 +31,7 @@ mod liar;
 mod run;
 mod vm;
 mod vm_adopt;
+mod vm_checkpoint;
 mod vm_drift;
 mod vm_late;
 mod vm_pool;

@@ -5,7 +5,7 @@ use image::{Rgba, RgbaImage};
 use mosdat::desktop::{self, Button, Frame, Point, Rect, Settled, Wheel};
 use mosdat::guest::{self, Command, Exit, Guest, Output, What, bootstrap, refused};
 use mosdat::results::{Body, Event, Evidence, Recorder, RunMeta, read_events};
-use mosdat::runner::{Limits, Outcome, Rig, Screen};
+use mosdat::runner::{Hypervisor, Limits, NotDone, Operation, Outcome, Rig, Screen};
 use mosdat::scenario::Scenario;
 use mosdat::vision::{self, Hit, Judgement, Located, Target, Verdict, Vision};
 use secrecy::{ExposeSecret, SecretString};
@@ -36,6 +36,8 @@ pub struct World {
     pub vision_error: Option<fn() -> vision::Error>,
     pub desktop_down: bool,
     pub guest_down: bool,
+    /// What every request about the VM as a whole ends with.
+    pub not_done: Option<NotDone>,
     /// They never answer.
     pub desktop_hangs: bool,
     pub guest_hangs: bool,
@@ -145,6 +147,21 @@ impl Double {
 
     fn did(&self, what: String) {
         self.world.lock().unwrap().done.push(what);
+    }
+}
+
+#[async_trait]
+impl Hypervisor for Double {
+    async fn carry_out(&self, operation: Operation, _: tokio::time::Instant) -> Result<(), NotDone> {
+        let mut world = self.world.lock().unwrap();
+        world.done.push(format!("{operation:?}"));
+        world.not_done.clone().map_or(Ok(()), Err)
+    }
+}
+
+impl std::fmt::Debug for Double {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Double")
     }
 }
 
@@ -322,7 +339,7 @@ impl Guest for Double {
                     ),
                 ));
             }
-            if script.contains("xdotool search") {
+            if script.contains("xdotool search") && command.env.contains_key("title") {
                 let title = command.env["title"].expose_secret();
                 let absent: i32 = command.env["absent"].expose_secret().parse().unwrap();
                 let found = windows.iter().any(|w| w.contains(title));
@@ -479,6 +496,7 @@ async fn run_loaded(
     let rig = Rig {
         desktop: Arc::new(double.clone()),
         guest: Arc::new(double.clone()),
+        hypervisor: Arc::new(double.clone()),
         vision: Arc::new(double.clone()),
     };
     let outcome = mosdat::runner::run(plan, rig, recorder, Limits { timeout }, cancel).await;
@@ -502,47 +520,60 @@ async fn run_loaded(
         done,
         looks,
     };
-    check_log(&ran);
+    assert!(
+        matches!(&ran.events[ran.events.len() - 1].body, Body::RunEnd { counts, .. } if *counts == ran.outcome.steps)
+    );
+    check_log(ran.dir.path(), &ran.events);
     ran
 }
 
 /// What holds for the log of every run, whatever happened.
-fn check_log(ran: &Ran) {
-    let seqs: Vec<u64> = ran.events.iter().map(|e| e.seq).collect();
+pub fn check_log(dir: &std::path::Path, events: &[Event]) {
+    static SCHEMA: std::sync::OnceLock<jsonschema::Validator> = std::sync::OnceLock::new();
+    let schema = SCHEMA.get_or_init(|| {
+        let schema = serde_json::to_value(mosdat::results::event_schema()).unwrap();
+        jsonschema::validator_for(&schema).unwrap()
+    });
+    for line in std::fs::read_to_string(dir.join("events.jsonl")).unwrap().lines() {
+        let event: serde_json::Value = serde_json::from_str(line).unwrap();
+        let wrong: Vec<String> = schema.iter_errors(&event).map(|e| e.to_string()).collect();
+        assert!(wrong.is_empty(), "{line}: {wrong:?}");
+    }
+    let seqs: Vec<u64> = events.iter().map(|e| e.seq).collect();
     assert_eq!(seqs, (1..=seqs.len() as u64).collect::<Vec<_>>());
-    assert!(matches!(ran.events.last().unwrap().body, Body::RunEnd { .. }));
-    let Body::RunStart { plan, .. } = &ran.events[0].body else {
-        panic!("{:?}", ran.events[0])
+    assert!(matches!(events.last().unwrap().body, Body::RunEnd { .. }));
+    let Body::RunStart { plan, .. } = &events[0].body else {
+        panic!("{:?}", events[0])
     };
     assert_eq!(plan.total as usize, plan.steps.len());
-    let further: Vec<&String> = ran
-        .events
+    let further: Vec<&String> = events
         .iter()
         .filter_map(|e| match &e.body {
             Body::StepStart { further: Some(f), .. } => Some(&f.id),
             _ => None,
         })
         .collect();
-    assert_eq!(plan.total + further.len() as u32, ran.outcome.steps.total);
-    for id in plan.steps.iter().map(|s| &s.id).chain(further) {
-        let ends = ran
-            .events
+    let (ids, further) = (further.clone(), further.len() as u32);
+    for id in plan.steps.iter().map(|s| &s.id).chain(ids) {
+        let ends = events
             .iter()
             .filter(|e| matches!(&e.body, Body::StepEnd { step: s, .. } if s == id));
         assert_eq!(ends.count(), 1, "ends of {id}");
-        let starts = ran
-            .events
+        let starts = events
             .iter()
             .filter(|e| matches!(&e.body, Body::StepStart { step: s, .. } if s == id));
         assert!(starts.count() <= 1, "starts of {id}");
     }
-    let c = &ran.outcome.steps;
+    let Body::RunEnd { counts: c, .. } = &events[events.len() - 1].body else {
+        panic!("{:?}", events.last())
+    };
+    assert_eq!(plan.total + further, c.total);
     assert_eq!(
         c.total,
         c.passed + c.failed + c.soft_failed + c.skipped + c.error,
         "{c:?}"
     );
     for file in ["report.html", "junit.xml", "events.jsonl"] {
-        assert!(ran.dir.path().join(file).exists(), "{file}");
+        assert!(dir.join(file).exists(), "{file}");
     }
 }

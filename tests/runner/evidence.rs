@@ -180,3 +180,43 @@ async fn a_poll_that_finds_the_same_again_is_not_recorded_again() {
     });
     assert_eq!(shells.count(), 1);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_failed_tells_the_state_of_the_guest() {
+    let guest = |ran: &super::doubles::Ran| -> Vec<(String, String)> {
+        let item = |event: &mosdat::results::Event| match &event.body {
+            Body::Evidence {
+                step,
+                item: Evidence::Guest { about, text },
+            } => Some((format!("{step} {about}"), text.clone())),
+            _ => None,
+        };
+        ran.events.iter().filter_map(item).collect()
+    };
+    let text = "name: t\nsteps:\n  - launch: [sleep, \"47\"]\n  - {id: e, expect: {text: No}, timeout: 300ms}\n\
+                cleanup:\n  - {id: c, expect: {text: Nor this}, timeout: 300ms}\n";
+    let ran = run(text, |w| w.show("Base")).await;
+    let told = guest(&ran);
+    let processes = told
+        .iter()
+        .find(|(about, _)| about == "e processes")
+        .expect("processes");
+    assert!(processes.1.contains("sleep 47"), "{}", processes.1);
+    assert!(told.iter().all(|(about, _)| about.starts_with("e ")), "once: {told:?}");
+    let page = std::fs::read_to_string(ran.dir.path().join("report.html")).unwrap();
+    assert!(page.contains("<summary>processes</summary>"));
+    // Where nothing failed, nothing is asked.
+    let ran = run("name: t\nsteps:\n  - {expect: {text: Base}}\n", |w| w.show("Base")).await;
+    assert!(guest(&ran).is_empty());
+    // A guest that does not answer changes nothing about the verdict.
+    let ran = run(
+        "name: t\nsteps:\n  - {id: e, expect: {text: No}, timeout: 300ms}\n",
+        |w| {
+            w.show("Base");
+            w.guest_down = true;
+        },
+    )
+    .await;
+    assert_eq!((ran.outcome.result, ran.reason()), (RunResult::Failed, "CheckFailed"));
+    assert!(guest(&ran).is_empty());
+}

@@ -11,6 +11,8 @@ mod feasible;
 mod flow;
 mod gestures;
 mod guest;
+mod killed;
+mod machine;
 mod mutation;
 mod never;
 mod references;

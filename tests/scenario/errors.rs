@@ -2,10 +2,10 @@
 
 use mosdat::scenario::Scenario;
 
-const ACTIONS: &str = "launch, click, hover, drag, scroll, type, key, wait_for, wait_gone, never, expect, shell, stage, reboot, if, repeat, use, \
+const ACTIONS: &str = "launch, click, hover, drag, scroll, type, key, wait_for, wait_gone, never, expect, shell, stage, reboot, install, uninstall, snapshot, rollback, power, if, repeat, use, \
      screenshot, note";
 const ACTING: &str = "id, label, verify, verify_not, timeout, attempts, soft, when, on_failure";
-const CHECKS: &str = "see, text, reference, shell, process, window, file, clipboard, port, fact, not, any, all";
+const CHECKS: &str = "see, text, reference, shell, process, window, file, clipboard, port, exited, fact, not, any, all";
 
 /// Errors of a scenario with these steps, whose first line is line 3.
 fn steps(steps: &str) -> String {
@@ -31,8 +31,30 @@ fn steps_and_options() {
             format!("login.yaml:4:5: unknown action 'frobnicate'. Valid actions: {ACTIONS}"),
         ),
         (
-            "  - install: x",
-            format!("login.yaml:3:5: not implemented yet: `install`. Implemented actions: {ACTIONS}"),
+            "  - install: hello",
+            "login.yaml:3:14: 'hello' does not end with a known format (.deb, .rpm, .appimage, .snap, .flatpak); say it \
+             with 'format'"
+                .into(),
+        ),
+        (
+            "  - install: {package: hello.deb}",
+            "login.yaml:3:24: a package of format deb is a file in the guest, with its whole path (a step 'stage' or \
+             'shell' puts it there), unlike 'hello.deb'"
+                .into(),
+        ),
+        (
+            "  - power: off",
+            "login.yaml:3:12: unknown value of 'power' 'off'. Valid values: start, shutdown, stop".into(),
+        ),
+        (
+            "  - snapshot: 1st",
+            "login.yaml:3:15: 'snapshot' is a name as Proxmox takes it (2 to 40 letters, digits, - and _, a letter \
+             first, not 'current'), unlike '1st'"
+                .into(),
+        ),
+        (
+            "  - expect: {exited: 256}",
+            "login.yaml:3:22: 'exited' is 256; it must be from 0 to 255".into(),
         ),
         (
             "  - click: x\n    type: y",
@@ -393,7 +415,7 @@ fn templates_and_secrets() {
 
 #[test]
 fn all_errors_of_a_file_at_once_in_order() {
-    let text = "name: t\nsteps:\n  - clik: x\n  - click: y\n    timout: 1s\n  - key: ctrl+\ncleanup:\n  - install: x\n";
+    let text = "name: t\nsteps:\n  - clik: x\n  - click: y\n    timout: 1s\n  - key: ctrl+\ncleanup:\n  - instal: x\n";
     let errors = Scenario::from_str("login.yaml", text).unwrap_err();
     let places: Vec<_> = errors.0.iter().map(|p| format!("{:?}", p.place)).collect();
     assert_eq!(

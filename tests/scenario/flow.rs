@@ -40,7 +40,7 @@ fn what_is_wrong_with_the_flow() {
         (
             "  - if: {text: x, then: [{clik: y}]}",
             "t.yaml:3:27: unknown action 'clik'; did you mean 'click'? Valid actions: launch, click, hover, drag, scroll, \
-             type, key, wait_for, wait_gone, never, expect, shell, stage, reboot, if, repeat, use, screenshot, note",
+             type, key, wait_for, wait_gone, never, expect, shell, stage, reboot, install, uninstall, snapshot, rollback, power, if, repeat, use, screenshot, note",
         ),
         (
             "  - repeat: {steps: [{note: x}]}",

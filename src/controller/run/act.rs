@@ -3,6 +3,7 @@
 use super::super::context::Context;
 use super::super::{Error, conditions, error::code};
 use super::decide::{Step, Verdict, task_pause};
+use super::hypervisor::Asking;
 use super::{RUN_LABEL, decide, resolve};
 use crate::api::{
     FINALIZER, FunctionalTestRun, FunctionalTestRunStatus, Holder, ProxmoxVM, RunArtifacts, RunPhase, RunResult,
@@ -15,6 +16,7 @@ use kube::api::{DeleteParams, Patch, PatchParams, PostParams, Preconditions};
 use kube::{Resource, ResourceExt};
 use serde_json::json;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// What comes after a step.
@@ -193,6 +195,14 @@ fn note_verdict(s: &mut FunctionalTestRunStatus, v: &Verdict) {
 }
 
 async fn finish(ctx: &Context, run: FunctionalTestRun, verdict: &Verdict) -> Result<Next, Error> {
+    if let Some(why) = verdict.failure.clone().filter(|f| f.reason == decide::INTERRUPTED) {
+        let folder = folder(ctx, &run);
+        let mended = tokio::task::spawn_blocking(move || results::mend(&folder, &why)).await;
+        // It may be on another machine, or the process was killed before the first line.
+        if let Ok(Err(e)) = mended {
+            tracing::warn!(run = %run.name_any(), "the log of an interrupted attempt stays as it is: {e}");
+        }
+    }
     write(ctx, run, |s, g| {
         s.phase = Some(RunPhase::Finishing);
         s.current_step = None;
@@ -299,7 +309,11 @@ async fn hold(ctx: &Context, run: &FunctionalTestRun, claim: Option<String>) -> 
                 uid,
             });
         }
-        None if status.holder.as_ref().is_some_and(|h| h.uid == uid) => status.holder = None,
+        None if status.holder.as_ref().is_some_and(|h| h.uid == uid) => {
+            status.holder = None;
+            // What was asked for ends with who asked.
+            status.operation = None;
+        }
         None => return Ok(()),
     }
     api.replace_status(&name, &PostParams::default(), &vm)
@@ -372,6 +386,7 @@ async fn spawn(ctx: &Context, run: &FunctionalTestRun) -> Result<Next, Error> {
             client: cluster.client,
             node,
             vmid,
+            hypervisor: Arc::new(Asking::new(ctx, run, &name)),
             name,
             keyboard,
         },

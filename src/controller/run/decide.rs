@@ -174,6 +174,9 @@ fn wait(message: impl Into<String>, after: Duration) -> Step {
     }
 }
 
+/// Reason of a run whose process ended in the middle of it.
+pub const INTERRUPTED: &str = "Interrupted";
+
 /// Decides.
 pub fn decide(run: &FunctionalTestRun, seen: &Observed, now: Timestamp) -> Step {
     let status = run.status.clone().unwrap_or_default();
@@ -276,7 +279,7 @@ fn running(run: &FunctionalTestRun, status: &FunctionalTestRunStatus, seen: &Obs
     if status.executor.as_deref() != Some(&seen.identity) {
         return error(
             FailureClass::Controller,
-            "Interrupted",
+            INTERRUPTED,
             format!(
                 "the process that carried the run out ({}) ended in the middle of it",
                 status.executor.as_deref().unwrap_or("unknown")

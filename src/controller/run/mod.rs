@@ -2,6 +2,7 @@
 
 mod act;
 mod decide;
+mod hypervisor;
 mod observe;
 mod resolve;
 #[cfg(test)]

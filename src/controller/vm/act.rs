@@ -13,6 +13,7 @@ use super::status::{
     started, tell_restart, write,
 };
 use super::step::Step;
+use super::{operate, operation};
 use crate::api::{FINALIZER, ProxmoxVM, VmAction, VmPhase};
 use crate::proxmox::{CloneParams, ErrorKind, VmConfig};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
@@ -103,6 +104,10 @@ pub async fn act(ctx: &Context, vm: ProxmoxVM, seen: &Observed, step: Step) -> R
             event(ctx, &fresh, false, "RolledBack", &text).await;
             Ok(Next::Again)
         }
+        Step::Snapshot { name } => operation::snapshot(ctx, vm, &name).await,
+        Step::DropSnapshot { name } => operation::drop_snapshot(ctx, vm, &name).await,
+        Step::Dropped { name } => operation::dropped(ctx, vm, &name).await,
+        Step::Operated { failed } => operation::operated(ctx, vm, failed).await,
         Step::Expire => expire(ctx, vm).await,
         Step::Learn { upid } => {
             learn(ctx, vm, |s| {
@@ -128,6 +133,7 @@ pub async fn act(ctx: &Context, vm: ProxmoxVM, seen: &Observed, step: Step) -> R
                 s.ip = ip;
                 s.display = Some(display);
                 settle(s);
+                operation::returned(s);
                 note_restart(s, seen, generation);
                 s.ready_at.get_or_insert(Time(Timestamp::now()));
                 decide::ready_verdict().apply(&mut s.conditions, Timestamp::now(), generation);
@@ -262,6 +268,7 @@ async fn power(ctx: &Context, vm: ProxmoxVM, seen: &Observed, action: VmAction, 
     let (node, vmid) = place(&vm)?;
     let deleting = vm.metadata.deletion_timestamp.is_some();
     let (phase, reason, text) = match action {
+        VmAction::Stop if !deleting => (VmPhase::Stopped, "Stopping", format!("stopping VM {vmid}")),
         VmAction::Stop => (VmPhase::Deleting, "Stopping", format!("stopping VM {vmid}")),
         VmAction::Destroy => (VmPhase::Deleting, "Destroying", format!("destroying VM {vmid}")),
         VmAction::Shutdown if deleting => (VmPhase::Deleting, "ShuttingDown", format!("shutting VM {vmid} down")),
@@ -274,7 +281,9 @@ async fn power(ctx: &Context, vm: ProxmoxVM, seen: &Observed, action: VmAction, 
         _ => (VmPhase::Starting, "Starting", format!("starting VM {vmid}")),
     };
     let lease = seen.device.clone();
-    let unexpected = action == VmAction::Start && vm.status.as_ref().is_some_and(|s| s.phase == Some(VmPhase::Ready));
+    let unexpected = action == VmAction::Start
+        && operate::unfinished(&vm).is_none()
+        && vm.status.as_ref().is_some_and(|s| s.phase == Some(VmPhase::Ready));
     let vm = write(ctx, vm, |s, generation| {
         begin(s, action);
         s.phase = Some(phase);
@@ -325,7 +334,7 @@ async fn expire(ctx: &Context, vm: ProxmoxVM) -> Result<Next, Error> {
 }
 
 /// A call was refused, or its answer was lost. In the latter case the intent stays and the world is looked at.
-async fn refused(ctx: &Context, vm: ProxmoxVM, e: crate::proxmox::Error) -> Result<Next, Error> {
+pub(super) async fn refused(ctx: &Context, vm: ProxmoxVM, e: crate::proxmox::Error) -> Result<Next, Error> {
     if e.kind == ErrorKind::Transport {
         return Err(e.into());
     }
@@ -343,6 +352,9 @@ async fn failed(ctx: &Context, vm: ProxmoxVM, kind: ErrorKind, message: &str) ->
     let mut pause = Duration::ZERO;
     if kind == ErrorKind::NoGpu {
         gpu::refused(ctx, &vm, &message).await?;
+    }
+    if operate::unfinished(&vm).is_some() && !operate::passes(kind) {
+        return operation::operated(ctx, vm, Some(message)).await;
     }
     let vm = write(ctx, vm, |s, generation| {
         let before = s.failures.unwrap_or(0);
@@ -399,7 +411,7 @@ async fn release(ctx: &Context, vm: ProxmoxVM) -> Result<Next, Error> {
     Ok(Next::Done)
 }
 
-async fn client(ctx: &Context, vm: &ProxmoxVM) -> Result<crate::proxmox::Client, Error> {
+pub(super) async fn client(ctx: &Context, vm: &ProxmoxVM) -> Result<crate::proxmox::Client, Error> {
     let ns = vm.namespace().unwrap_or_default();
     let name = &vm.spec.cluster_ref.name;
     let cluster = match vm.metadata.deletion_timestamp.is_some() {
@@ -409,7 +421,7 @@ async fn client(ctx: &Context, vm: &ProxmoxVM) -> Result<crate::proxmox::Client,
     Ok(cluster.client)
 }
 
-fn place(vm: &ProxmoxVM) -> Result<(String, u32), Error> {
+pub(super) fn place(vm: &ProxmoxVM) -> Result<(String, u32), Error> {
     let status = vm.status.as_ref();
     match (status.and_then(|s| s.node.clone()), status.and_then(|s| s.vmid)) {
         (Some(node), Some(vmid)) => Ok((node, vmid)),

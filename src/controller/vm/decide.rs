@@ -2,9 +2,9 @@
 
 use super::super::backoff;
 use super::super::conditions::Verdict;
-use super::config;
 use super::seen::{Lease, Observed, Task, Vm};
 use super::step::{STALLED_PAUSE, Step, stalled, wait};
+use super::{config, operate};
 use crate::api::{ProxmoxVM, VmAction, VmPhase, VmPower};
 use crate::proxmox::{ErrorKind, VmConfig};
 use k8s_openapi::jiff::{SignedDuration, Timestamp};
@@ -28,7 +28,8 @@ pub fn resting(vm: &ProxmoxVM, now: Timestamp) -> Option<Duration> {
         .conditions
         .iter()
         .any(|c| c.type_ == "Ready" && c.status == "True");
-    let untouched = vm.metadata.deletion_timestamp.is_none() && vm.spec.ttl_seconds.is_none();
+    let asked = operate::unfinished(vm).is_some() || operate::leftover(vm).is_some();
+    let untouched = vm.metadata.deletion_timestamp.is_none() && vm.spec.ttl_seconds.is_none() && !asked;
     let since = now.duration_since(status.ready_at.as_ref()?.0);
     let soon = !since.is_negative() && since < RESTING;
     (told && ready && untouched && soon).then_some(READY_PAUSE)
@@ -187,6 +188,10 @@ impl View<'_> {
             (Task::Running, Some(VmAction::Shutdown)) => {
                 self.task_wait(VmPhase::Stopped, "ShuttingDown", "the guest is shutting down")
             }
+            (Task::Running, Some(VmAction::Snapshot | VmAction::DeleteSnapshot)) => {
+                let phase = self.status.phase.unwrap_or(VmPhase::Configuring);
+                self.task_wait(phase, "Snapshot", "a snapshot is being taken or removed")
+            }
             (Task::Running, Some(VmAction::Rollback)) => {
                 self.task_wait(VmPhase::Configuring, "RollingBack", "the VM is being rolled back")
             }
@@ -227,6 +232,10 @@ impl View<'_> {
                 snapshot: snapshot.to_string(),
             };
         }
+        // Before anything else is written: a snapshot from before the adoption does not bear our mark.
+        if self.asked(VmAction::Rollback) && self.seen.task == Task::Ok && operate::going_back(self.vm) {
+            return Step::Operated { failed: None };
+        }
         if !ours {
             // Lost the race for the VMID: whoever has it, it is not us. A task that was found for it was theirs, too: ours
             // would have written our UID into the description.
@@ -265,14 +274,15 @@ impl View<'_> {
                 None => Step::Configure { change },
             };
         }
-        match (running, self.vm.spec.power) {
+        if let Some(step) = self.operate(running) {
+            return step;
+        }
+        match (running, operate::wanted_power(self.vm)) {
             (None, _) => self.task_wait(VmPhase::Configuring, "Observing", "power state is being looked at"),
             (Some(true), VmPower::Stopped) => self.switch_off(),
-            (Some(false), VmPower::Stopped) => wait(
-                VmPhase::Stopped,
-                Verdict::ready("PoweredOff", "the VM is off, as spec.power says"),
-                READY_PAUSE,
-            ),
+            (Some(false), VmPower::Stopped) => {
+                wait(VmPhase::Stopped, Verdict::ready("PoweredOff", self.off()), READY_PAUSE)
+            }
             // A start task may fail although the VM runs: the VM decides, not the task.
             (Some(true), VmPower::Running) => self.running(),
             (Some(false), VmPower::Running) => self.stopped(),
@@ -285,6 +295,13 @@ impl View<'_> {
             "VM {vmid} is locked ({lock}); if nothing works on it any more, run `qm unlock {vmid}` on node {node}"
         );
         wait(phase, Verdict::progressing("Locked", text), Duration::from_secs(1))
+    }
+
+    fn off(&self) -> &'static str {
+        match self.vm.spec.power {
+            VmPower::Stopped => "the VM is off, as spec.power says",
+            VmPower::Running => "the VM is off, as its run asked",
+        }
     }
 
     fn switch_off(&self) -> Step {
@@ -323,7 +340,7 @@ impl View<'_> {
         }
         // A fresh boot in the middle of a run would only confuse it; the run takes a clean VM instead.
         let run = self.vm.owner_references().iter().any(|o| o.kind == "FunctionalTestRun");
-        if run && self.status.ready_at.is_some() {
+        if run && self.status.ready_at.is_some() && operate::unfinished(self.vm).is_none() {
             return stalled(
                 VmPhase::Stopped,
                 "Stopped",

@@ -1,10 +1,10 @@
 //! The end of a ProxmoxVM: destroy it, or stop it, or leave it, and only then let the object go.
 
 use super::super::conditions::Verdict;
-use super::config;
 use super::decide::View;
 use super::seen::{Task, Vm};
 use super::step::{Step, wait};
+use super::{config, operate};
 use crate::api::{DeletionPolicy, VmAction, VmPhase};
 use crate::proxmox::VmConfig;
 use std::time::Duration;
@@ -79,6 +79,11 @@ impl View<'_> {
             return self.locked(VmPhase::Deleting, lock);
         }
         let policy = self.policy();
+        if policy != DeletionPolicy::Delete
+            && let Some(name) = operate::leftover(self.vm)
+        {
+            return self.drop_snapshot(name);
+        }
         let (action, step) = match (policy, running) {
             (DeletionPolicy::Delete | DeletionPolicy::Stop, None) => return self.doing("being looked at"),
             (DeletionPolicy::Delete, Some(true)) => (VmAction::Stop, Step::Stop),

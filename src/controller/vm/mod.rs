@@ -13,6 +13,8 @@ mod decide;
 mod delete;
 pub(super) mod names;
 mod observe;
+mod operate;
+mod operation;
 pub(super) mod refusal;
 mod look;
 mod seen;
@@ -26,6 +28,8 @@ mod table;
 mod table_delete;
 #[cfg(test)]
 mod table_more;
+#[cfg(test)]
+mod table_operate;
 
 pub(super) use checked::Checked;
 pub(super) use slots::Slots;

@@ -31,6 +31,11 @@ pub fn adopted(vm: &ProxmoxVM, uid: &str) -> String {
     format!("{ADOPTED}{}.\n{MARK}{uid}\n", owner(vm))
 }
 
+/// Description of a snapshot that a run asked for.
+pub fn checkpoint(vm: &ProxmoxVM) -> String {
+    format!("Taken by mosdat for the run that has ProxmoxVM {}", owner(vm))
+}
+
 fn owner(vm: &ProxmoxVM) -> String {
     format!("{}/{}", vm.namespace().unwrap_or_default(), vm.name_any())
 }

@@ -5,7 +5,7 @@ use super::super::{Error, gpu};
 use super::look::{Elsewhere, adoptee, clone_needs, elsewhere, moved, others_in, starting};
 use super::seen::{Guest, Lease, Observed, Placement, Task, Vm};
 use super::slots::Kind;
-use super::{FORCE_DELETE, config, names};
+use super::{FORCE_DELETE, config, names, operate};
 use crate::api::{ProxmoxVM, VmAction, VmDisplay, VmPhase, VmPower};
 use crate::proxmox::{self, Client, ErrorKind, TaskStatus, Upid, VmConfig};
 use kube::ResourceExt;
@@ -165,6 +165,10 @@ async fn look(
         let all = pve.snapshots(&node, vmid).await?;
         seen.snapshots = Some(all.into_iter().map(|s| s.name).collect());
     }
+    if ours && !locked && operate::needs_snapshots(vm) && seen.snapshots.is_none() {
+        let all = pve.snapshots(&node, vmid).await?;
+        seen.snapshots = Some(all.into_iter().map(|s| s.name).collect());
+    }
     let mut running = None;
     let device = match &seen.device {
         Lease::Held(d) => Some(d.hostpci.clone()),
@@ -191,7 +195,7 @@ async fn look(
                 Err(e) => tracing::debug!(error = %e, vmid, "pending changes"),
             }
         }
-        if power && !deleting && vm.spec.power == VmPower::Running {
+        if power && !deleting && operate::wanted_power(vm) == VmPower::Running {
             seen.guest = match status.phase {
                 Some(VmPhase::Ready) => Guest {
                     ip: present_address(pve, &node, vmid, &config).await?,
@@ -277,6 +281,8 @@ async fn lost_answer(
         }
         VmAction::Start => "qmstart",
         VmAction::Rollback => "qmrollback",
+        VmAction::Snapshot => "qmsnapshot",
+        VmAction::DeleteSnapshot => "qmdelsnapshot",
         VmAction::Shutdown => "qmshutdown",
         VmAction::Stop => "qmstop",
         VmAction::Destroy => "qmdestroy",
@@ -285,7 +291,7 @@ async fn lost_answer(
     // Whether a VM was rolled back cannot be seen on it, so a task that has ended counts too, unless it is a failed one
     // that was heard of. A second is for clocks that differ; at worst the VM, which nobody uses yet, is rolled back again.
     let status = vm.status.clone().unwrap_or_default();
-    if action == VmAction::Rollback
+    if matches!(action, VmAction::Rollback | VmAction::Snapshot)
         && status.failures.is_none()
         && let Some(intent) = &status.intent
     {

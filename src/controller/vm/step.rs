@@ -33,6 +33,14 @@ pub enum Step {
     Rollback { snapshot: String },
     /// The rollback is done, once and for all.
     RolledBack { snapshot: String },
+    /// Note the intent, then take the snapshot that the run asks for.
+    Snapshot { name: String },
+    /// Note the intent, then remove a snapshot.
+    DropSnapshot { name: String },
+    /// The snapshot is gone.
+    Dropped { name: String },
+    /// What the run asked for is carried out, or cannot be.
+    Operated { failed: Option<String> },
     /// The present action failed: count it, forget its task.
     Failed { kind: ErrorKind, message: String },
     /// Note the intent, then write these keys.

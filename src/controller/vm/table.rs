@@ -134,6 +134,11 @@ pub(super) fn word(step: &Step) -> String {
         Step::Stop => "stop".to_string(),
         Step::Destroy => "destroy".to_string(),
         Step::Release => "release".to_string(),
+        Step::Snapshot { name } => format!("snapshot {name}"),
+        Step::DropSnapshot { name } => format!("drop snapshot {name}"),
+        Step::Dropped { name } => format!("dropped {name}"),
+        Step::Operated { failed: None } => "operated".to_string(),
+        Step::Operated { failed: Some(why) } => format!("operated: {why}"),
     }
 }
 

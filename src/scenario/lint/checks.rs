@@ -65,6 +65,7 @@ fn settled(check: &Check) -> Option<(bool, String)> {
         | Check::Window(_)
         | Check::Fact(_)
         | Check::File(_)
+        | Check::Exited(_)
         | Check::Port(_) => None,
     }
 }
@@ -162,6 +163,7 @@ fn positive(check: &Check, wanted: bool) -> bool {
         | Check::Window(_)
         | Check::File(_)
         | Check::Clipboard(_)
+        | Check::Exited(_)
         | Check::Port(_)
         | Check::Fact(_) => wanted,
     }

@@ -131,7 +131,7 @@ fn asks_what_runs(step: &Step) -> bool {
     let about = |check: &&Check| {
         matches!(
             check,
-            Check::Process(_) | Check::Window(_) | Check::Port(_) | Check::Shell(_)
+            Check::Process(_) | Check::Exited(_) | Check::Window(_) | Check::Port(_) | Check::Shell(_)
         )
     };
     matches!(step.action, Action::WaitGone(_)) || demands(step).iter().any(|d| parts(d.check).iter().any(about))

@@ -28,6 +28,11 @@ fn acts(step: &Step) -> bool {
         | Action::Note(_)
         | Action::Stage(_)
         | Action::Reboot(_)
+        | Action::Install(_)
+        | Action::Uninstall(_)
+        | Action::Snapshot(_)
+        | Action::Rollback(_)
+        | Action::Power(_)
         // What they hold acts.
         | Action::If(_)
         | Action::Repeat(_)

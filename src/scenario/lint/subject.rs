@@ -133,6 +133,11 @@ pub(super) fn demands(step: &Step) -> Vec<Demand<'_>> {
         | Action::Note(_)
         | Action::Stage(_)
         | Action::Reboot(_)
+        | Action::Install(_)
+        | Action::Uninstall(_)
+        | Action::Snapshot(_)
+        | Action::Rollback(_)
+        | Action::Power(_)
         | Action::If(_)
         | Action::Use(_) => None,
     };
@@ -169,6 +174,7 @@ pub(super) fn parts(check: &Check) -> Vec<&Check> {
         | Check::Window(_)
         | Check::File(_)
         | Check::Clipboard(_)
+        | Check::Exited(_)
         | Check::Port(_)
         | Check::Fact(_) => {}
     }

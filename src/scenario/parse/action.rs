@@ -28,6 +28,11 @@ impl Parser<'_> {
             "screenshot" => self.text(node, "'screenshot'").map(Action::Screenshot),
             "reboot" => self.text(node, "'reboot'").map(Action::Reboot),
             "stage" => self.stage(node).map(Action::Stage),
+            "install" => self.install(node).map(Action::Install),
+            "uninstall" => self.uninstall(node).map(Action::Uninstall),
+            "snapshot" => self.snapshot(node).map(Action::Snapshot),
+            "rollback" => self.snapshot_name(node, "'rollback'").map(Action::Rollback),
+            "power" => self.power(node).map(Action::Power),
             _ => self.text(node, "'note'").map(Action::Note),
         }
     }

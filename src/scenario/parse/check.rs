@@ -65,6 +65,10 @@ impl Parser<'_> {
             "window" => self.text(value, "'window'").map(Check::Window),
             "file" => self.file(value, &fields),
             "clipboard" => self.clipboard(value),
+            "exited" => {
+                let code = self.integer(value, "'exited'", 0, 255)?;
+                i32::try_from(code).ok().map(Check::Exited)
+            }
             "port" => {
                 let port = self.integer(value, "'port'", 1, 65_535)?;
                 u16::try_from(port).ok().map(Check::Port)

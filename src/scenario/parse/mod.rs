@@ -8,6 +8,7 @@ mod area;
 mod check;
 mod fields;
 mod flow;
+mod machine;
 mod pointer;
 mod reference;
 mod routine;

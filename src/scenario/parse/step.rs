@@ -167,7 +167,6 @@ impl Parser<'_> {
         let names = v::action_names();
         let all_options = v::all_options();
         let mut found: Option<(&'static v::ActionWord, &Entry)> = None;
-        let mut refused = false;
         let mut strangers = Vec::new();
         for entry in entries {
             let key = entry.key.as_str();
@@ -182,17 +181,11 @@ impl Parser<'_> {
                         self.problem(&entry.place, message);
                     }
                 }
-            } else if v::PLANNED_ACTIONS.0.contains(&key) {
-                self.problem(&entry.place, not_yet(key, "actions", &names));
-                refused = true;
             } else if !all_options.contains(&key) {
                 strangers.push(entry);
             }
         }
         let Some((word, entry)) = found else {
-            if refused {
-                return None;
-            }
             // Without an action, the stranger nearest to one was meant to be it.
             let meant = strangers
                 .iter()
@@ -223,7 +216,7 @@ impl Parser<'_> {
         };
         for entry in entries {
             let key = entry.key.as_str();
-            if names.contains(&key) || v::PLANNED_ACTIONS.0.contains(&key) || word.options.contains(&key) {
+            if names.contains(&key) || word.options.contains(&key) {
                 continue;
             }
             let what = format!("option of {}", word.name);
@@ -374,6 +367,11 @@ fn describe(action: &Action) -> String {
         Action::Repeat(repeat) => format!("{} times", repeat.rounds),
         Action::Use(call) => call.routine.clone(),
         Action::Stage(stage) => stage.path.clone(),
+        Action::Install(install) => install.package.clone(),
+        Action::Uninstall(uninstall) => uninstall.name.clone(),
+        Action::Snapshot(snapshot) => snapshot.name.clone(),
+        Action::Rollback(name) => name.clone(),
+        Action::Power(power) => power.as_str().to_string(),
     };
     let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
     let mut label = format!("{} {line}", action.name().replace('_', " "));

@@ -185,6 +185,9 @@ mod tests {
             ("key", v::KEY),
             ("shell", v::SHELL),
             ("stage", v::STAGE),
+            ("install", v::INSTALL),
+            ("uninstall", v::UNINSTALL),
+            ("snapshot", v::SNAPSHOT),
             ("repeat", v::REPEAT),
             ("never", v::NEVER),
         ] {

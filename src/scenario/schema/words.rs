@@ -237,6 +237,11 @@ pub(super) const CHECKS: &[Member] = &[
         Int(1, 65_535),
         "Something in the guest listens at this TCP port.",
     ),
+    member(
+        "exited",
+        Int(0, 255),
+        "The program that was launched last has ended, with this exit code. A program that ends with a code that some step asks for has not crashed.",
+    ),
     member("fact", Facts, "An input or captured value is this, or one of a list."),
     member("not", Check, "The condition does not hold."),
     member("any", Checks, "At least one of them holds."),
@@ -410,6 +415,66 @@ pub(super) const ACTIONS: &[Action] = &[
         name: "reboot",
         short: Option::Some(Text),
         says: "Restarts the guest and waits until its desktop is there again; the text says why.",
+        members: &[],
+    },
+    Action {
+        name: "install",
+        short: Option::Some(Text),
+        says: "Installs a package, reads its version back, and fails where the package manager does.",
+        members: &[
+            must(
+                "package",
+                Text,
+                "A file in the guest; for snap and flatpak also what their stores know.",
+            ),
+            member(
+                "format",
+                One(v::FORMATS),
+                "Format of the package; else by the end of the file's name.",
+            ),
+            member(
+                "version",
+                Text,
+                "Version that has to be there afterwards; a packaging revision aside.",
+            ),
+        ],
+    },
+    Action {
+        name: "uninstall",
+        short: Option::Some(Text),
+        says: "Removes a package with its settings, and makes sure that it is gone.",
+        members: &[
+            must("name", Text, "Its name, as its manager lists it."),
+            member(
+                "format",
+                One(v::FORMATS),
+                "Format of the package; else whichever manager has it.",
+            ),
+        ],
+    },
+    Action {
+        name: "snapshot",
+        short: Option::Some(Literal),
+        says: "Takes a checkpoint of the VM, which `rollback` goes back to. It is removed when the run is over.",
+        members: &[
+            must("name", Literal, "Its name: a letter, then letters, digits, - and _."),
+            member(
+                "memory",
+                Bool,
+                "False: the disks only, and going back starts the guest anew. With a passed-through device Proxmox allows no other. True without it.",
+            ),
+        ],
+    },
+    Action {
+        name: "rollback",
+        short: Option::Some(Literal),
+        says: "Goes back to a snapshot: of this run, or one that the VM had before. The links to desktop and guest are opened anew.",
+        members: &[],
+    },
+    Action {
+        name: "power",
+        short: Option::Some(One(v::POWERS)),
+        says: "Switches the VM: `start` waits for guest and desktop, `shutdown` has the guest end by itself, `stop` pulls the plug. It stays off until the next `power: start` or `rollback`.",
         members: &[],
     },
     Action {

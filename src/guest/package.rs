@@ -1,0 +1,277 @@
+//! Packages in the guest: each format is a row of commands.
+
+use super::session::failed;
+use super::{Command, Error, Exit, Guest};
+use std::time::Duration;
+
+const QUERY: Duration = Duration::from_secs(60);
+
+/// How packages of a format are handled. In each script `$package` is a file (or what a store knows), `$name` the
+/// package's name. All run as root.
+struct Manager {
+    /// Program that has to be there.
+    tool: &'static str,
+    /// Prints the name of the package in the file.
+    name: &'static str,
+    install: &'static str,
+    /// Prints the version of what is installed; fails if it is not.
+    version: &'static str,
+    uninstall: &'static str,
+}
+
+// What the package needs comes from the guest's own sources where there are any.
+const DEB: Manager = Manager {
+    tool: "dpkg",
+    name: r#"dpkg-deb -f "$package" Package"#,
+    install: r#"export DEBIAN_FRONTEND=noninteractive
+if command -v apt-get >/dev/null; then apt-get install -y --allow-downgrades --reinstall "$package"
+else dpkg -i "$package"; fi"#,
+    version: r#"set -- $(dpkg-query -W -f '${db:Status-Status} ${Version}' "$name" 2>/dev/null)
+[ "$1" = installed ] && echo "$2""#,
+    uninstall: r#"export DEBIAN_FRONTEND=noninteractive
+if command -v apt-get >/dev/null; then apt-get purge -y "$name"; else dpkg --purge "$name"; fi"#,
+};
+const RPM: Manager = Manager {
+    tool: "rpm",
+    name: r#"rpm -qp --qf '%{NAME}' "$package""#,
+    install: r#"for tool in dnf yum; do
+  command -v "$tool" >/dev/null && exec "$tool" install -y "$package"
+done
+command -v zypper >/dev/null && exec zypper --non-interactive install --allow-unsigned-rpm "$package"
+rpm -U --replacepkgs --oldpackage "$package""#,
+    version: r#"rpm -q --qf '%{VERSION}-%{RELEASE}' "$name""#,
+    uninstall: r#"rpm -e "$name""#,
+};
+// The file's name without version and architecture; installed, it is a command of that name.
+const APPIMAGE: Manager = Manager {
+    tool: "install",
+    name: r#"base=${package##*/}; base=${base%.*}
+echo "$base" | sed -E 's/[-_](x86_64|amd64|aarch64|arm64|i[36]86)$//; s/[-_]v?[0-9][0-9A-Za-z.+~]*$//'"#,
+    install: r#"mkdir -p /opt/mosdat /usr/local/bin
+install -m 755 "$package" "/opt/mosdat/$name.AppImage" && ln -sf "/opt/mosdat/$name.AppImage" "/usr/local/bin/$name""#,
+    version: r#"[ -x "/opt/mosdat/$name.AppImage" ] || exit 1
+folder=$(mktemp -d) && cd "$folder" || exit 1
+"/opt/mosdat/$name.AppImage" --appimage-extract '*.desktop' >/dev/null 2>&1
+version=$(sed -n 's/^X-AppImage-Version=//p' squashfs-root/*.desktop 2>/dev/null | head -n 1)
+cd / && rm -rf "$folder"
+echo "${version:-unknown}""#,
+    uninstall: r#"rm -f "/opt/mosdat/$name.AppImage" "/usr/local/bin/$name""#,
+};
+const SNAP: Manager = Manager {
+    tool: "snap",
+    name: r#"base=${package##*/}; echo "${base%%_*}" | sed 's/\.snap$//'"#,
+    install: r#"case $package in /*) snap install --dangerous "$package" ;; *) snap install "$package" ;; esac"#,
+    version: r#"snap list "$name" 2>/dev/null | awk 'NR == 2 {print $2; found = 1} END {exit !found}'"#,
+    uninstall: r#"snap remove --purge "$name""#,
+};
+// A bundle does not tell its name without being installed: what is new afterwards is it.
+const FLATPAK: Manager = Manager {
+    tool: "flatpak",
+    name: r#"case $package in /*) strings -n 6 "$package" | sed -n 's/^name=//p' | head -n 1 | grep . ;;
+*) echo "$package" ;; esac"#,
+    install: r#"flatpak install -y --noninteractive --system "$package""#,
+    version: r#"flatpak info "$name" 2>/dev/null | sed -n 's/^ *Version: *//p' | grep ."#,
+    uninstall: r#"flatpak uninstall -y --noninteractive --system "$name""#,
+};
+
+fn manager(format: &str) -> &'static Manager {
+    match format {
+        "rpm" => &RPM,
+        "appimage" => &APPIMAGE,
+        "snap" => &SNAP,
+        "flatpak" => &FLATPAK,
+        _ => &DEB,
+    }
+}
+
+/// A package that is installed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Installed {
+    /// Its name.
+    pub name: String,
+    /// Its version, as its manager tells it.
+    pub version: String,
+}
+
+/// Why a package was not installed or removed.
+#[derive(Debug, thiserror::Error)]
+pub enum PackageError {
+    /// The guest's trouble, or the link's.
+    #[error(transparent)]
+    Guest(#[from] Error),
+    /// The guest has no manager for the format.
+    #[error("the guest has no {tool}, which packages of format {format} need")]
+    NoManager {
+        /// The format.
+        format: String,
+        /// The program that is missing.
+        tool: &'static str,
+    },
+    /// The manager said no.
+    #[error("{0}")]
+    Refused(String),
+    /// It took too long.
+    #[error("{0} did not end in time")]
+    Late(String),
+}
+
+struct Work<'a> {
+    guest: &'a dyn Guest,
+    format: &'a str,
+    package: &'a str,
+    name: String,
+}
+
+impl Work<'_> {
+    /// What the script printed.
+    async fn run(&self, doing: &str, script: &str, timeout: Duration) -> Result<String, PackageError> {
+        let env = [
+            ("package".to_string(), self.package.to_string().into()),
+            ("name".to_string(), self.name.clone().into()),
+        ];
+        let output = self.guest.exec(Command::script(script, timeout).with_env(env)).await?;
+        match output.exit {
+            Exit::Code(0) => Ok(output.stdout.trim().to_string()),
+            Exit::TimedOut => Err(PackageError::Late(doing.to_string())),
+            exit => {
+                // Managers tell the reason on either stream, mostly at the end.
+                let both = format!("{}\n{}", output.stdout.trim(), output.stderr.trim());
+                let lines: Vec<&str> = both.lines().filter(|l| !l.trim().is_empty()).collect();
+                let tail = lines[lines.len().saturating_sub(4)..].join("; ");
+                Err(PackageError::Refused(format!("{doing} ended with {exit}: {tail}")))
+            }
+        }
+    }
+
+    async fn is_handled(&self) -> Result<(), PackageError> {
+        let tool = manager(self.format).tool;
+        let script = format!("command -v {tool} >/dev/null");
+        let output = self.guest.exec(Command::script(script, QUERY)).await?;
+        match output.exit {
+            Exit::Code(0) => Ok(()),
+            Exit::Code(_) => Err(PackageError::NoManager {
+                format: self.format.to_string(),
+                tool,
+            }),
+            _ => Err(failed("looking for the package manager", &output).into()),
+        }
+    }
+
+    async fn version(&self) -> Result<Option<String>, PackageError> {
+        match self
+            .run("asking for the version", manager(self.format).version, QUERY)
+            .await
+        {
+            Ok(version) => Ok(Some(version)),
+            Err(PackageError::Refused(_)) => Ok(None),
+            Err(e) => Err(e),
+        }
+    }
+}
+
+/// Installs a package (deb, rpm, appimage, snap, flatpak), and reads back what is there then.
+///
+/// # Errors
+/// There is no manager for it, it refused, took longer than `limit`, or the guest cannot be asked.
+pub async fn install(
+    guest: &dyn Guest,
+    format: &str,
+    package: &str,
+    limit: Duration,
+) -> Result<Installed, PackageError> {
+    let mut work = Work {
+        guest,
+        format,
+        package,
+        name: String::new(),
+    };
+    work.is_handled().await?;
+    let m = manager(format);
+    work.name = work
+        .run(&format!("asking {package} for its name"), m.name, QUERY)
+        .await?;
+    work.run(&format!("installing {package}"), m.install, limit).await?;
+    let Some(version) = work.version().await? else {
+        return Err(PackageError::Refused(format!(
+            "{package} was installed without an error, and {} is not there",
+            work.name
+        )));
+    };
+    Ok(Installed {
+        name: work.name,
+        version,
+    })
+}
+
+/// Removes a package, and makes sure that it is gone. Without a format whichever manager has it. What was removed.
+///
+/// # Errors
+/// No manager has it, it refused, took longer than `limit`, or the guest cannot be asked.
+pub async fn uninstall(
+    guest: &dyn Guest,
+    format: Option<&str>,
+    name: &str,
+    limit: Duration,
+) -> Result<Installed, PackageError> {
+    let formats: Vec<&str> = match format {
+        Some(format) => vec![format],
+        None => vec!["deb", "rpm", "appimage", "snap", "flatpak"],
+    };
+    for format in &formats {
+        let work = Work {
+            guest,
+            format,
+            package: "",
+            name: name.to_string(),
+        };
+        if formats.len() > 1 && matches!(work.is_handled().await, Err(PackageError::NoManager { .. })) {
+            continue;
+        }
+        work.is_handled().await?;
+        let Some(version) = work.version().await? else { continue };
+        work.run(&format!("removing {name}"), manager(format).uninstall, limit)
+            .await?;
+        if work.version().await?.is_some() {
+            return Err(PackageError::Refused(format!(
+                "{name} was removed without an error, and is still there"
+            )));
+        }
+        let name = name.to_string();
+        return Ok(Installed { name, version });
+    }
+    Err(PackageError::Refused(format!(
+        "no package {name} is installed ({})",
+        formats.join(", ")
+    )))
+}
+
+/// Whether the version that was read back is the wanted one: the same, or the same with a packaging revision.
+pub fn is_version(found: &str, wanted: &str) -> bool {
+    // Debian's epoch is no part of what people call the version.
+    let bare = found.split_once(':').map_or(found, |(_, rest)| rest);
+    [found, bare].iter().any(|f| {
+        f.strip_prefix(wanted)
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with(['-', '+', '~']))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions() {
+        for (found, wanted, same) in [
+            ("1.2", "1.2", true),
+            ("1.2-3", "1.2", true),
+            ("2:1.2-3", "1.2", true),
+            ("2:1.2-3", "2:1.2-3", true),
+            ("1.2+b1", "1.2", true),
+            ("1.20", "1.2", false),
+            ("1.2.1", "1.2", false),
+            ("unknown", "1.2", false),
+        ] {
+            assert_eq!(is_version(found, wanted), same, "{found} for {wanted}");
+        }
+    }
+}

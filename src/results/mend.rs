@@ -1,0 +1,126 @@
+//! The log of a run whose process was killed, brought to its end: each step has one, and the run.
+
+use super::event::*;
+use super::recorder::{EVENTS_FILE, JUNIT_FILE, REPORT_FILE, now, read_events, write_whole};
+use super::{Error, html, junit};
+use crate::api::{FailureClass, RunFailure, RunResult, StepCounts};
+use std::collections::BTreeSet;
+use std::path::Path;
+
+/// Ends the log in the folder with this failure, and makes the reports. False where the log has its end, or no beginning.
+///
+/// # Errors
+/// The log cannot be read, or the files cannot be written.
+pub fn mend(dir: &Path, failure: &RunFailure) -> Result<bool, Error> {
+    let path = dir.join(EVENTS_FILE);
+    let mut events = read_events(&path)?;
+    let missing = missing(&events, failure);
+    if missing.is_empty() {
+        let told = [REPORT_FILE, JUNIT_FILE].iter().all(|name| dir.join(name).exists());
+        // Killed between the last line and the reports.
+        if !told && !events.is_empty() {
+            reports(dir, &events)?;
+        }
+        return Ok(false);
+    }
+    for body in missing {
+        let event = Event {
+            v: SCHEMA_VERSION,
+            seq: events.len() as u64 + 1,
+            time: now(),
+            body,
+        };
+        events.push(event);
+    }
+    let mut text = String::new();
+    for event in &events {
+        text += &serde_json::to_string(event)?;
+        text.push('\n');
+    }
+    // The line that the kill cut off is not there any more.
+    write_whole(&path, text.as_bytes())?;
+    reports(dir, &events)?;
+    Ok(true)
+}
+
+fn reports(dir: &Path, events: &[Event]) -> Result<(), Error> {
+    write_whole(&dir.join(REPORT_FILE), html::report(events, dir).as_bytes())?;
+    write_whole(&dir.join(JUNIT_FILE), junit::junit(events).as_bytes())
+}
+
+/// What the log lacks: ends of the steps that were at work, the innermost first, of those that never began, and of the
+/// run.
+fn missing(events: &[Event], failure: &RunFailure) -> Vec<Body> {
+    let Some(Body::RunStart { plan, .. }) = events.first().map(|e| &e.body) else {
+        return Vec::new();
+    };
+    if matches!(events.last().map(|e| &e.body), Some(Body::RunEnd { .. })) {
+        return Vec::new();
+    }
+    let mut counts = StepCounts {
+        total: plan.total,
+        ..StepCounts::default()
+    };
+    let mut at_work: Vec<(&str, &str)> = Vec::new();
+    let mut ended: BTreeSet<&str> = BTreeSet::new();
+    for event in events {
+        match &event.body {
+            Body::StepStart { step, further, .. } => {
+                at_work.push((step, &event.time));
+                counts.total += u32::from(further.is_some());
+            }
+            Body::StepEnd { step, outcome, .. } => {
+                at_work.retain(|(open, _)| open != step);
+                ended.insert(step);
+                counts.add(*outcome);
+            }
+            _ => {}
+        }
+    }
+    let last = events.last().map_or("", |e| &e.time);
+    let begun: BTreeSet<&str> = at_work.iter().map(|(step, _)| *step).collect();
+    let mut out = Vec::new();
+    for (step, start) in at_work.iter().rev() {
+        counts.add(StepOutcome::Error);
+        out.push(Body::StepEnd {
+            step: (*step).to_string(),
+            outcome: StepOutcome::Error,
+            reason: Some(failure.reason.clone()),
+            message: Some(failure.message.clone()),
+            class: Some(failure.class.unwrap_or(FailureClass::Controller)),
+            attempts: 1,
+            ms: milliseconds(start, last),
+        });
+    }
+    for step in &plan.steps {
+        if begun.contains(step.id.as_str()) || ended.contains(step.id.as_str()) {
+            continue;
+        }
+        counts.add(StepOutcome::Skipped);
+        out.push(Body::StepEnd {
+            step: step.id.clone(),
+            outcome: StepOutcome::Skipped,
+            reason: Some("Skipped".to_string()),
+            message: Some("the run was interrupted".to_string()),
+            class: None,
+            attempts: 0,
+            ms: 0,
+        });
+    }
+    let begin = events.first().map_or("", |e| &e.time);
+    out.push(Body::RunEnd {
+        result: RunResult::Error,
+        failure: Some(failure.clone()),
+        counts,
+        ms: milliseconds(begin, last),
+    });
+    out
+}
+
+fn milliseconds(from: &str, to: &str) -> u64 {
+    let parse = |text: &str| text.parse::<jiff::Timestamp>().ok();
+    match (parse(from), parse(to)) {
+        (Some(from), Some(to)) => u64::try_from(to.duration_since(from).as_millis()).unwrap_or(0),
+        _ => 0,
+    }
+}
