@@ -5,7 +5,7 @@
 
 use super::error::{Place, Problems};
 use super::node::{Entry, Node, Value};
-use granit_parser::{Event, Parser, ScalarStyle, Span};
+use granit_parser::{Event, Options, Parser, ScalarStyle, Span};
 use std::collections::HashMap;
 
 /// How much a file may be: more is no scenario but an attack (aliases of aliases of aliases).
@@ -35,8 +35,11 @@ pub(super) fn read_old(text: &str, problems: &mut Problems) -> Option<Vec<Node>>
 }
 
 fn documents(text: &str, old: bool, problems: &mut Problems) -> Option<Vec<Node>> {
+    // Nobody reads comments here, and the parser would refuse more than some ninety in a row.
+    let mut options = Options::default();
+    options.set_emit_comments(false);
     let mut reader = Reader {
-        parser: Parser::new_from_str(text),
+        parser: Parser::new_from_str_with_options(text, options),
         anchors: HashMap::new(),
         nodes: 0,
         old,

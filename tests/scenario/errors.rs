@@ -424,3 +424,12 @@ fn all_errors_of_a_file_at_once_in_order() {
         "{errors}"
     );
 }
+
+/// Steps that somebody has commented out, many of them.
+#[test]
+fn comments_do_not_count() {
+    let comments = "# - note: not now\n".repeat(500);
+    let text = format!("{comments}name: t\nsteps:\n- note: a\n{comments}- note: b\n");
+    let loaded = Scenario::from_str("t.yaml", &text).unwrap_or_else(|e| panic!("{e}"));
+    assert_eq!(loaded.steps.len(), 2);
+}
