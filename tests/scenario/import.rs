@@ -241,6 +241,32 @@ fn a_file_of_a_routine_becomes_one_that_others_import() {
     }
 }
 
+/// Values of secrets are not taken over, wherever the old file has them.
+#[test]
+fn no_secret_is_written_into_the_new_file() {
+    let old = "vars: {admin_password: hunter2, x: '{{ admin_password }}'}\nsteps:\n- type: '{{ admin_password }} {{ api_token }}'\n\
+               - shell: echo '{{ x }}' > f\n- verify: '{{ admin_password }} is shown'\n- verify: b\n\
+               - routine: {name: log-in, with: {password: hunter3}}\n";
+    let dir = tempfile::tempdir().expect("folder");
+    let routines = dir.path().join("shared/routines");
+    std::fs::create_dir_all(&routines).expect("folder");
+    let routine = "name: log-in\ninputs: {password: {name: password, type: string, default: hunter4}}\n\
+                   steps:\n- type: '{{ password }}'\n  verify: c\n";
+    std::fs::write(routines.join("log-in.yaml"), routine).expect("write");
+    let origin = dir.path().join("old.yaml").display().to_string();
+    let done = import(&origin, old).unwrap_or_else(|e| panic!("{e}"));
+    let told: String = done.remarks.iter().map(|r| format!("{r}\n")).collect();
+    assert!(
+        !done.text.contains("hunter") && !told.contains("hunter"),
+        "{}{told}",
+        done.text
+    );
+    let scenario = Scenario::from_str("new", &done.text).expect("loads");
+    let secret: Vec<&str> = scenario.secret_inputs().collect();
+    assert_eq!(secret, ["admin_password", "api_token", "password"], "{}", done.text);
+    assert!(told.contains("'admin_password' is secret"), "{told}");
+}
+
 fn run(arguments: &[&str], path: &Path) -> (Option<i32>, String, String) {
     let out = Command::new(env!("CARGO_BIN_EXE_mosdat"))
         .arg("import")
@@ -271,10 +297,16 @@ fn the_command_prints_the_text_and_tells_the_rest() {
     assert!(err.ends_with("\n3 kept, 0 changed, 0 dropped, 0 by hand\n"), "{err}");
     let (_, _, err) = run(&["--quiet"], &good);
     assert_eq!(err, "3 kept, 0 changed, 0 dropped, 0 by hand\n");
-    let left = file("left.yaml", "name: t\nsteps:\n- verify: it is there\n- checkpoint: x\n");
+    let left = file(
+        "left.yaml",
+        "name: t\nsteps:\n- verify: it is there\n- atspi: {role: link}\n",
+    );
     let (code, out, err) = run(&["--format", "json", "--quiet"], &left);
     assert_eq!(code, Some(3));
-    assert!(out.contains("# TODO(import): checkpoint (line 4): \"x\"\n"), "{out}");
+    assert!(
+        out.contains("# TODO(import): atspi (line 4): {\"role\":\"link\"}\n"),
+        "{out}"
+    );
     let remarks: serde_json::Value = serde_json::from_str(&err).expect("JSON");
     assert_eq!(remarks[0]["fate"], "by hand");
     assert_eq!((&remarks[0]["line"], &remarks[0]["column"]), (&4.into(), &3.into()));
@@ -347,7 +379,8 @@ fn damaged_files_are_refused_or_become_good_scenarios() {
         .map(|p| (p.clone(), std::fs::read_to_string(&p).expect("file").chars().collect()))
         .collect();
     let (mut good, mut faults) = (0, Vec::new());
-    for seed in 0..1500 {
+    let seeds = std::env::var("SEEDS").ok().and_then(|s| s.parse().ok()).unwrap_or(1000);
+    for seed in 0..seeds {
         let mut rng = StdRng::seed_from_u64(seed);
         let (path, text) = &files[rng.random_range(0..files.len())];
         let mut text = text.clone();
@@ -386,7 +419,7 @@ fn damaged_files_are_refused_or_become_good_scenarios() {
             }
         }
     }
-    assert!(good > 200, "{good}");
+    assert!(good > 100, "{good}");
     // It would have said why not; but nothing here is beyond the language.
     assert!(faults.is_empty(), "{}", faults.join("\n"));
 }

@@ -4,6 +4,8 @@ use super::super::error::Place;
 
 /// Longest label that the old loader made of a comment.
 const LONGEST: usize = 80;
+/// Lines of a comment that are taken over.
+const LINES: usize = 20;
 
 /// What stands above a step.
 #[derive(Debug, Default, PartialEq)]
@@ -31,7 +33,7 @@ pub(super) fn above(lines: &[String], place: &Place) -> Above {
             comments: if all {
                 Vec::new()
             } else {
-                rest.map(ToString::to_string).collect()
+                rest.take(LINES).map(ToString::to_string).collect()
             },
         };
     }
@@ -44,7 +46,7 @@ pub(super) fn above(lines: &[String], place: &Place) -> Above {
         },
         _ => Above {
             label: Some(whole.chars().take(LONGEST).collect::<String>().trim().to_string()),
-            comments: plain.iter().map(ToString::to_string).collect(),
+            comments: plain.iter().take(LINES).map(ToString::to_string).collect(),
         },
     }
 }

@@ -9,7 +9,7 @@ use super::table::{Area, Fate};
 use super::{Import, Imported, placeholder};
 
 /// Rounds of taking out what does not load.
-const ROUNDS: usize = 100;
+const ROUNDS: usize = 20;
 /// Name of the result in problems; nobody sees it but where mosdat is wrong.
 const RESULT: &str = "the imported scenario";
 
@@ -24,6 +24,21 @@ struct Draft {
 /// Writes the result once it is right.
 pub(super) fn finish(mut import: Import, mut head: Vec<String>, mut members: Vec<Member>) -> Result<Imported, Errors> {
     let is_library = members.is_empty();
+    for (key, most) in [("setup", 100), ("steps", 500), ("cleanup", 100)] {
+        let list = members.iter().find(|m| m.key == key).map(|m| &m.value);
+        if let Some(Out::Steps(items)) = list
+            && items.len() > most
+        {
+            return Err(Errors(vec![Problem {
+                origin: import.file.origin,
+                place: Place::Whole,
+                message: format!(
+                    "`{key}` would have {} steps; at most {most} are allowed: part the file",
+                    items.len()
+                ),
+            }]));
+        }
+    }
     let routines = std::mem::take(&mut import.routines);
     if !routines.is_empty() {
         let at = members.iter().position(|m| m.key == "setup" || m.key == "steps");

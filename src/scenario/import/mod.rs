@@ -112,6 +112,8 @@ pub fn import(origin: &str, text: &str) -> Result<Imported, Errors> {
     let head = label::head(&import.file.lines);
     let members = match library(origin, &tree) {
         Some(kind) => {
+            // Its callers decide.
+            import.checkpoints = true;
             let stem = stem(origin);
             let slug = tree.get("name").and_then(Node::as_str).unwrap_or(&stem).to_string();
             import.declare_routine(kind, &slug, &tree);
@@ -121,6 +123,11 @@ pub fn import(origin: &str, text: &str) -> Result<Imported, Errors> {
     };
     mend::finish(import, head, members)
 }
+
+/// Letters of a comment about what is left out.
+const LONGEST_COMMENT: usize = 240;
+/// Comments above one step: YAML's reader takes some ninety in a row.
+const MOST_COMMENTS: usize = 20;
 
 /// A file that is being read.
 #[derive(Clone, Debug, Default)]
@@ -153,6 +160,8 @@ struct Import {
     done: BTreeMap<(Kind, String), Done>,
     within: Vec<(Kind, String)>,
     labels: BTreeSet<String>,
+    /// Snapshots were taken.
+    checkpoints: bool,
     /// Comments for the next step.
     todo: Vec<String>,
     last_id: usize,
@@ -211,7 +220,12 @@ impl Import {
             Place::Line(line, _) => format!(" (line {line})"),
             _ => String::new(),
         };
-        self.todo.push(format!("TODO(import): {}{line}: {told}", row.old));
+        let told: String = told.chars().take(LONGEST_COMMENT).collect();
+        match self.todo.len() {
+            0..MOST_COMMENTS => self.todo.push(format!("TODO(import): {}{line}: {told}", row.old)),
+            MOST_COMMENTS => self.todo.push("TODO(import): and more; the remarks tell what".into()),
+            _ => {}
+        }
     }
 
     fn id(&mut self) -> usize {

@@ -184,7 +184,8 @@ impl Import {
             .cloned();
         let given = GIVEN.iter().find(|g| g.0 == old);
         let name = self.scope().new_name(old);
-        let secret = outer.as_ref().map_or(given.is_some_and(|g| g.1), |k| k.secret);
+        let by_name = given.is_some_and(|g| g.1) || is_secret_name(old);
+        let secret = outer.as_ref().map_or(by_name, |k| k.secret);
         let known = Known {
             name: name.clone(),
             secret,
@@ -389,7 +390,7 @@ impl Import {
 }
 
 /// Names of what is shown nowhere.
-fn is_secret_name(name: &str) -> bool {
+pub(super) fn is_secret_name(name: &str) -> bool {
     let name = name.to_lowercase();
     ["password", "passwd", "token", "secret", "api_key", "apikey"]
         .iter()

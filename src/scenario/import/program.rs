@@ -122,7 +122,11 @@ impl Import {
         }
         new.timeout = match (budget, looked.filter(|_| new.verify.is_some())) {
             (None, None) => None,
-            (budget, looked) => Some(budget.unwrap_or(60) + looked.unwrap_or(0)),
+            // Without a word about it, the old runner looked for three times ten seconds.
+            (budget, looked) => {
+                let usual = if new.verify.is_some() { 30 } else { 0 };
+                Some(budget.unwrap_or(60) + looked.unwrap_or(usual)).filter(|all| *all > 60)
+            }
         };
         self.finish(new, common, steps, place);
     }

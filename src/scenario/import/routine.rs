@@ -3,6 +3,7 @@
 use super::super::error::{Place, Problems};
 use super::super::node::{Entry, Node, Value};
 use super::super::yaml;
+use super::names::is_secret_name;
 use super::old::{Old, merge};
 use super::out::{Member, Out, member};
 use super::step::{New, Steps};
@@ -104,6 +105,15 @@ impl Import {
                     continue;
                 }
             };
+            let literal = matches!(&entry.value.value, Value::Str(s) if !s.contains('{'));
+            if literal && is_secret_name(&entry.key) {
+                // The value itself does not belong in a file.
+                let construct = "a variable with password, token or secret in its name";
+                let known = self.resolve(&entry.key, place);
+                self.tell_more(Area::Text, construct, &entry.place, &format!(": `{}`", known.name));
+                values.push(member(name, Out::Str(format!("{{{{ {} }}}}", known.name))));
+                continue;
+            }
             match self.argument(&entry.value, kind) {
                 Ok(value) => values.push(member(name, value)),
                 Err(why) => self.by_hand(Area::Step, "routine", &entry.place, &why),

@@ -19,6 +19,19 @@ impl Import {
         if let Some(e) = old.take("vars") {
             self.vars(e);
         }
+        if let Some(e) = old.take("checkpoints") {
+            self.checkpoints = e.value.get("enabled").is_some_and(old::truthy);
+            match self.checkpoints {
+                true => self.tell(Area::Top, "checkpoints", &e.place),
+                false => self.tell_as(
+                    Fate::Dropped,
+                    Area::Top,
+                    "checkpoints",
+                    &e.place,
+                    "they were not enabled",
+                ),
+            }
+        }
         let mut members = self.about(&mut old);
         let mut notes = std::mem::take(&mut self.todo);
         let steps = old.take("steps");
@@ -161,18 +174,6 @@ impl Import {
                 self.by_hand(Area::Top, key, &e.place, &told(&e.value));
             }
         }
-        if let Some(e) = old.take("checkpoints") {
-            match e.value.get("enabled").is_some_and(old::truthy) {
-                true => self.by_hand(Area::Top, "checkpoints", &e.place, ""),
-                false => self.tell_as(
-                    Fate::Dropped,
-                    Area::Top,
-                    "checkpoints",
-                    &e.place,
-                    "; they were not enabled",
-                ),
-            }
-        }
         for e in old.rest() {
             self.tell_more(Area::Top, "any other key", &e.place, &format!(": `{}`", e.key));
         }
@@ -190,9 +191,10 @@ fn leading(items: &mut Vec<Item>) -> Vec<Item> {
         item.members.is_empty()
             || (key("shell") || key("wait_gone")) && !key("verify") && !key("verify_not") && !key("soft")
     };
+    const MOST: usize = 90;
     let count = items.iter().take_while(|item| prepares(item)).count();
     let real = |items: &[Item]| items.iter().any(|i| !i.members.is_empty());
-    if !real(&items[..count]) || !real(&items[count..]) {
+    if count > MOST || !real(&items[..count]) || !real(&items[count..]) {
         return Vec::new();
     }
     let rest = items.split_off(count);

@@ -87,7 +87,7 @@ impl Import {
         });
         let label = given.or(text.label);
         if let Some(entry) = old.take("checkpoint") {
-            self.by_hand(Area::Step, "checkpoint", &entry.place, &told(&entry.value));
+            self.checkpoint(entry, label.clone(), steps);
         }
         if let Some(entry) = old.take("popup_sweep") {
             self.tell(Area::Step, "popup_sweep", &entry.place);
@@ -125,6 +125,22 @@ impl Import {
             self.later(steps, place, seconds);
         }
         self.strangers(old);
+    }
+
+    fn checkpoint(&mut self, entry: &Entry, label: Option<String>, steps: &mut Steps) {
+        if !self.checkpoints {
+            let text = "`checkpoints` were not enabled, so that it did nothing";
+            return self.tell_as(Fate::Dropped, Area::Step, "checkpoint", &entry.place, text);
+        }
+        match super::text::as_text(&entry.value) {
+            Ok(name) => {
+                self.tell(Area::Step, "checkpoint", &entry.place);
+                let mut new = New::act("snapshot", Out::Str(snapshot_name(&name)));
+                new.label = label;
+                self.push(new, steps, &entry.place);
+            }
+            Err(why) => self.by_hand(Area::Step, "checkpoint", &entry.place, &why),
+        }
     }
 
     /// Members that the kind of step does not have.
@@ -190,7 +206,7 @@ impl Import {
         let Some((action, value)) = new.action.take() else {
             return;
         };
-        let looks = !["shell", "key", "type", "launch", "use", "note", "never"].contains(&action)
+        let looks = !["shell", "key", "type", "launch", "use", "note", "never", "snapshot"].contains(&action)
             || new.verify.is_some()
             || (action == "type" && matches!(&value, Out::Map(m) if m.iter().any(|m| m.key == "into")));
         if let Some((place, seconds)) = steps.wait.take() {
@@ -291,4 +307,16 @@ pub(super) fn condition(check: Out) -> Out {
         Out::Str(_) => Out::map([("see", check)]),
         check => check,
     }
+}
+
+/// The name as Proxmox takes it.
+fn snapshot_name(name: &str) -> String {
+    let sign = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
+    let clean: String = name.chars().map(|c| if sign(c) { c } else { '-' }).collect();
+    let first = clean.starts_with(|c: char| c.is_ascii_alphabetic());
+    let named = match first && clean.len() > 1 && clean != "current" {
+        true => clean,
+        false => format!("at-{clean}"),
+    };
+    named.chars().take(40).collect()
 }

@@ -175,8 +175,8 @@ static TABLE: &[Construct] = &[
     ),
     top(
         "checkpoints",
-        ByHand,
-        "snapshots of the VM within a scenario are not carried over yet; each run can begin from a snapshot (`spec.vm`)",
+        Changed,
+        "`snapshot` steps take them, and the run's end removes them; after a failure nothing goes back by itself (`rollback` does)",
     ),
     top(
         "report_config_snapshots",
@@ -322,8 +322,8 @@ static TABLE: &[Construct] = &[
     ),
     step(
         "checkpoint",
-        ByHand,
-        "snapshots of the VM within a scenario are not carried over yet; let `setup` bring the state about",
+        Changed,
+        "`snapshot`; where `checkpoints` were not enabled it is left out, as it did nothing",
     ),
     step(
         "atspi",
