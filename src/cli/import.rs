@@ -37,7 +37,20 @@ pub fn run(args: Args) -> anyhow::Result<u8> {
     let imported = match import(&origin, &text) {
         Ok(imported) => imported,
         Err(errors) => {
-            eprintln!("{errors}");
+            match args.format {
+                Format::Text => eprintln!("{errors}"),
+                Format::Json => {
+                    let told = errors.0.iter().map(|p| {
+                        at(
+                            &p.place,
+                            json!({
+                                "fate": "error", "file": p.origin, "message": p.message,
+                            }),
+                        )
+                    });
+                    eprintln!("{:#}", Value::Array(told.collect()));
+                }
+            }
             return Ok(exit::INVALID);
         }
     };
@@ -63,13 +76,18 @@ pub fn run(args: Args) -> anyhow::Result<u8> {
 }
 
 fn as_json(remark: &ImportRemark) -> Value {
-    let mut object = json!({
+    let object = json!({
         "fate": remark.fate.as_str(),
         "construct": remark.construct.old,
         "file": remark.origin,
         "message": remark.message,
     });
-    if let Place::Line(line, column) = remark.place {
+    at(&remark.place, object)
+}
+
+/// With the place, where there is one.
+fn at(place: &Place, mut object: Value) -> Value {
+    if let Place::Line(line, column) = place {
         object["line"] = json!(line);
         object["column"] = json!(column);
     }

@@ -241,6 +241,51 @@ fn a_file_of_a_routine_becomes_one_that_others_import() {
     }
 }
 
+/// Many that are left out one after the other, and comments by the hundred.
+#[test]
+fn long_files_are_told_and_carried() {
+    let old = format!(
+        "{}name: t\nsteps:\n- verify: a\n{}{}- verify: b\n",
+        "# head\n".repeat(200),
+        "- atspi: {role: link}\n".repeat(300),
+        "# - shell: not now\n".repeat(300),
+    );
+    let done = import("old.yaml", &old).unwrap_or_else(|e| panic!("{e}"));
+    assert_eq!(serious("new", &done.text), Vec::<String>::new());
+    assert_eq!(done.remarks.iter().filter(|r| r.fate == Fate::ByHand).count(), 300);
+    let old = format!("name: t\nsteps:\n{}", "- verify: a\n".repeat(501));
+    let error = import("old.yaml", &old)
+        .err()
+        .map(|e| e.to_string())
+        .unwrap_or_default();
+    assert_eq!(
+        error,
+        "old.yaml: `steps` would have 501 steps; at most 500 are allowed: part the file"
+    );
+}
+
+/// A step of the old dialect, given to the loader.
+#[test]
+fn the_loader_names_the_importer() {
+    for step in ["localize: the 'Save' button", "if_visible: a dialog", "routine: log-in"] {
+        let error = Scenario::from_str("t.yaml", &format!("name: t\nsteps:\n- {step}\n"))
+            .unwrap_err()
+            .to_string();
+        assert!(error.contains("'mosdat import' turns"), "{error}");
+    }
+}
+
+/// Windows' commands are nothing for `sh`; a folder of another name is none of Windows.
+#[test]
+fn the_folder_tells_the_system() {
+    let old = "name: t\nsteps:\n- shell: Get-Process\n- verify: a\n";
+    for (folder, by_hand) in [("windows10", 1), ("Windows", 1), ("windows-and-menus", 0), ("linux", 0)] {
+        let done = import(&format!("tests/{folder}/old.yaml"), old).unwrap_or_else(|e| panic!("{e}"));
+        let found = done.remarks.iter().filter(|r| r.fate == Fate::ByHand).count();
+        assert_eq!(found, by_hand, "{folder}");
+    }
+}
+
 /// Values of secrets are not taken over, wherever the old file has them.
 #[test]
 fn no_secret_is_written_into_the_new_file() {
@@ -312,6 +357,12 @@ fn the_command_prints_the_text_and_tells_the_rest() {
     assert_eq!((&remarks[0]["line"], &remarks[0]["column"]), (&4.into(), &3.into()));
     let (code, out, err) = run(&[], &file("wrong.yaml", "name: t\n"));
     assert_eq!((code, out.as_str()), (Some(3), ""), "{err}");
+    let (code, out, err) = run(&["--format", "json"], &file("wrong.yaml", "name: t\nsteps: 5\n"));
+    let errors: serde_json::Value = serde_json::from_str(&err).expect("JSON");
+    assert_eq!(
+        (code, out.as_str(), &errors[0]["fate"], &errors[0]["line"]),
+        (Some(3), "", &"error".into(), &2.into())
+    );
     let (code, _, err) = run(&[], &dir.path().join("none.yaml"));
     assert_eq!(code, Some(2), "{err}");
 }

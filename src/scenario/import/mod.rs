@@ -325,10 +325,11 @@ fn stem(origin: &str) -> String {
         .unwrap_or_else(|| "scenario".into())
 }
 
-/// The old runner chose the folder by the VM's system.
+/// The old runner chose the folder by the VM's system: `windows10`.
 fn is_windows(origin: &str) -> bool {
-    let folders = Path::new(origin).components().rev().skip(1);
-    folders
-        .into_iter()
-        .any(|c| c.as_os_str().to_string_lossy().to_lowercase().starts_with("windows"))
+    Path::new(origin).components().rev().skip(1).any(|c| {
+        let name = c.as_os_str().to_string_lossy().to_lowercase();
+        let version = name.strip_prefix("windows");
+        version.is_some_and(|v| v.chars().all(|c| c.is_ascii_digit()))
+    })
 }
