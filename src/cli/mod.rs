@@ -11,6 +11,7 @@ mod crds;
 mod doctor;
 mod follow;
 mod help;
+mod import;
 mod lab;
 mod lint;
 mod local;
@@ -79,6 +80,8 @@ enum Command {
     Validate(validate::Args),
     /// Print scenarios with the routines and files that they take from beside them, for `kubectl apply`.
     Bundle(bundle::Args),
+    /// Print a scenario of the predecessor in this language, and what became of each part of it.
+    Import(import::Args),
     /// Print the schema of the scenario language, for editors.
     Schema(schema::Args),
     /// Run the controller against a Kubernetes cluster.
@@ -127,6 +130,7 @@ pub async fn dispatch(args: Cli) -> anyhow::Result<u8> {
         Command::Lint(a) => lint::run(a),
         Command::Validate(a) => validate::run(a).await,
         Command::Bundle(a) => bundle::run(a),
+        Command::Import(a) => import::run(a),
         Command::Schema(a) => schema::run(a),
         Command::Controller(a) => controller::run(a).await,
         Command::Lab(a) => lab::run(a).await,

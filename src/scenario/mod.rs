@@ -8,6 +8,7 @@ mod bundle;
 mod chord;
 mod display;
 mod error;
+mod import;
 mod late;
 mod lint;
 mod machine;
@@ -24,6 +25,7 @@ mod yaml;
 
 pub use chord::{KEYS, MODIFIERS};
 pub use error::{Errors, Place, Problem};
+pub use import::{Area as ImportArea, Construct, Fate, ImportRemark, Imported, constructs, import};
 pub use late::Late;
 pub use lint::{LOAD, Remark, Rule, Severity, allows, rules};
 pub use machine::{Format, Install, Power, Snapshot, Uninstall};

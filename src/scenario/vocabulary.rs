@@ -15,6 +15,18 @@ pub(super) const OTHERWISE: &[(&str, &str)] = &[
     ("dblclick", "write 'click: {target: ..., count: 2}'"),
     ("right_click", "write 'click: {target: ..., button: right}'"),
     ("rightClick", "write 'click: {target: ..., button: right}'"),
+    (
+        "localize",
+        "write 'click'; 'mosdat import' turns a whole file of the predecessor into this language",
+    ),
+    (
+        "if_visible",
+        "write 'if'; 'mosdat import' turns a whole file of the predecessor into this language",
+    ),
+    (
+        "routine",
+        "write 'use'; 'mosdat import' turns a whole file of the predecessor into this language",
+    ),
 ];
 
 const ACTING: &[&str] = &[

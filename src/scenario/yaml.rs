@@ -16,6 +16,8 @@ struct Reader<'a, 'p> {
     parser: Parser<'a, granit_parser::StrInput<'a>>,
     anchors: HashMap<usize, (Node, usize)>,
     nodes: usize,
+    /// The predecessor's dialect, in which a scalar may have the tag `!import`.
+    old: bool,
     problems: &'p mut Problems,
 }
 
@@ -24,10 +26,20 @@ struct Stop;
 
 /// Reads the documents of a text. None where the text is not YAML; the problem is then recorded.
 pub(super) fn read(text: &str, problems: &mut Problems) -> Option<Vec<Node>> {
+    documents(text, false, problems)
+}
+
+/// As [`read`], for the predecessor's files: `!import NAME` is read as `{import: NAME}`.
+pub(super) fn read_old(text: &str, problems: &mut Problems) -> Option<Vec<Node>> {
+    documents(text, true, problems)
+}
+
+fn documents(text: &str, old: bool, problems: &mut Problems) -> Option<Vec<Node>> {
     let mut reader = Reader {
         parser: Parser::new_from_str(text),
         anchors: HashMap::new(),
         nodes: 0,
+        old,
         problems,
     };
     reader.documents().ok()
@@ -162,6 +174,17 @@ impl<'a> Reader<'a, '_> {
             if tag.core_suffix() == Some("str") {
                 return Value::Str(text.to_string());
             }
+            if self.old && tag.original() == "!import" {
+                let value = Node {
+                    place: at.clone(),
+                    value: Value::Str(text.to_string()),
+                };
+                return Value::Map(vec![Entry {
+                    key: "import".to_string(),
+                    place: at.clone(),
+                    value,
+                }]);
+            }
             self.problems
                 .add(at, format!("the tag {} is not used here", tag.original()));
         }
@@ -173,7 +196,7 @@ impl<'a> Reader<'a, '_> {
 }
 
 /// The value of an unquoted scalar in the YAML 1.2 core schema.
-fn plain(text: &str) -> Value {
+pub(super) fn plain(text: &str) -> Value {
     match text {
         "" | "~" | "null" | "Null" | "NULL" => return Value::Null,
         "true" | "True" | "TRUE" => return Value::Bool(true),

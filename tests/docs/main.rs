@@ -2,6 +2,7 @@
 
 mod help;
 mod lint;
+mod migration;
 
 use kube::api::{Api, DynamicObject, Patch, PatchParams};
 use kube::core::GroupVersionKind;

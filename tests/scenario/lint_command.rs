@@ -164,6 +164,10 @@ fn sarif_has_what_its_readers_need() {
 
 #[test]
 fn what_is_shipped_has_no_warnings() {
-    let (code, out) = lint(&["--deny-warnings"], Path::new("examples"));
-    assert_eq!(code, Some(0), "{out}");
+    // The files of the old dialect are for `mosdat import`; what it makes of them is linted beside it.
+    let folders = std::fs::read_dir("examples").unwrap().map(|e| e.unwrap().path());
+    for folder in folders.filter(|f| f.file_name().is_some_and(|n| n != "import")) {
+        let (code, out) = lint(&["--deny-warnings"], &folder);
+        assert_eq!(code, Some(0), "{out}");
+    }
 }

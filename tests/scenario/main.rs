@@ -3,6 +3,7 @@
 mod errors;
 mod examples;
 mod flow;
+mod import;
 mod lint;
 mod lint_command;
 mod noise;

@@ -19,7 +19,7 @@ mod step;
 
 pub(super) use area::sidecar;
 pub(super) use reference::named as reference;
-pub(super) use scenario::{library, scenario, typed};
+pub(super) use scenario::{is_id, is_input_name, library, scenario, typed};
 pub(super) use scope::Scope;
 
 use super::error::{Place, Problems};

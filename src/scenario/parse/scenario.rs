@@ -227,14 +227,14 @@ impl Parser<'_> {
 }
 
 /// Names that can be a variable of a template and of a shell, and none that a shell uses itself.
-pub(super) fn is_input_name(name: &str) -> bool {
+pub(in crate::scenario) fn is_input_name(name: &str) -> bool {
     name.starts_with(|c: char| c.is_ascii_lowercase())
         && name.len() <= 63
         && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
 }
 
 /// Ids of steps, and names of routines.
-pub(super) fn is_id(text: &str) -> bool {
+pub(in crate::scenario) fn is_id(text: &str) -> bool {
     let sign = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
     !text.is_empty() && text.len() <= 63 && text.chars().all(sign) && !text.starts_with('-') && !text.ends_with('-')
 }

@@ -1,0 +1,77 @@
+//! `mosdat import FILE`: a scenario of the predecessor in this language. The file is only read; the new text goes to
+//! standard output, what became of each part of the old one to standard error.
+
+use super::exit;
+use crate::scenario::{Fate, ImportRemark, Place, import};
+use anyhow::Context;
+use serde_json::{Value, json};
+use std::path::PathBuf;
+
+/// Arguments of `mosdat import`.
+#[derive(clap::Args)]
+pub struct Args {
+    /// A scenario, a fragment or a routine of the predecessor; the routines and fragments that it names are looked for in
+    /// `shared/` of the folders above it.
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+    /// Form of the remarks.
+    #[arg(long, default_value = "text")]
+    format: Format,
+    /// Leave out the remarks about what is kept as it was.
+    #[arg(long)]
+    quiet: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Format {
+    /// As compilers write it.
+    Text,
+    /// An array of objects.
+    Json,
+}
+
+/// Prints both.
+pub fn run(args: Args) -> anyhow::Result<u8> {
+    let origin = args.file.display().to_string();
+    let text = std::fs::read_to_string(&args.file).with_context(|| format!("cannot read {origin}"))?;
+    let imported = match import(&origin, &text) {
+        Ok(imported) => imported,
+        Err(errors) => {
+            eprintln!("{errors}");
+            return Ok(exit::INVALID);
+        }
+    };
+    print!("{}", imported.text);
+    let count = |fate: Fate| imported.remarks.iter().filter(|r| r.fate == fate).count();
+    let shown = imported
+        .remarks
+        .iter()
+        .filter(|r| !(args.quiet && r.fate == Fate::Kept));
+    match args.format {
+        Format::Text => {
+            shown.for_each(|r| eprintln!("{r}"));
+            let all = [Fate::Kept, Fate::Changed, Fate::Dropped, Fate::ByHand];
+            let told: Vec<String> = all.iter().map(|fate| format!("{} {fate}", count(*fate))).collect();
+            eprintln!("{}", told.join(", "));
+        }
+        Format::Json => eprintln!("{:#}", Value::Array(shown.map(as_json).collect())),
+    }
+    Ok(match count(Fate::ByHand) {
+        0 => exit::PASSED,
+        _ => exit::INVALID,
+    })
+}
+
+fn as_json(remark: &ImportRemark) -> Value {
+    let mut object = json!({
+        "fate": remark.fate.as_str(),
+        "construct": remark.construct.old,
+        "file": remark.origin,
+        "message": remark.message,
+    });
+    if let Place::Line(line, column) = remark.place {
+        object["line"] = json!(line);
+        object["column"] = json!(column);
+    }
+    object
+}
