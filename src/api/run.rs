@@ -43,7 +43,9 @@ use std::collections::BTreeMap;
     validation = Rule::new("has(self.visionRef) == has(oldSelf.visionRef) && (!has(self.visionRef) || self.visionRef == oldSelf.visionRef)")
         .message("visionRef is immutable; make a new run"),
     validation = Rule::new("has(self.secretVariables) == has(oldSelf.secretVariables) && (!has(self.secretVariables) || self.secretVariables == oldSelf.secretVariables)")
-        .message("secretVariables are immutable; make a new run")
+        .message("secretVariables are immutable; make a new run"),
+    validation = Rule::new("has(self.steps) == has(oldSelf.steps) && (!has(self.steps) || self.steps == oldSelf.steps)")
+        .message("steps is immutable; make a new run")
 )]
 pub struct FunctionalTestRunSpec {
     /// The machine to test on.
@@ -60,6 +62,9 @@ pub struct FunctionalTestRunSpec {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 50), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
     pub secret_variables: Vec<SecretVariable>,
+    /// Which of the test's steps run; without it all. Set-up and cleanup always do.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub steps: Option<StepRange>,
     /// What looks at the screen; without it the built-in text recognition.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub vision_ref: Option<LocalRef>,
@@ -77,6 +82,20 @@ pub struct FunctionalTestRunSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = 31536000))]
     pub ttl_seconds_after_finished: Option<u32>,
+}
+
+/// A part of a test's steps, by ids of steps that are not within others.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct StepRange {
+    /// Id of the first step; those before it are skipped.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 63))]
+    pub from: Option<String>,
+    /// Id of the last step; those after it are skipped.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 63))]
+    pub until: Option<String>,
 }
 
 fn default_timeout() -> u32 {

@@ -8,7 +8,9 @@ mod bundle;
 mod check;
 mod controller;
 mod crds;
+mod doctor;
 mod follow;
+mod help;
 mod import;
 mod lab;
 mod lint;
@@ -45,7 +47,8 @@ pub struct Cli {
         long,
         global = true,
         env = "MOSDAT_LOG",
-        default_value = "warn",
+        // What the client says there it also answers, and that is told in the command's own words.
+        default_value = "warn,kube_client::client::builder=off",
         value_name = "FILTER"
     )]
     pub log: String,
@@ -89,10 +92,16 @@ enum Command {
     Vnc(vnc::Args),
     /// Make and check reference images, and put them into manifests.
     Visual(visual::Args),
+    /// Look whether what mosdat needs is there, on this machine and in the cluster; changes nothing.
+    Doctor(doctor::Args),
     /// Print the custom resource definitions.
     Crds(crds::CrdsArgs),
     /// Print the RBAC rules that the controller needs.
     Rbac(crds::RbacArgs),
+    /// Print the completion script of a shell.
+    Completion(help::CompletionArgs),
+    /// Print the manual page, or write one for each command.
+    Man(help::ManArgs),
 }
 
 /// Sets up logging to standard error. A filter that does not parse is named and replaced by `info`.
@@ -127,8 +136,11 @@ pub async fn dispatch(args: Cli) -> anyhow::Result<u8> {
         Command::Lab(a) => lab::run(a).await,
         Command::Vnc(a) => vnc::run(a).await,
         Command::Visual(a) => visual::run(a).await,
+        Command::Doctor(a) => doctor::run(a).await,
         Command::Crds(a) => crds::crds(a),
         Command::Rbac(a) => crds::rbac(a),
+        Command::Completion(a) => help::completion(a),
+        Command::Man(a) => help::man(a),
     }
 }
 

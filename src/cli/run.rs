@@ -26,6 +26,12 @@ pub struct Args {
     /// Template to clone for stand-alone scenario files.
     #[arg(long, default_value = "desktop")]
     template: String,
+    /// Begin with this step of the test; set-up and cleanup run all the same.
+    #[arg(long, value_name = "STEP")]
+    from: Option<String>,
+    /// End with this step of the test.
+    #[arg(long, value_name = "STEP")]
+    until: Option<String>,
 }
 
 pub async fn run(args: Args) -> anyhow::Result<u8> {
@@ -48,11 +54,18 @@ pub async fn run(args: Args) -> anyhow::Result<u8> {
     }
     let mut objects: Vec<(String, DynamicObject)> = Vec::new();
     for d in documents {
-        let object = match d.body {
+        let mut object = match d.body {
             Body::Object(o) => *o,
             Body::Routines => continue,
             Body::Scenario(s) => apply::run_of(*s, &args.on_cluster, &args.template)?,
         };
+        if is_run(&object) {
+            for (key, step) in [("from", &args.from), ("until", &args.until)] {
+                if let Some(step) = step {
+                    object.data["spec"]["steps"][key] = step.as_str().into();
+                }
+            }
+        }
         objects.push((d.place, object));
     }
     // What runs refer to comes before the runs, whatever the order in the files.

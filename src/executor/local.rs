@@ -2,7 +2,8 @@
 
 use super::{Checked, Executor, Job, Machine, Outcome, Progress, VisionSettings};
 use crate::api::{
-    CoordinateConvention, CurrentStep, FailureClass, RunFailure, RunResult, ScenarioSpec, StepCounts, StepResult,
+    CoordinateConvention, CurrentStep, FailureClass, RunFailure, RunResult, ScenarioSpec, StepCounts, StepRange,
+    StepResult,
 };
 use crate::desktop::{self, Auth, Desktop, Layout, Options, Stream};
 use crate::guest::AgentGuest;
@@ -130,15 +131,16 @@ impl Executor for Local {
         origin: &str,
         variables: &BTreeMap<String, String>,
         secrets: &BTreeMap<String, SecretString>,
+        range: &StepRange,
     ) -> Result<Checked, Vec<String>> {
-        let (scenario, _) = plan(scenario, origin, variables, secrets)?;
+        let (scenario, _) = plan(scenario, origin, variables, secrets, range)?;
         Ok(Checked {
             digest: scenario.digest(),
         })
     }
 
     async fn run(&self, job: Job, progress: watch::Sender<Progress>, cancel: CancellationToken) -> Outcome {
-        let plan = plan(&job.scenario, &job.origin, &job.variables, &job.secrets);
+        let plan = plan(&job.scenario, &job.origin, &job.variables, &job.secrets, &job.range);
         let meta = RunMeta {
             namespace: job.namespace.clone(),
             name: job.name.clone(),
@@ -238,10 +240,13 @@ fn plan(
     origin: &str,
     variables: &BTreeMap<String, String>,
     secrets: &BTreeMap<String, SecretString>,
+    range: &StepRange,
 ) -> Result<(Scenario, Plan), Vec<String>> {
     let lines = |e: crate::scenario::Errors| e.to_string().lines().map(String::from).collect::<Vec<_>>();
     let scenario = Scenario::from_spec(spec, origin).map_err(lines)?;
-    let plan = scenario.plan(variables, secrets).map_err(lines)?;
+    let mut plan = scenario.plan(variables, secrets).map_err(lines)?;
+    plan.limit(range.from.as_deref(), range.until.as_deref())
+        .map_err(lines)?;
     match runner::infeasible(&plan) {
         wrong if wrong.is_empty() => Ok((scenario, plan)),
         wrong => Err(wrong),

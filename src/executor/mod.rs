@@ -8,7 +8,8 @@ mod local;
 pub use local::Local;
 
 use crate::api::{
-    CurrentStep, KeyboardLayout, RunFailure, RunResult, ScenarioSpec, StepCounts, StepResult, VisionProviderSpec,
+    CurrentStep, KeyboardLayout, RunFailure, RunResult, ScenarioSpec, StepCounts, StepRange, StepResult,
+    VisionProviderSpec,
 };
 use crate::proxmox;
 use crate::runner::Hypervisor;
@@ -37,6 +38,8 @@ pub struct Job {
     pub origin: String,
     /// Values of inputs.
     pub variables: BTreeMap<String, String>,
+    /// Which steps run.
+    pub range: StepRange,
     /// Values of secret inputs.
     pub secrets: BTreeMap<String, SecretString>,
     /// What looks at the screen; `None` for the built-in text recognition.
@@ -125,6 +128,7 @@ pub trait Executor: Send + Sync {
         origin: &str,
         variables: &BTreeMap<String, String>,
         secrets: &BTreeMap<String, SecretString>,
+        range: &StepRange,
     ) -> Result<Checked, Vec<String>>;
 
     /// Carries one attempt out. Cancelling ends the steps; cleanup still runs.

@@ -200,7 +200,17 @@ pub async fn run(plan: Plan, rig: Rig, recorder: Recorder, limits: Limits, cance
 
     let mut ended = run_steps(&mut run, &plan.setup, &stop).await.err();
     match &ended {
-        None => ended = run_steps(&mut run, &plan.steps, &stop).await.err(),
+        None => {
+            let std::ops::Range { start, end } = plan.range;
+            let left_out = |run: &mut Run, steps: &[Step]| {
+                steps
+                    .iter()
+                    .for_each(|step| run.skip(step, "it is not of the part that was asked for"));
+            };
+            left_out(&mut run, &plan.steps[..start]);
+            ended = run_steps(&mut run, &plan.steps[start..end], &stop).await.err();
+            left_out(&mut run, &plan.steps[end..]);
+        }
         Some(Ended { failure, step }) => {
             let reason = match failure.kind {
                 Kind::Cancelled => "the run was cancelled".to_string(),

@@ -15,6 +15,8 @@ use std::sync::Arc;
 pub struct Plan {
     /// Title for people.
     pub name: String,
+    /// Where the scenario comes from, for messages.
+    pub origin: String,
     /// What it shows.
     pub description: Option<String>,
     /// Digest of the scenario that it was made from.
@@ -29,11 +31,52 @@ pub struct Plan {
     pub setup: Vec<Step>,
     /// The test.
     pub steps: Vec<Step>,
+    /// Which of them run.
+    pub range: std::ops::Range<usize>,
     /// Steps that always run at the end.
     pub cleanup: Vec<Step>,
 }
 
 impl Plan {
+    /// Lets only these steps of the test run, and those between them.
+    ///
+    /// # Errors
+    /// There is no such step, or the last comes before the first.
+    pub fn limit(&mut self, from: Option<&str>, until: Option<&str>) -> Result<(), Errors> {
+        let mut problems = Problems::new(&self.origin);
+        let ids: Vec<&str> = self.steps.iter().map(|s| s.id.as_str()).collect();
+        let mut find = |id: &str| {
+            let found = ids.iter().position(|known| *known == id);
+            if found.is_none() {
+                let message = match self.all_steps().any(|s| s.id == id) {
+                    true => format!(
+                        "'{id}' is within another step, or no step of the test; a part of it begins and ends with one of {}",
+                        ids.join(", ")
+                    ),
+                    false => unknown("step", "steps", id, &ids),
+                };
+                problems.add(&Place::Whole, message);
+            }
+            found
+        };
+        let first = from.map_or(Some(0), &mut find);
+        let last = until.map_or(ids.len().checked_sub(1), &mut find);
+        if let (Some(first), Some(last)) = (first, last) {
+            if first <= last {
+                self.range = first..last + 1;
+            } else {
+                problems.add(
+                    &Place::Whole,
+                    format!("step '{}' comes before step '{}'", ids[last], ids[first]),
+                );
+            }
+        }
+        match problems.is_empty() {
+            true => Ok(()),
+            false => Err(problems.into_errors()),
+        }
+    }
+
     /// All steps in the order in which they are written, those within steps included.
     pub fn all_steps(&self) -> impl Iterator<Item = &Step> {
         let outer = self.setup.iter().chain(&self.steps).chain(&self.cleanup);
@@ -111,11 +154,13 @@ impl Scenario {
             Some(parsed) if problems.is_empty() => Ok(Plan {
                 references,
                 name: parsed.name,
+                origin: self.origin.clone(),
                 description: parsed.description,
                 digest: self.digest(),
                 secrets: values.secret.into_values().collect(),
                 variables: values.plain,
                 setup: parsed.setup,
+                range: 0..parsed.steps.len(),
                 steps: parsed.steps,
                 cleanup: parsed.cleanup,
             }),

@@ -1,5 +1,6 @@
 //! The examples in the manual are applied, so that none of them is wrong.
 
+mod help;
 mod lint;
 mod migration;
 

@@ -68,6 +68,7 @@ impl Executor for Scripted {
         origin: &str,
         _variables: &BTreeMap<String, String>,
         _secrets: &BTreeMap<String, SecretString>,
+        _: &mosdat::api::StepRange,
     ) -> Result<Checked, Vec<String>> {
         if scenario.name == "bad" {
             return Err(vec![format!("{origin}: first"), format!("{origin}: second")]);

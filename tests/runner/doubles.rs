@@ -451,7 +451,7 @@ pub async fn run(scenario: &str, prepare: impl FnOnce(&mut World)) -> Ran {
 pub async fn run_beside(folder: &std::path::Path, scenario: &str, prepare: impl FnOnce(&mut World)) -> Ran {
     let scenario = Scenario::from_text("test.yaml", scenario, Some(folder)).unwrap();
     let cancel = CancellationToken::new();
-    run_loaded(scenario, prepare, Duration::from_secs(60), cancel, &[]).await
+    run_loaded(scenario, prepare, Duration::from_secs(60), cancel, &[], (None, None)).await
 }
 
 pub async fn run_with(
@@ -462,7 +462,14 @@ pub async fn run_with(
     secrets: &[(&str, &str)],
 ) -> Ran {
     let scenario = Scenario::from_str("test.yaml", scenario).unwrap();
-    run_loaded(scenario, prepare, timeout, cancel, secrets).await
+    run_loaded(scenario, prepare, timeout, cancel, secrets, (None, None)).await
+}
+
+/// Runs a part of the steps.
+pub async fn run_part(text: &str, prepare: impl FnOnce(&mut World), from: Option<&str>, until: Option<&str>) -> Ran {
+    let scenario = Scenario::from_str("test.yaml", text).unwrap();
+    let (cancel, time) = (CancellationToken::new(), Duration::from_secs(60));
+    run_loaded(scenario, prepare, time, cancel, &[], (from, until)).await
 }
 
 async fn run_loaded(
@@ -471,6 +478,7 @@ async fn run_loaded(
     timeout: Duration,
     cancel: CancellationToken,
     secrets: &[(&str, &str)],
+    part: (Option<&str>, Option<&str>),
 ) -> Ran {
     let double = Double::default();
     prepare(&mut double.world.lock().unwrap());
@@ -478,7 +486,8 @@ async fn run_loaded(
         .iter()
         .map(|(k, v)| (k.to_string(), SecretString::from(*v)))
         .collect();
-    let plan = scenario.plan(&BTreeMap::new(), &secrets).unwrap();
+    let mut plan = scenario.plan(&BTreeMap::new(), &secrets).unwrap();
+    plan.limit(part.0, part.1).unwrap();
     let dir = tempfile::tempdir().unwrap();
     let meta = RunMeta {
         namespace: "default".into(),

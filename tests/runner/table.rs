@@ -373,3 +373,17 @@ async fn targets() {
         "no click on a place that has changed"
     );
 }
+
+/// What is not asked for is skipped; set-up and cleanup are not.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_part_of_the_steps() {
+    let text = "name: t\nsetup: [{id: s, note: x}]\nsteps:\n  - {id: a, key: a}\n  - {id: b, key: b}\n  - {id: c, key: c}\n\
+                cleanup: [{id: z, note: x}]\n";
+    let ran = super::doubles::run_part(text, |w| w.show("Base"), Some("b"), Some("b")).await;
+    assert_eq!(ran.outcome.result, RunResult::Passed);
+    assert_eq!(
+        ran.ends(),
+        ["s=passed", "a=skipped", "b=passed", "c=skipped", "z=passed"]
+    );
+    assert_eq!(ran.done, ["key b"]);
+}

@@ -216,3 +216,33 @@ fn anchors_work_and_cannot_explode() {
     let error = Scenario::from_str("a", &bomb).unwrap_err().to_string();
     assert!(error.contains("more than 100000 values"), "{error}");
 }
+
+#[test]
+fn a_part_of_the_steps() {
+    let text = "name: t\nsetup: [{id: s, note: x}]\nsteps:\n  - {id: a, note: x}\n  - {id: b, if: {text: y, then: [{id: in-b, note: x}]}}\n  \
+                - {id: c, note: x}\n";
+    let scenario = Scenario::from_str("t.yaml", text).unwrap();
+    let plan = || scenario.plan(&BTreeMap::new(), &BTreeMap::new()).unwrap();
+    let limit = |from: Option<&str>, until: Option<&str>| {
+        let mut plan = plan();
+        plan.limit(from, until)
+            .map(|()| plan.range.clone())
+            .map_err(|e| e.to_string())
+    };
+    assert_eq!(limit(None, None), Ok(0..3));
+    assert_eq!(limit(Some("b"), None), Ok(1..3));
+    assert_eq!(limit(None, Some("b")), Ok(0..2));
+    assert_eq!(limit(Some("b"), Some("b")), Ok(1..2));
+    for (from, until, message) in [
+        (Some("bb"), None, "t.yaml: unknown step 'bb'. Valid steps: a, b, c"),
+        (
+            Some("in-b"),
+            Some("s"),
+            "t.yaml: 'in-b' is within another step, or no step of the test; a part of it begins and ends with one of a, b, c\n\
+             t.yaml: 's' is within another step, or no step of the test; a part of it begins and ends with one of a, b, c",
+        ),
+        (Some("c"), Some("a"), "t.yaml: step 'a' comes before step 'c'"),
+    ] {
+        assert_eq!(limit(from, until), Err(message.to_string()));
+    }
+}

@@ -54,6 +54,7 @@ impl Executor for NoRuns {
         _origin: &str,
         _variables: &BTreeMap<String, String>,
         _secrets: &BTreeMap<String, SecretString>,
+        _: &mosdat::api::StepRange,
     ) -> Result<Checked, Vec<String>> {
         Err(vec!["no runs here".to_string()])
     }

@@ -361,6 +361,7 @@ async fn spawn(ctx: &Context, run: &FunctionalTestRun) -> Result<Next, Error> {
         &resolved.origin,
         &run.spec.variables,
         &resolved.secrets,
+        &run.spec.steps.clone().unwrap_or_default(),
     );
     match check {
         Ok(c) if status.scenario_digest.as_ref() == Some(&c.digest) => {}
@@ -379,6 +380,7 @@ async fn spawn(ctx: &Context, run: &FunctionalTestRun) -> Result<Next, Error> {
         scenario: resolved.scenario,
         origin: resolved.origin,
         variables: run.spec.variables.clone(),
+        range: run.spec.steps.clone().unwrap_or_default(),
         secrets: resolved.secrets,
         vision: resolved.vision,
         timeout: Duration::from_secs(run.spec.timeout_seconds.into()),

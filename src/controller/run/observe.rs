@@ -41,6 +41,7 @@ async fn check(ctx: &Context, run: &FunctionalTestRun) -> Result<Result<String, 
             &resolved.origin,
             &run.spec.variables,
             &resolved.secrets,
+            &run.spec.steps.clone().unwrap_or_default(),
         )
         .map(|c| c.digest)
         .map_err(|texts| Wrong { texts, missing: false }))

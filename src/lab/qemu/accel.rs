@@ -33,18 +33,18 @@ impl Accel {
         }
     }
 
+    /// Whether this machine may have a usable KVM: its processor says so, and the device opens. Only a trial tells.
+    pub fn may_virtualise() -> bool {
+        let cpuinfo = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+        let device = std::fs::OpenOptions::new().read(true).write(true).open("/dev/kvm");
+        has_virtualisation(&cpuinfo) && device.is_ok()
+    }
+
     /// Finds out what works here. `/dev/kvm` opening, and even creating a VM, proves nothing (a host may have a KVM that
     /// only runs kernels made for it), so a trial guest must reach user space. The answer is kept in `cache` per QEMU
     /// version and kernel.
     pub async fn probe(cache: &Path, qemu_version: &str, kernel: &Path, initrd: &Path) -> Accel {
-        let cpuinfo = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-        if !has_virtualisation(&cpuinfo)
-            || std::fs::OpenOptions::new()
-                .read(true)
-                .write(true)
-                .open("/dev/kvm")
-                .is_err()
-        {
+        if !Accel::may_virtualise() {
             return Accel::Tcg;
         }
         let key = format!("{qemu_version} {}", kernel.display());

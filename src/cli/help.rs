@@ -1,0 +1,46 @@
+//! `mosdat completion` and `mosdat man`: made of the one definition that `--help` shows.
+
+use super::{Cli, exit};
+use clap::CommandFactory;
+use std::io::Write;
+use std::path::PathBuf;
+
+/// Arguments of `mosdat completion`.
+#[derive(clap::Args)]
+pub struct CompletionArgs {
+    /// The shell.
+    shell: clap_complete::Shell,
+}
+
+/// Arguments of `mosdat man`.
+#[derive(clap::Args)]
+pub struct ManArgs {
+    /// Write a page for each command into this folder, instead of the page of mosdat itself to standard output.
+    #[arg(long, value_name = "DIR")]
+    output_dir: Option<PathBuf>,
+}
+
+/// Prints the completion script.
+pub fn completion(args: CompletionArgs) -> anyhow::Result<u8> {
+    let mut script = Vec::new();
+    clap_complete::generate(args.shell, &mut Cli::command(), "mosdat", &mut script);
+    std::io::stdout().write_all(&script)?;
+    Ok(exit::PASSED)
+}
+
+/// Prints or writes the manual pages.
+pub fn man(args: ManArgs) -> anyhow::Result<u8> {
+    match args.output_dir {
+        None => {
+            let mut page = Vec::new();
+            clap_mangen::Man::new(Cli::command()).render(&mut page)?;
+            std::io::stdout().write_all(&page)?;
+        }
+        Some(dir) => {
+            let failed = |e| anyhow::anyhow!("cannot write manual pages to {}: {e}", dir.display());
+            std::fs::create_dir_all(&dir).map_err(failed)?;
+            clap_mangen::generate_to(Cli::command(), &dir).map_err(failed)?;
+        }
+    }
+    Ok(exit::PASSED)
+}
