@@ -264,6 +264,30 @@ fn long_files_are_told_and_carried() {
     );
 }
 
+/// A phase begins at the step that its number counted.
+#[test]
+fn phases_become_ids() {
+    let old = "phases: [{id: Part_1, name: a, from_step: 1}, {id: two, name: b, from_step: 3}, {id: six, name: c, from_step: 6}]\n\
+               steps:\n- shell: touch a\n- verify: a\n- wait: 2\n- verify: b\n- import: x\n- verify: c\n";
+    let done = import("old.yaml", &format!("name: t\n{old}")).unwrap_or_else(|e| panic!("{e}"));
+    assert!(
+        done.text
+            .contains("  - id: part-1\n    expect: a\n  - id: two\n    expect: b\n"),
+        "{}",
+        done.text
+    );
+    assert_eq!(done.text.matches("id: ").count(), 2, "{}", done.text);
+    let last = done
+        .remarks
+        .iter()
+        .find(|r| r.construct.old == "phases" && r.fate == Fate::ByHand);
+    assert!(
+        last.is_some_and(|r| r.message.contains("counted the steps of routines")),
+        "{:#?}",
+        done.remarks
+    );
+}
+
 /// A step of the old dialect, given to the loader.
 #[test]
 fn the_loader_names_the_importer() {

@@ -16,6 +16,7 @@ mod mend;
 mod names;
 mod old;
 mod out;
+mod phases;
 mod program;
 mod routine;
 mod scenario;

@@ -52,6 +52,14 @@ impl Import {
             let note = format!("what stands before everything else is `setup` now ({count} steps)");
             self.tell_as(Fate::Changed, Area::Top, "steps", &e.place, &note);
         }
+        if let Some(e) = old.take("phases") {
+            let nodes = match steps.map(|e| &e.value.value) {
+                Some(Value::Seq(nodes)) => nodes.as_slice(),
+                _ => &[],
+            };
+            self.phases(e, nodes, &mut items);
+            notes.append(&mut self.todo);
+        }
         self.fill(&mut items, &tree.place);
         let mut cleanup = match old.take("cleanup") {
             Some(e) => {
@@ -169,10 +177,8 @@ impl Import {
                 self.tell(Area::Top, key, &e.place);
             }
         }
-        for key in ["phases", "expected_env"] {
-            if let Some(e) = old.take(key) {
-                self.by_hand(Area::Top, key, &e.place, &told(&e.value));
-            }
+        if let Some(e) = old.take("expected_env") {
+            self.by_hand(Area::Top, "expected_env", &e.place, &told(&e.value));
         }
         for e in old.rest() {
             self.tell_more(Area::Top, "any other key", &e.place, &format!(": `{}`", e.key));

@@ -170,8 +170,8 @@ static TABLE: &[Construct] = &[
     ),
     top(
         "phases",
-        ByHand,
-        "a part of a scenario cannot be run alone yet; make a scenario of each part, or a routine",
+        Changed,
+        "the first step of each has its id, for `mosdat run --from ID`",
     ),
     top(
         "checkpoints",
