@@ -8,7 +8,9 @@ fn files(folder: &str) -> Vec<PathBuf> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join(folder)).expect("folder") {
         let path = entry.expect("entry").path();
-        if path.extension().is_some_and(|x| x == "yaml") {
+        // The old dialect's files are for `mosdat import`; what it makes of them counts.
+        let old = folder == "examples/import" && !path.to_string_lossy().ends_with(".imported.yaml");
+        if path.extension().is_some_and(|x| x == "yaml") && !old {
             found.push(path);
         }
     }
@@ -34,7 +36,12 @@ fn scenarios(path: &Path) -> Vec<Value> {
 fn what_loads_fits_the_schema() {
     let schema = jsonschema::validator_for(&json_schema()).expect("a schema");
     let mut count = 0;
-    for folder in ["examples/quickstart", "examples/language", "tests/truth/cases"] {
+    for folder in [
+        "examples/quickstart",
+        "examples/language",
+        "examples/import",
+        "tests/truth/cases",
+    ] {
         for path in files(folder) {
             for scenario in scenarios(&path) {
                 count += 1;
