@@ -142,6 +142,14 @@ pub struct Step {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 2, max = 20), regex(pattern = "^([0-9]+(ms|s|m|h))+$"))]
     pub timeout: Option<String>,
+    /// How long at most the screen is waited for to be still after the action, such as 5s.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 2, max = 20), regex(pattern = "^([0-9]+(ms|s|m|h))+$"))]
+    pub settle: Option<String>,
+    /// How long the pointer rests on the target before the button goes down, such as 250ms.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 2, max = 20), regex(pattern = "^([0-9]+(ms|s|m|h))+$"))]
+    pub dwell: Option<String>,
     /// How often the action is tried, from 1; before each further attempt `verify` is looked at first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 20))]

@@ -5,7 +5,7 @@ use super::failure::{Failure, Kind};
 use super::record;
 use super::step::Stage;
 use crate::api::FailureClass;
-use crate::desktop::{Button, Effect, Frame, Point, Wheel};
+use crate::desktop::{self, Button, Effect, Frame, Point, Wheel};
 use crate::guest::{self, Command, Exit, Output, Session, Sight, has_window};
 use crate::results::{Evidence, Role};
 use crate::scenario::{self, Action, Capture, Check, Click, Direction, Drag, Launch, Scroll, Shell, Type, Words};
@@ -35,7 +35,10 @@ impl Stage<'_> {
                 let (hit, frame) = self.find(target, until).await?;
                 self.acting(&frame);
                 let desktop = self.run.rig.desktop.clone();
-                let moved = desktop.move_to(hit.point).await;
+                let moved = match self.step.dwell {
+                    Some(_) => self.rest(hit.point).await,
+                    None => desktop.move_to(hit.point).await,
+                };
                 self.pointers.push(desktop.position());
                 self.show(Role::Before, &frame, vec![record::area_mark(&hit)]).await;
                 moved?;
@@ -200,7 +203,8 @@ impl Stage<'_> {
 
     /// Waits until the screen is still, and says what the action did to it.
     async fn after(&mut self) -> Result<(), Failure> {
-        let settled = self.run.rig.desktop.settle(QUIET, SETTLE).await?;
+        let most = self.step.settle.unwrap_or(SETTLE);
+        let settled = self.run.rig.desktop.settle(QUIET, most).await?;
         self.look_at_link(&settled.frame);
         if let Some(before) = self.before.take() {
             let pointers: &[Point] = if before.has_cursor() { &[] } else { &self.pointers };
@@ -221,11 +225,24 @@ impl Stage<'_> {
         // the click failed.
         let desktop = self.run.rig.desktop.clone();
         self.acting(&frame);
-        let clicked = desktop.click(hit.point, button, count, &click.modifiers).await;
+        let clicked = async {
+            self.rest(hit.point).await?;
+            desktop.click(hit.point, button, count, &click.modifiers).await
+        }
+        .await;
         self.pointers.push(desktop.position());
         self.show(Role::Before, &frame, marks).await;
         clicked?;
         Ok(hit)
+    }
+
+    /// Rests there, where the step says so: menus and tool tips may need it.
+    async fn rest(&self, at: Point) -> Result<(), desktop::Error> {
+        if let Some(dwell) = self.step.dwell {
+            self.run.rig.desktop.move_to(at).await?;
+            sleep(dwell).await;
+        }
+        Ok(())
     }
 
     async fn drag(&mut self, drag: &Drag, until: Instant) -> Result<(), Failure> {
@@ -238,7 +255,11 @@ impl Stage<'_> {
         ];
         self.acting(&frame);
         let desktop = self.run.rig.desktop.clone();
-        let dragged = desktop.drag(from.point, to.point, button(drag.button)).await;
+        let dragged = async {
+            self.rest(from.point).await?;
+            desktop.drag(from.point, to.point, button(drag.button)).await
+        }
+        .await;
         self.pointers.push(desktop.position());
         self.show(Role::Before, &frame, marks).await;
         Ok(dragged?)

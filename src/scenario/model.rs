@@ -100,6 +100,10 @@ pub struct Step {
     pub soft: bool,
     /// Facts that must hold, or the step is skipped.
     pub when: Vec<Fact>,
+    /// How long at most the screen is waited for to be still after the action.
+    pub settle: Option<Duration>,
+    /// How long the pointer rests on the target before the button goes down.
+    pub dwell: Option<Duration>,
     /// Steps for the reader of a failure; their outcome decides nothing.
     pub on_failure: Vec<Step>,
     /// Set where the step's texts name values that only the run gets: it has to be filled in first.

@@ -40,6 +40,31 @@ const ACTING: &[&str] = &[
     "when",
     "on_failure",
 ];
+const MOVING: &[&str] = &[
+    "id",
+    "label",
+    "verify",
+    "verify_not",
+    "timeout",
+    "attempts",
+    "soft",
+    "when",
+    "on_failure",
+    "settle",
+];
+const POINTING: &[&str] = &[
+    "id",
+    "label",
+    "verify",
+    "verify_not",
+    "timeout",
+    "attempts",
+    "soft",
+    "when",
+    "on_failure",
+    "settle",
+    "dwell",
+];
 const LAUNCHING: &[&str] = &[
     "id",
     "label",
@@ -72,32 +97,32 @@ pub(super) const ACTIONS: &[ActionWord] = &[
     },
     ActionWord {
         name: "click",
-        options: ACTING,
+        options: POINTING,
         seconds: 30,
     },
     ActionWord {
         name: "hover",
-        options: ACTING,
+        options: POINTING,
         seconds: 30,
     },
     ActionWord {
         name: "drag",
-        options: ACTING,
+        options: POINTING,
         seconds: 30,
     },
     ActionWord {
         name: "scroll",
-        options: ACTING,
+        options: MOVING,
         seconds: 30,
     },
     ActionWord {
         name: "type",
-        options: ACTING,
+        options: MOVING,
         seconds: 60,
     },
     ActionWord {
         name: "key",
-        options: ACTING,
+        options: MOVING,
         seconds: 30,
     },
     ActionWord {
@@ -194,7 +219,7 @@ pub(super) fn action_names() -> Vec<&'static str> {
 /// Words of the language that this version does not carry out.
 pub(super) struct Planned(pub &'static [&'static str]);
 
-pub(super) const PLANNED_OPTIONS: Planned = Planned(&["motion", "dwell", "settle", "mask"]);
+pub(super) const PLANNED_OPTIONS: Planned = Planned(&["motion", "mask"]);
 pub(super) const NONE: Planned = Planned(&[]);
 
 pub(super) const TOP: &[&str] = &[

@@ -174,7 +174,11 @@ impl Screen for Double {
         }
         Ok(Arc::new(self.world.lock().unwrap().frame()))
     }
-    async fn settle(&self, _: Duration, _: Duration) -> Result<Settled, desktop::Error> {
+    async fn settle(&self, _: Duration, most: Duration) -> Result<Settled, desktop::Error> {
+        // What is not asked for is not worth a word.
+        if most != Duration::from_secs(3) {
+            self.did(format!("settle {most:?}"));
+        }
         let frame = self.capture().await?;
         Ok(Settled {
             frame,

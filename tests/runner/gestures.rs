@@ -58,3 +58,18 @@ async fn what_must_not_hold_after_an_action() {
     let ran = run_it("verify: {text: Error}, verify_not: {text: Error}").await;
     assert_eq!(ran.outcome.result, RunResult::Failed, "both count");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_pointer_rests_and_the_screen_is_waited_for() {
+    let text = "name: t\nsteps:\n  - {click: Save, dwell: 20ms, settle: 7s}\n  - {hover: Save, dwell: 20ms}\n  - {key: a, settle: 5s}\n";
+    let ran = run(text, |w| w.show("Save")).await;
+    assert_eq!(ran.outcome.result, RunResult::Passed, "{}", ran.message());
+    let words: Vec<&str> = ran.done.iter().filter_map(|d| d.split_whitespace().next()).collect();
+    assert_eq!(
+        words,
+        ["move", "click", "settle", "move", "key", "settle"],
+        "{:?}",
+        ran.done
+    );
+    assert_eq!((ran.done[2].as_str(), ran.done[5].as_str()), ("settle 7s", "settle 5s"));
+}

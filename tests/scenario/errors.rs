@@ -4,7 +4,7 @@ use mosdat::scenario::Scenario;
 
 const ACTIONS: &str = "launch, click, hover, drag, scroll, type, key, wait_for, wait_gone, never, expect, shell, stage, reboot, install, uninstall, snapshot, rollback, power, if, repeat, use, \
      screenshot, note";
-const ACTING: &str = "id, label, verify, verify_not, timeout, attempts, soft, when, on_failure";
+const ACTING: &str = "id, label, verify, verify_not, timeout, attempts, soft, when, on_failure, settle, dwell";
 const CHECKS: &str = "see, text, reference, shell, process, window, file, clipboard, port, exited, fact, not, any, all";
 
 /// Errors of a scenario with these steps, whose first line is line 3.
@@ -41,6 +41,10 @@ fn steps_and_options() {
             "login.yaml:3:24: a package of format deb is a file in the guest, with its whole path (a step 'stage' or \
              'shell' puts it there), unlike 'hello.deb'"
                 .into(),
+        ),
+        (
+            "  - click: x\n    timeout: 3s\n    dwell: 2s\n    settle: 1s",
+            "login.yaml:5:12: 'dwell' and 'settle' take up the step's time of 3s".into(),
         ),
         (
             "  - power: off",

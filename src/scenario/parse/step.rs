@@ -87,6 +87,20 @@ impl Parser<'_> {
             }
             None => Some(1),
         };
+        let mut pause = |key: &str| match option(key).filter(|_| allowed(key)) {
+            Some(n) => self.duration(n, &format!("'{key}'")).map(Some),
+            None => Some(None),
+        };
+        let (settle, dwell) = (pause("settle")?, pause("dwell")?);
+        let pauses = settle.unwrap_or_default() + dwell.unwrap_or_default();
+        if let (Some(n), Some(limit)) = (option("dwell").or(option("settle")), timeout)
+            && pauses >= limit
+        {
+            self.problem(
+                &n.place,
+                format!("'dwell' and 'settle' take up the step's time of {limit:?}"),
+            );
+        }
         let soft = match option("soft").filter(|_| allowed("soft")) {
             Some(n) => {
                 if section != Section::Steps {
@@ -157,6 +171,8 @@ impl Parser<'_> {
             attempts: attempts?,
             soft: soft?,
             when,
+            settle,
+            dwell,
             on_failure,
             late: None,
         })

@@ -187,6 +187,16 @@ pub(super) const OPTIONS: &[Member] = &[
         Steps,
         "Done when the step fails, to find out more; decides nothing.",
     ),
+    member(
+        "settle",
+        Time,
+        "How long at most the screen is waited for to be still after the action; 3s without it.",
+    ),
+    member(
+        "dwell",
+        Time,
+        "How long the pointer rests on the target before the button goes down; for menus and tool tips that need it.",
+    ),
     member("with", ValueMap, "Values for the routine's inputs."),
     member(
         "capture",
