@@ -186,6 +186,10 @@ fn steps_say_in_the_new_language_what_they_said() {
             "  - launch: env A=1 b\n    verify: c\n",
         ),
         (
+            "steps:\n- localize: a\n  type: b\n  dwell_ms: 250\n  verify: c\n",
+            "  - click: a\n    dwell: 250ms\n  - type: b\n    verify: c\n",
+        ),
+        (
             "steps:\n- hover: yes\n  localize: a\n- verify: c\n",
             "  - hover: a\n  - expect: c\n",
         ),

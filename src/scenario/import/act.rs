@@ -49,7 +49,12 @@ impl Import {
         let right = button.and_then(|e| e.value.as_str()) == Some("right");
         let (before, text, after) = self.typing(old);
         let mut sequence = Vec::new();
-        let into = text.is_some() && !hovers && !right && common.verify_click.is_none() && before.is_none();
+        let into = text.is_some()
+            && !hovers
+            && !right
+            && common.verify_click.is_none()
+            && before.is_none()
+            && common.dwell.is_none();
         let mut target = Some(target);
         if !into && let Some(target) = target.take() {
             let mut new = match (hovers, right) {
@@ -61,6 +66,7 @@ impl Import {
                 },
             };
             new.verify = common.verify_click.take();
+            new.dwell = common.dwell.take();
             sequence.push(new);
         }
         sequence.extend(before.map(|chord| New::act("key", chord)));

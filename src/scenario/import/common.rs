@@ -33,6 +33,8 @@ pub(super) struct Common {
     pub verify_timeout: Option<i64>,
     pub retries: Option<i64>,
     pub wait: Option<(Place, i64)>,
+    /// Milliseconds on the target before the button goes down.
+    pub dwell: Option<i64>,
     pub soft: bool,
 }
 
@@ -99,7 +101,21 @@ impl Import {
                 self.tell_as(fate, Area::Step, construct(key), &entry.place, unused);
             }
         }
-        for key in ["verify_consistent", "motion", "dwell_ms"] {
+        if let Some(entry) = old.take("dwell_ms") {
+            // Longer than a click has would not load.
+            common.dwell = whole(&entry.value).filter(|ms| locates && (1..20_000).contains(ms));
+            match common.dwell {
+                Some(_) => self.tell(Area::Step, "dwell_ms", &entry.place),
+                None => self.tell_as(
+                    Fate::Dropped,
+                    Area::Step,
+                    "dwell_ms",
+                    &entry.place,
+                    "it has no effect here",
+                ),
+            }
+        }
+        for key in ["verify_consistent", "motion"] {
             if let Some(entry) = old.take(key) {
                 self.tell(Area::Step, key, &entry.place);
             }

@@ -24,6 +24,7 @@ pub(super) struct New {
     pub verify_not: Option<Out>,
     pub attempts: Option<i64>,
     pub timeout: Option<i64>,
+    pub dwell: Option<i64>,
     pub soft: bool,
     pub comments: Vec<String>,
 }
@@ -230,6 +231,7 @@ impl Import {
         members.extend(new.attempts.map(|n| member("attempts", Out::Int(n))));
         let seconds = new.timeout.map(|n| n.clamp(1, DAY));
         members.extend(seconds.map(|n| member("timeout", Out::Str(format!("{n}s")))));
+        members.extend(new.dwell.map(|ms| member("dwell", Out::Str(format!("{ms}ms")))));
         if new.soft {
             members.push(member("soft", Out::Bool(true)));
         }

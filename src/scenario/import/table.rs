@@ -302,7 +302,11 @@ static TABLE: &[Construct] = &[
     ),
     step("label", Kept, "`label`"),
     step("motion", Dropped, "the pointer always goes a way, as a hand moves it"),
-    step("dwell_ms", Dropped, "as `motion`"),
+    step(
+        "dwell_ms",
+        Kept,
+        "`dwell` of the click, which is then a step of its own",
+    ),
     step(
         "on_failure_agent",
         ByHand,
