@@ -59,8 +59,12 @@ pub struct OpenAiSpec {
     /// Model that answers whether something is true; without it the locating one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub judge_model: Option<String>,
-    /// What the locating model's numbers mean.
-    pub coordinates: CoordinateConvention,
+    /// What the locating model's numbers mean. Models of a known family need no telling; the manual has the list.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub coordinates: Option<CoordinateConvention>,
+    /// What one attempt of a run may spend; more is an error of class Vision.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub budget: Option<VisionBudget>,
     /// The API key, where one is needed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub api_key_secret_ref: Option<SecretKeyRef>,
@@ -72,6 +76,24 @@ pub struct OpenAiSpec {
 
 fn default_timeout() -> u32 {
     90
+}
+
+/// What one attempt of a run may spend on a model.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct VisionBudget {
+    /// Requests.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 1000000))]
+    pub calls: Option<u32>,
+    /// Tokens of requests and answers together, as far as the server tells them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 2000000000))]
+    pub tokens: Option<u32>,
+    /// Seconds spent waiting for answers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 86400))]
+    pub seconds: Option<u32>,
 }
 
 /// What a model's coordinates mean.

@@ -42,6 +42,10 @@ fn decide(spec: &VisionProviderSpec, key: Option<String>) -> Verdict {
         };
         return Verdict::stalled("InvalidUrl", format!("spec.openai.baseUrls: {url}: {why}"));
     }
+    if model.coordinates.is_none() && crate::vision::family(&model.locate_model).is_none() {
+        let why = crate::vision::unknown_model(&model.locate_model);
+        return Verdict::stalled("UnknownModel", format!("spec.openai: {why}"));
+    }
     if let Some(why) = key {
         return Verdict::stalled("KeyMissing", format!("spec.openai.apiKeySecretRef: {why}"));
     }

@@ -10,7 +10,7 @@ use crate::guest::AgentGuest;
 use crate::results::{Body, Event, PlannedStep, Recorder, RunMeta};
 use crate::runner::{self, Limits, Rig};
 use crate::scenario::{Plan, Scenario};
-use crate::vision::{Cascade, Coordinates, Ocr, OpenAi, OpenAiConfig, Vision};
+use crate::vision::{Budget, Cascade, Coordinates, Ocr, OpenAi, OpenAiConfig, Vision};
 use secrecy::SecretString;
 use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
@@ -273,10 +273,18 @@ fn openai(v: &VisionSettings) -> Result<OpenAi, RunFailure> {
         base_urls,
         locate_model: spec.locate_model.clone(),
         judge_model: spec.judge_model.clone().unwrap_or_else(|| spec.locate_model.clone()),
-        coordinates: match spec.coordinates {
+        coordinates: spec.coordinates.map(|c| match c {
             CoordinateConvention::Normalised1000 => Coordinates::Normalised1000,
             CoordinateConvention::Fraction => Coordinates::Fraction,
             CoordinateConvention::Pixels => Coordinates::Pixels,
+        }),
+        budget: {
+            let budget = spec.budget.clone().unwrap_or_default();
+            Budget {
+                calls: budget.calls.map(u64::from),
+                tokens: budget.tokens.map(u64::from),
+                time: budget.seconds.map(|s| Duration::from_secs(s.into())),
+            }
         },
         api_key: v.api_key.clone(),
         timeout: Duration::from_secs(spec.timeout_seconds.into()),

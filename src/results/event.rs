@@ -314,6 +314,37 @@ pub enum Evidence {
         /// Milliseconds for the answer.
         ms: u64,
     },
+    /// A model was asked.
+    Request {
+        /// `locate` or `judge`.
+        purpose: String,
+        /// Name of the model.
+        model: String,
+        /// Version of the prompt.
+        prompt_version: u32,
+        /// The prompt.
+        prompt: String,
+        /// SHA-256 of the picture that was sent, hexadecimal.
+        picture: String,
+        /// Width of that picture in pixels.
+        width: u32,
+        /// Height of that picture in pixels.
+        height: u32,
+        /// What the model answered.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        answer: Option<String>,
+        /// Why there is no answer.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        error: Option<String>,
+        /// Tokens of the request, where the server tells.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        prompt_tokens: Option<u64>,
+        /// Tokens of the answer, where the server tells.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        completion_tokens: Option<u64>,
+        /// Milliseconds, further tries included.
+        ms: u64,
+    },
     /// A command ran in the guest.
     Shell {
         /// The command.

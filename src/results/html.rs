@@ -350,6 +350,35 @@ fn row(page: &mut String, item: &Evidence) {
             }
             ("application", cell)
         }
+        Evidence::Request {
+            purpose,
+            model,
+            prompt,
+            width,
+            height,
+            answer,
+            error,
+            prompt_tokens,
+            completion_tokens,
+            ms,
+            ..
+        } => {
+            let tokens = match (prompt_tokens, completion_tokens) {
+                (Some(a), Some(b)) => format!(", {a} + {b} tokens"),
+                _ => String::new(),
+            };
+            let text = answer.as_ref().or(error.as_ref()).map_or("", String::as_str);
+            (
+                "model",
+                format!(
+                    "<details><summary>{} asked to {}: {width} x {height}{tokens}, {ms} ms</summary><pre>{}</pre><pre>{}</pre></details>",
+                    escape(model),
+                    escape(purpose),
+                    escape(prompt),
+                    escape(text)
+                ),
+            )
+        }
         Evidence::Guest { about, text } => (
             "guest",
             format!(

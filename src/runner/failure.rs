@@ -127,7 +127,11 @@ impl From<desktop::Error> for Failure {
 
 impl From<vision::Error> for Failure {
     fn from(error: vision::Error) -> Failure {
-        Failure::error(FailureClass::Vision, "VisionFailed", error.to_string())
+        let reason = match error {
+            vision::Error::Budget { .. } => "BudgetExceeded",
+            _ => "VisionFailed",
+        };
+        Failure::error(FailureClass::Vision, reason, error.to_string())
     }
 }
 

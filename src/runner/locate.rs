@@ -163,7 +163,12 @@ impl Stage<'_> {
         until: Instant,
     ) -> Result<T, Failure> {
         let until = until.max(Instant::now()) + VISION_GRACE;
-        match tokio::time::timeout_at(until, question).await {
+        let answer = tokio::time::timeout_at(until, question).await;
+        for request in self.run.rig.vision.requests() {
+            let item = record::request(&request);
+            self.run.recorder.evidence(&self.step.id, item);
+        }
+        match answer {
             Ok(Ok(answer)) => {
                 self.trouble = None;
                 Ok(answer)

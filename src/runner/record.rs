@@ -2,7 +2,7 @@
 
 use crate::desktop::{Effect, Frame, LinkFacts, Point, Rect};
 use crate::results::{EffectKind, Evidence, Mark, MarkKind, Place};
-use crate::vision::{Hit, Judgement, Located, Verdict};
+use crate::vision::{self, Hit, Judgement, Located, Verdict};
 use std::time::Duration;
 
 /// Output of a command that is kept in an event, in bytes.
@@ -142,6 +142,28 @@ pub(super) fn cut(text: &str, most: usize) -> String {
     match text.char_indices().nth(most) {
         None => text.to_string(),
         Some((at, _)) => format!("{}…", &text[..at]),
+    }
+}
+
+/// A request to a model. What it said is cut: an answer is a few hundred bytes, and thinking may be much more.
+pub fn request(request: &vision::Request) -> Evidence {
+    let (answer, error) = match &request.answer {
+        Ok(text) => (Some(tail(text).0), None),
+        Err(why) => (None, Some(why.clone())),
+    };
+    Evidence::Request {
+        purpose: request.purpose.to_string(),
+        model: request.model.clone(),
+        prompt_version: request.prompt_version,
+        prompt: request.prompt.clone(),
+        picture: request.picture.clone(),
+        width: request.width,
+        height: request.height,
+        answer,
+        error,
+        prompt_tokens: request.tokens.map(|t| t.0),
+        completion_tokens: request.tokens.map(|t| t.1),
+        ms: request.ms,
     }
 }
 

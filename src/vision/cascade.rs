@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use super::{Error, Judgement, Located, Target, Verdict, Vision};
+use super::{Error, Judgement, Located, Request, Target, Verdict, Vision};
 use crate::desktop::Frame;
 
 /// Backends in the order to ask, usually OCR and then a VLM. OCR passes on what it cannot decide.
@@ -79,6 +79,10 @@ impl Vision for Cascade {
             }),
             (None, None) => Err(Error::Config("the cascade has no backend".into())),
         }
+    }
+
+    fn requests(&self) -> Vec<Request> {
+        self.0.iter().flat_map(|v| v.requests()).collect()
     }
 }
 

@@ -56,6 +56,14 @@ pub enum Error {
         /// What each address said, without credentials.
         attempts: Vec<String>,
     },
+    /// What the run may spend on the VLM is spent.
+    #[error("the run's budget for VLM {model} is spent: {spent} (spec.openai.budget of the VisionProvider)")]
+    Budget {
+        /// The model.
+        model: String,
+        /// What was spent, and how much there was.
+        spent: String,
+    },
     /// The VLM answered something that cannot be read strictly.
     #[error("VLM {model} gave an unusable answer ({problem}): {answer:?}")]
     Answer {

@@ -114,6 +114,31 @@ pub struct Judgement {
     pub rung: &'static str,
 }
 
+/// A request to a model, for the record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Request {
+    /// `locate` or `judge`.
+    pub purpose: &'static str,
+    /// Model that was asked.
+    pub model: String,
+    /// Version of the prompt.
+    pub prompt_version: u32,
+    /// The prompt.
+    pub prompt: String,
+    /// SHA-256 of the PNG that was sent, hexadecimal.
+    pub picture: String,
+    /// Width of the picture that was sent, in pixels.
+    pub width: u32,
+    /// Height of the picture that was sent, in pixels.
+    pub height: u32,
+    /// What the model answered, or why it did not.
+    pub answer: Result<String, String>,
+    /// Tokens of the request and of the answer, where the server tells.
+    pub tokens: Option<(u64, u64)>,
+    /// Milliseconds.
+    pub ms: u64,
+}
+
 /// A backend that looks at frames.
 #[async_trait]
 pub trait Vision: Send + Sync {
@@ -131,4 +156,9 @@ pub trait Vision: Send + Sync {
     /// # Errors
     /// [`Error`] if the backend failed.
     async fn judge(&self, frame: &Frame, question: &str) -> Result<Judgement, Error>;
+
+    /// The requests to models since the last call.
+    fn requests(&self) -> Vec<Request> {
+        Vec::new()
+    }
 }

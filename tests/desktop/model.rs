@@ -14,7 +14,8 @@ use base64::Engine;
 use image::{Rgba, RgbaImage};
 use mosdat::desktop::{Frame, Point};
 use mosdat::vision::{
-    Cascade, Coordinates, Error, Located, OpenAi, OpenAiConfig, Target, Verdict, Vision, parse_target,
+    Budget, Cascade, Coordinates, Error, FAMILIES, Family, Form, Located, OpenAi, OpenAiConfig, Target, Verdict,
+    Vision, parse_target,
 };
 use secrecy::SecretString;
 use serde_json::{Value, json};
@@ -27,6 +28,8 @@ use crate::reading::{ocr, screen};
 enum Behaviour {
     /// Answers from the picture, in these coordinates.
     Honest(Coordinates),
+    /// Answers from the picture as models of this family do, whatever it is asked for.
+    Family(&'static Family),
     /// Answers this text.
     Says(&'static str),
     Status(u16, Option<&'static str>),
@@ -71,7 +74,8 @@ async fn answer(State(model): State<Model>, headers: HeaderMap, body: String) ->
     model.seen.lock().unwrap().push((headers, body.clone()));
     let behaviour = model.script.lock().unwrap().pop_front().unwrap_or(model.last.clone());
     let text = match behaviour {
-        Behaviour::Honest(coordinates) => look(&body, coordinates),
+        Behaviour::Honest(coordinates) => look(&body, coordinates, Form::Point),
+        Behaviour::Family(family) => look(&body, family.coordinates, family.form),
         Behaviour::Says(text) => text.to_string(),
         Behaviour::Status(code, retry) => {
             let headers: Vec<_> = retry.map(|r| ("retry-after", r)).into_iter().collect();
@@ -86,12 +90,15 @@ async fn answer(State(model): State<Model>, headers: HeaderMap, body: String) ->
             String::new()
         }
     };
-    let body = json!({"choices": [{"message": {"role": "assistant", "content": text}, "finish_reason": "stop"}]});
+    let body = json!({
+        "choices": [{"message": {"role": "assistant", "content": text}, "finish_reason": "stop"}],
+        "usage": {"prompt_tokens": 900, "completion_tokens": 100},
+    });
     ([("content-type", "application/json")], body.to_string()).into_response()
 }
 
 /// Finds the box of the colour that the prompt names in the picture that was sent.
-fn look(body: &Value, coordinates: Coordinates) -> String {
+fn look(body: &Value, coordinates: Coordinates, form: Form) -> String {
     let content = &body["messages"][0]["content"];
     let url = content[0]["image_url"]["url"].as_str().unwrap();
     let png = base64::engine::general_purpose::STANDARD.decode(url.strip_prefix("data:image/png;base64,").unwrap());
@@ -100,7 +107,8 @@ fn look(body: &Value, coordinates: Coordinates) -> String {
     let wanted = if prompt.contains("red") { RED } else { BLUE };
     let places: Vec<(u32, u32)> = image
         .enumerate_pixels()
-        .filter(|(.., p)| **p == wanted)
+        // The picture may have been made smaller.
+        .filter(|(.., p)| (0..3).all(|i| p[i].abs_diff(wanted[i]) < 60))
         .map(|(x, y, _)| (x, y))
         .collect();
     let visible = !places.is_empty();
@@ -110,21 +118,29 @@ fn look(body: &Value, coordinates: Coordinates) -> String {
     if !visible {
         return json!({"found": false, "reason": "no such box"}).to_string();
     }
-    let middle = |v: Vec<u32>| (f64::from(*v.iter().min().unwrap()) + f64::from(*v.iter().max().unwrap())) / 2.0;
-    let (x, y) = (
-        middle(places.iter().map(|p| p.0).collect()),
-        middle(places.iter().map(|p| p.1).collect()),
-    );
     let (w, h) = (f64::from(image.width()), f64::from(image.height()));
-    let (x, y) = match coordinates {
-        Coordinates::Pixels => (x, y),
-        Coordinates::Fraction => (x / w, y / h),
-        Coordinates::Normalised1000 => ((x / w * 1000.0).round(), (y / h * 1000.0).round()),
+    let (xs, ys) = (places.iter().map(|p| p.0), places.iter().map(|p| p.1));
+    let edges = |v: &mut dyn Iterator<Item = u32>, size: f64| {
+        let (from, to) = v.fold((u32::MAX, 0), |(a, b), x| (a.min(x), b.max(x)));
+        let write = |x: f64| match coordinates {
+            Coordinates::Pixels => x,
+            Coordinates::Fraction => x / size,
+            Coordinates::Normalised1000 => (x / size * 1000.0).round(),
+        };
+        (
+            write(from.into()),
+            write(to.into()),
+            write((f64::from(from) + f64::from(to)) / 2.0),
+        )
     };
-    format!(
-        "<think>let me see</think>```json\n{}\n```",
-        json!({"found": true, "x": x, "y": y})
-    )
+    let ((left, right, x), (top, bottom, y)) = (edges(&mut xs.into_iter(), w), edges(&mut ys.into_iter(), h));
+    let place = match form {
+        Form::Point => json!({"found": true, "x": x, "y": y}),
+        Form::PointPair => json!([{"point_2d": [x, y], "label": "box"}]),
+        Form::Box => json!([{"bbox_2d": [left, top, right, bottom], "label": "box"}]),
+        Form::BoxTopFirst => json!([{"box_2d": [top, left, bottom, right], "label": "box"}]),
+    };
+    format!("<think>let me see</think>```json\n{place}\n```")
 }
 
 const RED: Rgba<u8> = Rgba([200, 10, 10, 255]);
@@ -143,11 +159,25 @@ fn vision(urls: &[&Model], coordinates: Coordinates) -> OpenAi {
         base_urls: urls.iter().map(|m| m.url.clone()).collect(),
         locate_model: "pointer".into(),
         judge_model: "judge".into(),
-        coordinates,
+        coordinates: Some(coordinates),
+        budget: Budget::default(),
         api_key: Some(SecretString::from("tops3cret")),
         timeout: Duration::from_secs(1),
     };
     OpenAi::new(config).unwrap()
+}
+
+/// A model of a family, known by its name alone.
+fn of_family(model: &Model, name: &str, budget: Budget) -> Result<OpenAi, Error> {
+    OpenAi::new(OpenAiConfig {
+        base_urls: vec![model.url.clone()],
+        locate_model: format!("somebody/{name}-7b"),
+        judge_model: name.into(),
+        coordinates: None,
+        budget,
+        api_key: None,
+        timeout: Duration::from_secs(20),
+    })
 }
 
 fn red() -> Target {
@@ -310,4 +340,90 @@ async fn the_cascade_asks_the_model_only_for_what_ocr_cannot_decide() {
         cascade.judge(&frame, "the window is blue").await.is_err(),
         "an outage is no verdict"
     );
+}
+
+/// Each family answers in its own way on pictures in its own size, and the place is right all the same: on a screen that is
+/// sent as it is, and on one of four times the pixels, where a small thing is looked at twice.
+#[tokio::test(flavor = "multi_thread")]
+async fn every_family_of_the_catalogue_finds_the_place() {
+    // A box of 24 x 16 on a large screen: some six pixels on the picture that most models see.
+    let inside = |x, y| (3000..3024).contains(&x) && (1500..1516).contains(&y);
+    let large = Frame::from_image(RgbaImage::from_fn(3840, 2160, |x, y| {
+        if inside(x, y) { RED } else { Rgba([240, 240, 240, 255]) }
+    }));
+    for family in FAMILIES {
+        let model = Model::start(vec![Behaviour::Family(family)]).await;
+        let vlm = of_family(&model, family.prefixes[0], Budget::default()).unwrap();
+        for (frame, (x, y), within) in [(&drawn(), (349, 224), 2), (&large, (3012, 1508), 4)] {
+            let Located::Found(hit) = vlm.locate(frame, &red()).await.unwrap() else {
+                panic!("{}", family.name)
+            };
+            assert!(
+                hit.point.x.abs_diff(x) <= within && hit.point.y.abs_diff(y) <= within,
+                "{}: {hit:?}, not {x},{y}",
+                family.name
+            );
+        }
+        let asked = vlm.requests();
+        let size = family.sizing.of(3840, 2160);
+        assert_eq!((asked[1].width, asked[1].height), size, "{}", family.name);
+        let twice = size.0 < 3000;
+        assert_eq!(asked.len(), if twice { 3 } else { 2 }, "{}", family.name);
+    }
+    let model = Model::start(vec![Behaviour::Says("")]).await;
+    let error = of_family(&model, "nobody-knows-me", Budget::default())
+        .err()
+        .expect("refused");
+    assert!(
+        error.to_string().contains("Normalised1000, Fraction or Pixels"),
+        "{error}"
+    );
+}
+
+#[tokio::test]
+async fn what_a_closer_look_does_not_find_was_a_guess() {
+    let model = Model::start(vec![
+        Behaviour::Says("{\"found\": true, \"x\": 10, \"y\": 10}"),
+        Behaviour::Says("{\"found\": false, \"reason\": \"only grey\"}"),
+    ])
+    .await;
+    let vlm = of_family(&model, "claude", Budget::default()).unwrap();
+    let large = Frame::from_image(RgbaImage::from_pixel(3840, 2160, Rgba([240, 240, 240, 255])));
+    let Located::NotFound { reason, sure } = vlm.locate(&large, &red()).await.unwrap() else {
+        panic!()
+    };
+    assert!(!sure && reason.contains("only grey"), "{reason}");
+}
+
+#[tokio::test]
+async fn every_request_is_told_and_the_budget_is_kept() {
+    let model = Model::start(vec![Behaviour::Honest(Coordinates::Pixels)]).await;
+    let with = |budget| of_family(&model, "claude", budget).unwrap();
+    let spend = async |budget, rounds: u32| {
+        let vlm = with(budget);
+        for _ in 0..rounds {
+            vlm.locate(&drawn(), &red()).await.unwrap();
+        }
+        (
+            vlm.locate(&drawn(), &red()).await.unwrap_err().to_string(),
+            vlm.requests(),
+        )
+    };
+    let calls = Budget {
+        calls: Some(2),
+        ..Budget::default()
+    };
+    let (error, requests) = spend(calls, 2).await;
+    assert!(error.contains("2 of 2 requests"), "{error}");
+    assert_eq!(requests.len(), 2);
+    let told = &requests[0];
+    assert_eq!((told.purpose, told.tokens), ("locate", Some((900, 100))));
+    assert_eq!((told.width, told.height, told.picture.len()), (1100, 700, 64));
+    assert!(told.prompt.contains("the red box") && told.answer.as_ref().unwrap().contains("found"));
+    let tokens = Budget {
+        tokens: Some(2500),
+        ..Budget::default()
+    };
+    let (error, _) = spend(tokens, 3).await;
+    assert!(error.contains("3000 of 2500 tokens"), "{error}");
 }

@@ -83,6 +83,8 @@ struct PlaceAnswer {
     point_2d: Option<[f64; 2]>,
     #[serde(alias = "bbox", alias = "box")]
     bbox_2d: Option<[f64; 4]>,
+    /// The edges in the order top, left, bottom, right: only Gemini writes so, and calls it this.
+    box_2d: Option<[f64; 4]>,
 }
 
 #[derive(Deserialize)]
@@ -92,8 +94,11 @@ enum PlaceAnswers {
     Several(Vec<PlaceAnswer>),
 }
 
-/// The place in pixels of a picture of this size.
-pub(super) fn place(text: &str, coordinates: Coordinates, width: u32, height: u32) -> Result<Place, String> {
+/// A size in pixels, width and height.
+pub(super) type Size = (u32, u32);
+
+/// The place in pixels of the frame, of which a picture of the size `sent` was sent.
+pub(super) fn place(text: &str, coordinates: Coordinates, sent: Size, frame: Size) -> Result<Place, String> {
     let bare = bare(text)?;
     // Untagged enums lose the reason of a failure, so choose by the first character.
     let answers: PlaceAnswers = if bare.starts_with('[') {
@@ -102,10 +107,10 @@ pub(super) fn place(text: &str, coordinates: Coordinates, width: u32, height: u3
         serde_json::from_str(bare).map(PlaceAnswers::One)
     }
     .map_err(|e| format!("not the JSON asked for: {e}"))?;
-    let one = |answer: &PlaceAnswer| rect(answer, coordinates, width, height);
+    let one = |answer: &PlaceAnswer| rect(answer, coordinates, sent, frame);
     match answers {
         PlaceAnswers::One(a) if a.found == Some(false) => {
-            if a.x.is_some() || a.y.is_some() || a.point_2d.is_some() || a.bbox_2d.is_some() {
+            if a.x.is_some() || a.y.is_some() || a.point_2d.is_some() || a.bbox_2d.is_some() || a.box_2d.is_some() {
                 return Err("it says 'found: false' and gives a place".into());
             }
             let reason = if a.reason.is_empty() {
@@ -127,11 +132,16 @@ pub(super) fn place(text: &str, coordinates: Coordinates, width: u32, height: u3
     }
 }
 
-fn rect(a: &PlaceAnswer, coordinates: Coordinates, width: u32, height: u32) -> Result<Rect, String> {
+fn rect(a: &PlaceAnswer, coordinates: Coordinates, sent: Size, frame: Size) -> Result<Rect, String> {
     if a.found == Some(false) {
         return Err("a list of places with one that is not found".into());
     }
-    let (left, top, right, bottom) = match (a.x, a.y, a.point_2d, a.bbox_2d) {
+    let boxed = match (a.bbox_2d, a.box_2d) {
+        (Some(_), Some(_)) => return Err("it gives two boxes for one thing".into()),
+        (None, Some([t, l, b, r])) => Some([l, t, r, b]),
+        (boxed, None) => boxed,
+    };
+    let (left, top, right, bottom) = match (a.x, a.y, a.point_2d, boxed) {
         (Some(x), Some(y), None, None) => (x, y, x, y),
         (None, None, Some([x, y]), None) => (x, y, x, y),
         (None, None, None, Some([l, t, r, b])) if l <= r && t <= b => (l, t, r, b),
@@ -139,24 +149,25 @@ fn rect(a: &PlaceAnswer, coordinates: Coordinates, width: u32, height: u32) -> R
         (None, None, None, None) => return Err("it gives no place".into()),
         _ => return Err("it gives half a place, or several".into()),
     };
-    let (x0, x1) = (pixel(left, coordinates, width)?, pixel(right, coordinates, width)?);
-    let (y0, y1) = (pixel(top, coordinates, height)?, pixel(bottom, coordinates, height)?);
+    let x = |value| pixel(value, coordinates, sent.0, frame.0);
+    let y = |value| pixel(value, coordinates, sent.1, frame.1);
+    let ((x0, x1), (y0, y1)) = ((x(left)?, x(right)?), (y(top)?, y(bottom)?));
     Ok(Rect::new(x0, y0, x1 - x0 + 1, y1 - y0 + 1))
 }
 
-/// One coordinate as a pixel inside `0..size`; outside its declared range it is refused.
-fn pixel(value: f64, coordinates: Coordinates, size: u32) -> Result<u32, String> {
+/// One coordinate as a pixel inside `0..frame`; outside its declared range it is refused.
+fn pixel(value: f64, coordinates: Coordinates, sent: u32, frame: u32) -> Result<u32, String> {
     let full = match coordinates {
         Coordinates::Normalised1000 => 1000.0,
         Coordinates::Fraction => 1.0,
-        Coordinates::Pixels => f64::from(size),
+        Coordinates::Pixels => f64::from(sent),
     };
     if !(0.0..=full).contains(&value) {
         return Err(format!(
             "{value} is outside 0 to {full}, the range of {coordinates:?} coordinates"
         ));
     }
-    Ok(((value / full * f64::from(size)) as u32).min(size.saturating_sub(1)))
+    Ok(((value / full * f64::from(frame)) as u32).min(frame.saturating_sub(1)))
 }
 
 #[cfg(test)]
@@ -194,7 +205,7 @@ mod tests {
 
     #[test]
     fn places_follow_the_declared_convention() {
-        let at = |t: &str, c| place(t, c, 1280, 800);
+        let at = |t: &str, c| place(t, c, (1280, 800), (1280, 800));
         let point = |x, y| Ok(Place::At(Rect::new(x, y, 1, 1)));
         assert_eq!(
             at(r#"{"found":true,"x":500,"y":500}"#, Coordinates::Normalised1000),
@@ -232,8 +243,110 @@ mod tests {
             r#"{"x":"5","y":5}"#,
             "500, 500",
         ] {
-            assert!(place(bad, Coordinates::Normalised1000, 1280, 800).is_err(), "{bad}");
+            assert!(
+                place(bad, Coordinates::Normalised1000, (1280, 800), (1280, 800)).is_err(),
+                "{bad}"
+            );
         }
-        assert!(place(r#"{"x":500,"y":5}"#, Coordinates::Fraction, 1280, 800).is_err());
+        assert!(place(r#"{"x":500,"y":5}"#, Coordinates::Fraction, (1280, 800), (1280, 800)).is_err());
+    }
+
+    #[test]
+    fn pixels_are_those_of_the_picture_that_was_sent() {
+        let at = |t: &str| place(t, Coordinates::Pixels, (640, 400), (1280, 800));
+        assert_eq!(at(r#"{"x":320,"y":100}"#), Ok(Place::At(Rect::new(640, 200, 1, 1))));
+        assert!(at(r#"{"x":700,"y":100}"#).is_err());
+        // Gemini's boxes begin with the top.
+        let boxed = place(
+            r#"{"box_2d":[100,200,300,400]}"#,
+            Coordinates::Normalised1000,
+            (1000, 1000),
+            (1000, 1000),
+        );
+        assert_eq!(boxed, Ok(Place::At(Rect::new(200, 100, 201, 201))));
+    }
+
+    /// There and back again: what a model would write for a pixel leads to that pixel, give or take what the smaller of the
+    /// two pictures cannot tell apart.
+    #[test]
+    fn every_convention_leads_back() {
+        for _ in 0..2000 {
+            let side = || (rand::random_range(64..4000), rand::random_range(64..4000));
+            let (sent, frame): (Size, Size) = (side(), side());
+            let (x, y) = (rand::random_range(0..frame.0), rand::random_range(0..frame.1));
+            let share = |v: u32, of: u32| (f64::from(v) + 0.5) / f64::from(of);
+            let (fx, fy) = (share(x, frame.0), share(y, frame.1));
+            for (coordinates, wx, wy) in [
+                (Coordinates::Fraction, fx, fy),
+                (Coordinates::Normalised1000, fx * 1000.0, fy * 1000.0),
+                (Coordinates::Pixels, fx * f64::from(sent.0), fy * f64::from(sent.1)),
+            ] {
+                let text = format!(r#"{{"x": {wx}, "y": {wy}}}"#);
+                let Ok(Place::At(found)) = place(&text, coordinates, sent, frame) else {
+                    panic!("{text}")
+                };
+                assert!(
+                    found.x.abs_diff(x) <= 1 && found.y.abs_diff(y) <= 1,
+                    "{coordinates:?} {sent:?} {frame:?}: {x},{y} became {found:?}"
+                );
+            }
+        }
+    }
+
+    /// Whatever a model writes: no panic, and no place outside of the frame.
+    #[test]
+    fn no_answer_leads_out_of_the_frame() {
+        const PIECES: &[&str] = &[
+            "{",
+            "}",
+            "[",
+            "]",
+            "\"x\"",
+            "\"y\"",
+            ":",
+            ",",
+            "\"point_2d\"",
+            "\"bbox_2d\"",
+            "\"box_2d\"",
+            "\"found\"",
+            "true",
+            "false",
+            "null",
+            "-1",
+            "0",
+            "1",
+            "0.5",
+            "999",
+            "1000",
+            "1e308",
+            "1e-9",
+            "5000",
+            "NaN",
+            "<think>",
+            "</think>",
+            "```",
+            "```json\n",
+            "\n",
+            " ",
+            "\"answer\"",
+            "\"reason\"",
+            "\u{fc}",
+            "x",
+        ];
+        for _ in 0..20_000 {
+            let count = rand::random_range(0..14);
+            let text: String = (0..count)
+                .map(|_| PIECES[rand::random_range(0..PIECES.len())])
+                .collect();
+            let _ = verdict(&text);
+            for coordinates in [Coordinates::Fraction, Coordinates::Normalised1000, Coordinates::Pixels] {
+                let inside = |r: &Rect| r.right() <= 640 && r.bottom() <= 400;
+                match place(&text, coordinates, (320, 200), (640, 400)) {
+                    Ok(Place::At(rect)) => assert!(inside(&rect), "{text}"),
+                    Ok(Place::Several(rects)) => assert!(rects.iter().all(inside), "{text}"),
+                    Ok(Place::Nowhere(_)) | Err(_) => {}
+                }
+            }
+        }
     }
 }

@@ -54,6 +54,22 @@ impl Failure {
 #[derive(Deserialize)]
 struct Completion {
     choices: Vec<Choice>,
+    usage: Option<Usage>,
+}
+
+#[derive(Clone, Copy, Deserialize)]
+struct Usage {
+    #[serde(default)]
+    prompt_tokens: u64,
+    #[serde(default)]
+    completion_tokens: u64,
+}
+
+/// A model's text.
+pub(super) struct Completed {
+    pub text: String,
+    /// Tokens of the request and of the answer, where the server tells.
+    pub tokens: Option<(u64, u64)>,
 }
 
 #[derive(Deserialize)]
@@ -100,7 +116,7 @@ impl Client {
     }
 
     /// The model's text. Each address is asked at most [`ROUNDS`] times.
-    pub(super) async fn complete(&self, model: &str, png: &[u8], prompt: &str) -> Result<String, Error> {
+    pub(super) async fn complete(&self, model: &str, png: &[u8], prompt: &str) -> Result<Completed, Error> {
         let picture = format!("data:image/png;base64,{}", STANDARD.encode(png));
         let body = serde_json::json!({
             "model": model,
@@ -126,9 +142,9 @@ impl Client {
             let (mut again, mut shortest) = (Vec::new(), None::<Duration>);
             for i in order {
                 match self.once(&self.endpoints[i], body.clone()).await {
-                    Ok(text) => {
+                    Ok(completed) => {
                         self.preferred.store(i, Ordering::Relaxed);
-                        return Ok(text);
+                        return Ok(completed);
                     }
                     Err(failure) => {
                         let attempt = format!("{}: {}", shown(&self.endpoints[i]), failure.text);
@@ -152,7 +168,7 @@ impl Client {
         })
     }
 
-    async fn once(&self, endpoint: &Url, body: String) -> Result<String, Failure> {
+    async fn once(&self, endpoint: &Url, body: String) -> Result<Completed, Failure> {
         let mut request = self
             .http
             .post(endpoint.clone())
@@ -212,10 +228,12 @@ impl Client {
                 false,
             ));
         }
-        choice
+        let text = choice
             .message
             .content
-            .ok_or_else(|| Failure::new("an answer without content", true))
+            .ok_or_else(|| Failure::new("an answer without content", true))?;
+        let tokens = completion.usage.map(|u| (u.prompt_tokens, u.completion_tokens));
+        Ok(Completed { text, tokens })
     }
 }
 

@@ -1,12 +1,19 @@
 //! A vision language model behind the OpenAI chat completions API (hosted, vLLM, llama.cpp and others).
 //!
 //! `ask` is the HTTP side: failover, limits, waiting. `answer` reads what comes back, strictly: an answer that could mean
-//! two things is an error, not a guess.
+//! two things is an error, not a guess. `catalogue` knows the families of models, `picture` sends what they see, `spent`
+//! keeps the account.
 
 mod answer;
 mod ask;
+mod catalogue;
+mod picture;
+mod spent;
 
-use std::time::Duration;
+pub use catalogue::{FAMILIES, Family, Form, Sizing, family};
+pub use spent::Budget;
+
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use secrecy::SecretString;
@@ -14,7 +21,9 @@ use serde::{Deserialize, Serialize};
 use url::Url;
 
 use self::ask::Client;
-use super::{Error, Hit, Judgement, Located, Target, Vision, locate};
+use self::picture::Picture;
+use self::spent::Account;
+use super::{Error, Hit, Judgement, Located, Request, Target, Vision, locate};
 use crate::desktop::{Frame, Rect};
 
 /// How a model writes positions. Declared, never guessed from the numbers: 500 can be a pixel or a half.
@@ -38,8 +47,10 @@ pub struct OpenAiConfig {
     pub locate_model: String,
     /// Model for answering questions.
     pub judge_model: String,
-    /// How `locate_model` writes positions.
-    pub coordinates: Coordinates,
+    /// How `locate_model` writes positions; without it as the catalogue knows.
+    pub coordinates: Option<Coordinates>,
+    /// What the run may spend.
+    pub budget: Budget,
     /// Sent as a bearer token. Never logged.
     pub api_key: Option<SecretString>,
     /// Deadline of one request. A call makes at most two requests to each address, once more if the answer was unusable.
@@ -52,7 +63,12 @@ pub struct OpenAi {
     locate_model: String,
     judge_model: String,
     coordinates: Coordinates,
+    form: Form,
+    account: Account,
 }
+
+/// Version of the prompts: told with each request, and changed with them.
+const PROMPTS: u32 = 2;
 
 impl OpenAi {
     /// Checks the settings; nothing is sent yet.
@@ -73,35 +89,95 @@ impl OpenAi {
             locate_model,
             judge_model,
             coordinates,
+            budget,
             ..
         } = config;
+        let known = family(&locate_model);
+        let Some(coordinates) = coordinates.or(known.map(|f| f.coordinates)) else {
+            return Err(Error::Config(unknown_model(&locate_model)));
+        };
         Ok(OpenAi {
             client,
+            coordinates,
+            form: known.map_or(Form::Point, |f| f.form),
+            account: Account::new(budget),
             locate_model,
             judge_model,
-            coordinates,
         })
     }
 
     /// Asks, and once more if the answer cannot be read.
     async fn ask<T>(
         &self,
+        purpose: &'static str,
         model: &str,
-        frame: &Frame,
+        picture: &Picture,
         prompt: &str,
         read: impl Fn(&str) -> Result<T, String>,
     ) -> Result<T, Error> {
-        let png = frame.png()?;
-        let first = self.client.complete(model, &png, prompt).await?;
+        let first = self.request(purpose, model, picture, prompt).await?;
         let problem = match read(&first) {
             Ok(answer) => return Ok(answer),
             Err(problem) => problem,
         };
         tracing::debug!(model, problem, "the answer cannot be read; asking once more");
         let reminder = format!("{prompt}\nAnswer with that single JSON object and nothing else.");
-        let second = self.client.complete(model, &png, &reminder).await?;
+        let second = self.request(purpose, model, picture, &reminder).await?;
         read(&second).map_err(|problem| unusable(model, problem, &second))
     }
+
+    /// One request, within the budget, with its record.
+    async fn request(
+        &self,
+        purpose: &'static str,
+        model: &str,
+        picture: &Picture,
+        prompt: &str,
+    ) -> Result<String, Error> {
+        self.account.check(model)?;
+        let start = Instant::now();
+        let completed = self.client.complete(model, &picture.png, prompt).await;
+        let (answer, tokens) = match &completed {
+            Ok(completed) => (Ok(completed.text.clone()), completed.tokens),
+            Err(error) => (Err(error.to_string()), None),
+        };
+        self.account.add(Request {
+            purpose,
+            model: model.to_string(),
+            prompt_version: PROMPTS,
+            prompt: prompt.to_string(),
+            picture: picture.digest.clone(),
+            width: picture.size.0,
+            height: picture.size.1,
+            answer,
+            tokens,
+            ms: start.elapsed().as_millis() as u64,
+        });
+        completed.map(|completed| completed.text)
+    }
+
+    fn sizing(model: &str) -> Sizing {
+        family(model).map_or(Sizing::AsIs, |f| f.sizing)
+    }
+
+    /// Asks where it is, on this frame.
+    async fn look(&self, frame: &Frame, wanted: &str) -> Result<(answer::Place, answer::Size), Error> {
+        let picture = Picture::of(frame, OpenAi::sizing(&self.locate_model))?;
+        let (sent, size) = (picture.size, (frame.width(), frame.height()));
+        let prompt = locate_prompt(wanted, self.form, self.coordinates, sent);
+        let read = |text: &str| answer::place(text, self.coordinates, sent, size);
+        let place = self.ask("locate", &self.locate_model, &picture, &prompt, read).await?;
+        Ok((place, sent))
+    }
+}
+
+/// What to do about a model that the catalogue does not know.
+pub fn unknown_model(model: &str) -> String {
+    let known: Vec<&str> = FAMILIES.iter().map(|f| f.name).collect();
+    format!(
+        "how {model} writes positions is not known; say it with coordinates: Normalised1000, Fraction or Pixels (known without it: {})",
+        known.join(", ")
+    )
 }
 
 impl OpenAi {
@@ -148,31 +224,37 @@ impl Vision for OpenAi {
         if let Some(region) = target.region {
             return self.locate_in(frame, target, region).await;
         }
-        let (width, height) = (frame.width(), frame.height());
         let wanted = describe(target);
-        let prompt = locate_prompt(&wanted, self.coordinates, width, height);
-        let read = |text: &str| answer::place(text, self.coordinates, width, height);
-        Ok(match self.ask(&self.locate_model, frame, &prompt, read).await? {
-            answer::Place::At(rect) => Located::Found(Hit {
-                rect,
-                point: rect.center(),
-                confidence: 0.5,
-                rung: "vlm",
-                matched: wanted,
-            }),
+        let hit = |rect: Rect| Hit {
+            rect,
+            point: rect.center(),
+            confidence: 0.5,
+            rung: "vlm",
+            matched: wanted.clone(),
+        };
+        let (place, sent) = self.look(frame, &wanted).await?;
+        if let answer::Place::At(rect) = &place
+            && let Some(region) = picture::closer(rect, sent, (frame.width(), frame.height()))
+        {
+            // What the picture was too coarse for is seen on a part of it, or was no more than a guess.
+            let target = Target {
+                region: None,
+                ..target.clone()
+            };
+            return Ok(match self.locate_in(frame, &target, region).await? {
+                Located::NotFound { reason, .. } => Located::NotFound {
+                    reason: format!("it seemed to be there, and a closer look did not find it: {reason}"),
+                    sure: false,
+                },
+                found => found,
+            });
+        }
+        Ok(match place {
+            answer::Place::At(rect) => Located::Found(hit(rect)),
             answer::Place::Nowhere(reason) => Located::NotFound { reason, sure: true },
-            answer::Place::Several(rects) => {
-                let hit = |rect: Rect| Hit {
-                    rect,
-                    point: rect.center(),
-                    confidence: 0.5,
-                    rung: "vlm",
-                    matched: wanted.clone(),
-                };
-                Located::Ambiguous {
-                    hits: rects.into_iter().map(hit).collect(),
-                }
-            }
+            answer::Place::Several(rects) => Located::Ambiguous {
+                hits: rects.into_iter().map(hit).collect(),
+            },
         })
     }
 
@@ -183,13 +265,20 @@ impl Vision for OpenAi {
              Reply with one JSON object: {{\"answer\": \"true\" or \"false\" or \"cannot_tell\", \"reason\": a short \
              sentence}}. Choose cannot_tell if the picture does not settle it."
         );
-        let (verdict, reason) = self.ask(&self.judge_model, frame, &prompt, answer::verdict).await?;
+        let picture = Picture::of(frame, OpenAi::sizing(&self.judge_model))?;
+        let (verdict, reason) = self
+            .ask("judge", &self.judge_model, &picture, &prompt, answer::verdict)
+            .await?;
         Ok(Judgement {
             verdict,
             reason,
             evidence: vec![],
             rung: "vlm",
         })
+    }
+
+    fn requests(&self) -> Vec<Request> {
+        self.account.take()
     }
 }
 
@@ -218,15 +307,27 @@ fn describe(target: &Target) -> String {
     words
 }
 
-fn locate_prompt(wanted: &str, coordinates: Coordinates, width: u32, height: u32) -> String {
+fn locate_prompt(wanted: &str, form: Form, coordinates: Coordinates, (width, height): answer::Size) -> String {
     let scale = match coordinates {
-        Coordinates::Normalised1000 => "x and y run from 0 to 1000 across the picture".to_string(),
-        Coordinates::Fraction => "x and y run from 0.0 to 1.0 across the picture".to_string(),
-        Coordinates::Pixels => format!("x and y are pixels; the picture is {width} wide and {height} high"),
+        Coordinates::Normalised1000 => "Positions run from 0 to 1000 across the picture".to_string(),
+        Coordinates::Fraction => "Positions run from 0.0 to 1.0 across the picture".to_string(),
+        Coordinates::Pixels => format!("Positions are in pixels; the picture is {width} wide and {height} high"),
+    };
+    let (what, answer) = match form {
+        Form::Point => ("Find the middle of", r#"{"found": true, "x": number, "y": number}"#),
+        Form::PointPair => ("Find the middle of", r#"{"found": true, "point_2d": [x, y]}"#),
+        Form::Box => (
+            "Find the box around",
+            r#"{"found": true, "bbox_2d": [left, top, right, bottom]}"#,
+        ),
+        Form::BoxTopFirst => (
+            "Find the box around",
+            r#"{"found": true, "box_2d": [top, left, bottom, right]}"#,
+        ),
     };
     format!(
-        "The picture is a screenshot of a computer's desktop. Find the middle of this element:\n{wanted}\n\
-         Reply with one JSON object: {{\"found\": true, \"x\": number, \"y\": number}}, or {{\"found\": false, \
+        "The picture is a screenshot of a computer's desktop. {what} this element:\n{wanted}\n\
+         Reply with one JSON object: {answer}, or {{\"found\": false, \
          \"reason\": a short sentence}} if it is not visible. {scale}, from the top left corner."
     )
 }

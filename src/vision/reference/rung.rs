@@ -3,7 +3,7 @@
 use super::look::{Match, Outcome};
 use super::{Reference, Text, Wanted};
 use crate::desktop::{Frame, Rect};
-use crate::vision::{Cascade, Error, Hit, Judgement, Located, Target, Vision};
+use crate::vision::{Cascade, Error, Hit, Judgement, Located, Request, Target, Vision};
 use async_trait::async_trait;
 use std::sync::Arc;
 
@@ -34,6 +34,10 @@ impl Vision for References {
 
     async fn judge(&self, frame: &Frame, question: &str) -> Result<Judgement, Error> {
         self.0.judge(frame, question).await
+    }
+
+    fn requests(&self) -> Vec<Request> {
+        self.0.requests()
     }
 }
 
