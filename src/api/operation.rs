@@ -17,6 +17,9 @@ pub struct VmOperation {
     /// Whether a snapshot is to hold the memory too.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub memory: bool,
+    /// True for a snapshot of a VM that an earlier request has switched off: it stays off.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub off: bool,
     /// How far it is.
     pub state: VmOperationState,
     /// Why it failed.
@@ -53,6 +56,15 @@ pub enum VmOperationState {
 }
 
 impl VmOperation {
+    /// Whether the VM is to be off.
+    pub fn keeps_off(&self) -> bool {
+        match self.action {
+            VmRequest::Shutdown | VmRequest::Stop => true,
+            VmRequest::Snapshot => self.off,
+            VmRequest::Start | VmRequest::Rollback => false,
+        }
+    }
+
     /// Whether something is still to be done for it.
     pub fn unfinished(&self) -> bool {
         matches!(self.state, VmOperationState::Asked | VmOperationState::Returning)

@@ -16,11 +16,15 @@ impl Stage<'_> {
         let Snapshot { name, memory } = snapshot.clone();
         let done = self.operate(Operation::Snapshot { name, memory }, until).await;
         done.map_err(|not| infrastructure("SnapshotFailed", &not))?;
-        self.run
-            .checkpoints
-            .insert(snapshot.name.clone(), snapshot.memory.then(|| self.run.watch.clone()));
+        self.run.checkpoints.insert(
+            snapshot.name.clone(),
+            (snapshot.memory && !self.run.off).then(|| self.run.watch.clone()),
+        );
         self.note(&format!("snapshot {} was taken", snapshot.name));
-        self.still().await
+        match self.run.off {
+            true => Ok(()),
+            false => self.still().await,
+        }
     }
 
     /// Goes back to a checkpoint. Programs that were running then run again, if it holds the memory; what ran until now is
@@ -69,6 +73,7 @@ impl Stage<'_> {
             Err(not) => return Err(infrastructure("PowerFailed", &not)),
         }
         if power != Power::Start {
+            self.run.off = true;
             self.note(&format!("the VM is off, after {:.1?}", start.elapsed()));
             return Ok(());
         }
@@ -84,6 +89,7 @@ impl Stage<'_> {
 
     /// Waits for the desktop of a guest that was started or set back.
     pub(super) async fn arrive(&mut self, until: Instant, start: Instant) -> Result<(), Failure> {
+        self.run.off = false;
         let link = self.run.rig.guest.clone();
         let left = until.saturating_duration_since(Instant::now());
         let session = guest::discover(link.as_ref(), left).await?;

@@ -28,6 +28,8 @@ pub(super) struct Run {
     pub watch: Watch,
     /// Checkpoints by name, with the programs that run on after going back to one that holds the memory.
     pub checkpoints: BTreeMap<String, Option<Watch>>,
+    /// The VM is off: a step has switched it off.
+    pub off: bool,
     /// Texts that were typed, secrets aside.
     pub typed: BTreeSet<String>,
     /// References that have been looked for, by name.
@@ -182,6 +184,7 @@ pub async fn run(plan: Plan, rig: Rig, recorder: Recorder, limits: Limits, cance
         session: None,
         watch: Watch::expecting(codes(&plan)),
         checkpoints: BTreeMap::new(),
+        off: false,
         typed: BTreeSet::new(),
         references: BTreeMap::new(),
         moving: None,

@@ -55,6 +55,7 @@ async fn ask(world: &World, id: &str, action: VmRequest, snapshot: Option<&str>)
         action,
         snapshot: snapshot.map(str::to_string),
         memory: false,
+        off: false,
         state: VmOperationState::Asked,
         message: None,
     };

@@ -12,7 +12,7 @@ fn told(ran: &Ran) -> (RunResult, &str) {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_vm_is_asked_in_order() {
     let text = "name: t\nsteps:\n  - snapshot: before\n  - snapshot: {name: disks, memory: false}\n  - rollback: before\n  \
-                - power: shutdown\n  - power: start\n  - power: stop\n  - rollback: disks\n  - {expect: {text: Base}}\n";
+                - power: shutdown\n  - power: start\n  - power: stop\n  - snapshot: off\n  - rollback: disks\n  - {expect: {text: Base}}\n";
     let ran = run(text, |w| w.show("Base")).await;
     assert_eq!(ran.outcome.result, RunResult::Passed, "{}", ran.message());
     assert_eq!(
@@ -24,6 +24,7 @@ async fn the_vm_is_asked_in_order() {
             "Shutdown",
             "Start",
             "Stop",
+            "Snapshot { name: \"off\", memory: true }",
             "Rollback { name: \"disks\" }",
         ]
     );

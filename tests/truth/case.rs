@@ -14,6 +14,8 @@ pub struct Truth {
     pub result: String,
     /// Class of the infrastructure where the result is `error`.
     pub class: Option<String>,
+    /// Class of the error with which a machine that is too slow to tell ends instead; it is no verdict.
+    pub too_slow: Option<String>,
     /// Reason of the failure, a regular expression for all of it.
     pub reason: Option<String>,
     /// Behaviour of the model that looks at the screen; none: text recognition.
@@ -77,7 +79,8 @@ impl Case {
                 ending.reason.as_deref().is_some_and(|r| pattern.is_match(r))
             }
         };
-        let right = ending.result == self.truth.result && ending.class == self.truth.class && reason;
+        let too_slow = self.truth.too_slow.is_some() && ending.result == "error" && ending.class == self.truth.too_slow;
+        let right = too_slow || ending.result == self.truth.result && ending.class == self.truth.class && reason;
         (!right).then(|| {
             format!(
                 "wanted {} {}{}, got {} {}{}: {}",

@@ -49,7 +49,12 @@ impl Asking {
             if !self.has(&vm) {
                 return Err(lost(&"another run has it now"));
             }
-            vm.status.get_or_insert_default().operation = Some(request.clone());
+            let status = vm.status.get_or_insert_default();
+            let before = status.operation.as_ref();
+            status.operation = Some(VmOperation {
+                off: request.action == VmRequest::Snapshot && before.is_some_and(VmOperation::keeps_off),
+                ..request.clone()
+            });
             match self.api.replace_status(&self.name, &PostParams::default(), &vm).await {
                 Ok(_) => return Ok(()),
                 Err(e) if code(&e) == Some(409) && Instant::now() < until => {}
@@ -93,6 +98,7 @@ impl Hypervisor for Asking {
             action,
             snapshot,
             memory,
+            off: false,
             state: VmOperationState::Asked,
             message: None,
         };

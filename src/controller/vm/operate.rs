@@ -18,11 +18,10 @@ pub(super) fn unfinished(vm: &ProxmoxVM) -> Option<&VmOperation> {
 
 /// Whether the VM should run: what its run asked for last, else what is declared.
 pub(super) fn wanted_power(vm: &ProxmoxVM) -> VmPower {
-    let asked = vm.status.as_ref().and_then(|s| s.operation.as_ref()).map(|o| o.action);
-    match asked {
-        Some(VmRequest::Shutdown | VmRequest::Stop) => VmPower::Stopped,
-        Some(VmRequest::Start | VmRequest::Rollback) => VmPower::Running,
-        Some(VmRequest::Snapshot) | None => vm.spec.power,
+    match vm.status.as_ref().and_then(|s| s.operation.as_ref()) {
+        Some(o) if o.keeps_off() => VmPower::Stopped,
+        Some(o) if o.action != VmRequest::Snapshot => VmPower::Running,
+        _ => vm.spec.power,
     }
 }
 

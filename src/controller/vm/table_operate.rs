@@ -25,6 +25,7 @@ fn asked(action: VmRequest, state: VmOperationState, intent: Option<VmAction>) -
         action,
         snapshot,
         memory: true,
+        off: false,
         state,
         message: None,
     });
@@ -148,6 +149,18 @@ fn power() {
         "start",
     );
     check(&asked(Start, Asked, None), &with(true, Task::None, &[]), "operated");
+    // A snapshot of a VM that was switched off does not switch it on.
+    for (state, want) in [(Asked, "snapshot clean"), (Done, "wait Stopped PoweredOff")] {
+        let mut off = asked(VmRequest::Snapshot, state, None);
+        off.status
+            .as_mut()
+            .expect("status")
+            .operation
+            .as_mut()
+            .expect("operation")
+            .off = true;
+        check(&off, &with(false, Task::None, &[]), want);
+    }
     // Without a request a run's VM that is off is lost.
     let mut lost = of_run(asked(Start, Done, None));
     lost.status.as_mut().expect("status").operation = None;
