@@ -61,7 +61,9 @@ pub async fn run(args: Args) -> anyhow::Result<u8> {
         };
         if is_run(&object) {
             for (key, step) in [("from", &args.from), ("until", &args.until)] {
-                if let Some(step) = step {
+                let Some(step) = step else { continue };
+                // What has another form is refused by the API server, in its words.
+                if object.data["spec"].is_object() && !object.data["spec"]["steps"].is_array() {
                     object.data["spec"]["steps"][key] = step.as_str().into();
                 }
             }

@@ -8,13 +8,14 @@ const LIMIT: Duration = Duration::from_secs(12);
 /// Begins a part of what the script prints; no program prints it.
 const MARK: &str = "@@mosdat@@ ";
 
-// Every tool may be missing; what is there tells what it can. Newest processes last.
+// Nothing is cut here: half a secret is found by no mask. Every tool may be missing; what is there tells what it can. Newest processes last.
 const SCRIPT: &str = r#"
+export LC_ALL=C.UTF-8
 part() { printf '%s%s\n' "$mark" "$*"; }
 part processes
-if command -v ps >/dev/null; then ps -eo pid,ppid,user,stat,etime,rss,args --sort=start_time | grep -v '\]$' | cut -c 1-160 | tail -n 40
+if command -v ps >/dev/null; then ps -eo pid,ppid,user,stat,etime,rss,args --sort=start_time | grep -v '\]$' | tail -n 40
 else for d in /proc/[0-9]*; do
-    line=$(tr '\0' ' ' <"$d/cmdline" 2>/dev/null); [ -n "$line" ] && printf '%s %.150s\n' "${d#/proc/}" "$line"
+    line=$(tr '\0' ' ' <"$d/cmdline" 2>/dev/null); [ -n "$line" ] && printf '%s %s\n' "${d#/proc/}" "$line"
   done | sort -n | tail -n 40
 fi
 part windows

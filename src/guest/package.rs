@@ -26,7 +26,7 @@ const DEB: Manager = Manager {
     install: r#"export DEBIAN_FRONTEND=noninteractive
 if command -v apt-get >/dev/null; then apt-get install -y --allow-downgrades --reinstall "$package"
 else dpkg -i "$package"; fi"#,
-    version: r#"set -- $(dpkg-query -W -f '${db:Status-Status} ${Version}' "$name" 2>/dev/null)
+    version: r#"set -- $(dpkg-query -W -f '${db:Status-Status} ${Version}\n' "$name" 2>/dev/null | grep '^installed ')
 [ "$1" = installed ] && echo "$2""#,
     uninstall: r#"export DEBIAN_FRONTEND=noninteractive
 if command -v apt-get >/dev/null; then apt-get purge -y "$name"; else dpkg --purge "$name"; fi"#,
@@ -251,7 +251,7 @@ pub fn is_version(found: &str, wanted: &str) -> bool {
     let bare = found.split_once(':').map_or(found, |(_, rest)| rest);
     [found, bare].iter().any(|f| {
         f.strip_prefix(wanted)
-            .is_some_and(|rest| rest.is_empty() || rest.starts_with(['-', '+', '~']))
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with(['-', '+']))
     })
 }
 
@@ -267,6 +267,8 @@ mod tests {
             ("2:1.2-3", "1.2", true),
             ("2:1.2-3", "2:1.2-3", true),
             ("1.2+b1", "1.2", true),
+            // A pre-release of it is not it.
+            ("1.2~rc1", "1.2", false),
             ("1.20", "1.2", false),
             ("1.2.1", "1.2", false),
             ("unknown", "1.2", false),

@@ -9,7 +9,7 @@ use crate::api::{FailureClass, RunFailure, RunResult, StepCounts};
 use crate::desktop::{LinkFacts, Rect};
 use crate::guest::Session;
 use crate::results::{Body, PlannedStep, Recorder, StepOutcome};
-use crate::scenario::{Check, Plan, Step};
+use crate::scenario::{Action, Check, Plan, Step};
 use crate::vision::{Reference, References};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -151,19 +151,26 @@ impl Run {
     }
 }
 
-/// Exit codes that some condition of the plan asks for.
+/// Exit codes that some condition of the plan asks for: ending so is no crash.
 fn codes(plan: &Plan) -> BTreeSet<i32> {
     let mut codes = BTreeSet::new();
     for step in plan.all_steps() {
-        step.conditions().for_each(|check| {
-            check.visit(&mut |check| {
-                if let Check::Exited(code) = check {
-                    codes.insert(*code);
-                }
-            })
-        });
+        // What must never hold is not asked for.
+        let asked = !matches!(step.action, Action::Never(_));
+        step.conditions().for_each(|check| wanted(check, asked, &mut codes));
     }
     codes
+}
+
+fn wanted(check: &Check, asked: bool, codes: &mut BTreeSet<i32>) {
+    match check {
+        Check::Exited(code) if asked => {
+            codes.insert(*code);
+        }
+        Check::Not(check) => wanted(check, !asked, codes),
+        Check::Any(checks) | Check::All(checks) => checks.iter().for_each(|check| wanted(check, asked, codes)),
+        _ => {}
+    }
 }
 
 /// Carries the plan out and records it; never fails itself. The recorder was made with this plan, which its first event

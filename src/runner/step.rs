@@ -20,6 +20,9 @@ const STUCK: Duration = Duration::from_secs(120);
 /// How long taking the last picture of a failed step may take.
 const LAST_PICTURE: Duration = Duration::from_secs(5);
 
+/// Characters of a line about the guest's state; command lines of browsers have thousands.
+const GUEST_LINE: usize = 200;
+
 /// How long the desktop and the guest each have to show that they are there.
 const PROBE: Duration = Duration::from_secs(5);
 
@@ -319,7 +322,13 @@ impl Stage<'_> {
         let died = self.run.watch.died();
         let guest = self.run.rig.guest.clone();
         for (about, text) in guest::diagnose(guest.as_ref(), self.run.session.as_ref(), &died).await {
-            let text = record::tail(&self.masked(&text)).0;
+            // Masked before it is cut.
+            let text: Vec<String> = self
+                .masked(&text)
+                .lines()
+                .map(|line| line.chars().take(GUEST_LINE).collect())
+                .collect();
+            let text = record::tail(&text.join("\n")).0;
             self.run
                 .recorder
                 .evidence(&self.step.id, Evidence::Guest { about, text });

@@ -553,18 +553,6 @@ pub enum Check {
     All(Vec<Check>),
 }
 
-impl Check {
-    /// Shows this condition and those within it.
-    pub fn visit<'a>(&'a self, seen: &mut impl FnMut(&'a Check)) {
-        seen(self);
-        match self {
-            Check::Not(check) => check.visit(seen),
-            Check::Any(checks) | Check::All(checks) => checks.iter().for_each(|check| check.visit(seen)),
-            _ => {}
-        }
-    }
-}
-
 /// A command as a check.
 #[derive(Clone, Debug)]
 pub struct ShellCheck {

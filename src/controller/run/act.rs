@@ -303,6 +303,8 @@ async fn hold(ctx: &Context, run: &FunctionalTestRun, claim: Option<String>) -> 
     match claim {
         Some(version) => {
             vm.metadata.resource_version = Some(version);
+            // What a holder asked for that is gone is nobody's wish any more.
+            status.operation = None;
             status.holder = Some(Holder {
                 kind: "FunctionalTestRun".to_string(),
                 name: run.name_any(),

@@ -57,6 +57,7 @@ impl Parser<'_> {
         if !matches!(node.value, Value::Map(_)) {
             let package = self.text(node, "'install'")?;
             let format = self.format_of(node, &package)?;
+            self.package_file(node, &package, format)?;
             return Some(Install {
                 package,
                 format,
@@ -78,10 +79,20 @@ impl Parser<'_> {
             Some(format) => format,
             None => self.format_of(place, &package)?,
         };
+        self.package_file(place, &package, format)?;
+        Some(Install {
+            package,
+            format,
+            version,
+        })
+    }
+
+    /// What no store knows is a file.
+    fn package_file(&mut self, node: &Node, package: &str, format: Format) -> Option<()> {
         let stored = matches!(format, Format::Snap | Format::Flatpak);
-        if !stored && !self.is_unfilled(&package) && !package.starts_with('/') {
+        if !stored && !self.is_unfilled(package) && !package.starts_with('/') {
             self.problem(
-                &place.place,
+                &node.place,
                 format!(
                     "a package of format {} is a file in the guest, with its whole path (a step 'stage' or 'shell' puts \
                      it there), unlike '{package}'",
@@ -90,11 +101,7 @@ impl Parser<'_> {
             );
             return None;
         }
-        Some(Install {
-            package,
-            format,
-            version,
-        })
+        Some(())
     }
 
     pub(super) fn uninstall(&mut self, node: &Node) -> Option<Uninstall> {

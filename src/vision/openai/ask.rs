@@ -54,15 +54,9 @@ impl Failure {
 #[derive(Deserialize)]
 struct Completion {
     choices: Vec<Choice>,
-    usage: Option<Usage>,
-}
-
-#[derive(Clone, Copy, Deserialize)]
-struct Usage {
+    /// Servers differ in it: what cannot be read is not known.
     #[serde(default)]
-    prompt_tokens: u64,
-    #[serde(default)]
-    completion_tokens: u64,
+    usage: serde_json::Value,
 }
 
 /// A model's text.
@@ -232,7 +226,8 @@ impl Client {
             .message
             .content
             .ok_or_else(|| Failure::new("an answer without content", true))?;
-        let tokens = completion.usage.map(|u| (u.prompt_tokens, u.completion_tokens));
+        let count = |name: &str| completion.usage[name].as_u64();
+        let tokens = count("prompt_tokens").zip(count("completion_tokens"));
         Ok(Completed { text, tokens })
     }
 }

@@ -233,7 +233,17 @@ impl Vision for OpenAi {
             matched: wanted.clone(),
         };
         let (place, sent) = self.look(frame, &wanted).await?;
+        // Which of several it is, and what it stands beside, shows only on the whole screen.
+        let anchors = [
+            &target.near,
+            &target.left_of,
+            &target.right_of,
+            &target.above,
+            &target.below,
+        ];
+        let alone = target.nth.is_none() && anchors.iter().all(|anchor| anchor.is_none());
         if let answer::Place::At(rect) = &place
+            && alone
             && let Some(region) = picture::closer(rect, sent, (frame.width(), frame.height()))
         {
             // What the picture was too coarse for is seen on a part of it, or was no more than a guess.

@@ -57,7 +57,8 @@ impl Account {
     pub fn add(&self, request: Request) {
         let mut inner = self.lock();
         inner.calls += 1;
-        inner.tokens += request.tokens.map_or(0, |(a, b)| a + b);
+        let tokens = request.tokens.map_or(0, |(a, b)| a.saturating_add(b));
+        inner.tokens = inner.tokens.saturating_add(tokens);
         inner.time += Duration::from_millis(request.ms);
         inner.requests.push(request);
     }
