@@ -17,9 +17,9 @@ pub struct VmOperation {
     /// Whether a snapshot is to hold the memory too.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub memory: bool,
-    /// True for a snapshot of a VM that an earlier request has switched off: it stays off.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub off: bool,
+    /// Seconds that the guest has to end by itself, where that is asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seconds: Option<u32>,
     /// How far it is.
     pub state: VmOperationState,
     /// Why it failed.
@@ -36,7 +36,7 @@ pub enum VmRequest {
     Rollback,
     /// Switch it on, as Proxmox's `start`.
     Start,
-    /// Ask the guest to end, as Proxmox's `shutdown`; it stays off until the run asks otherwise or is over.
+    /// Ask the guest to end, as Proxmox's `shutdown`; it stays off until the run asks otherwise or is over. The plug is not pulled.
     Shutdown,
     /// Pull the plug, as Proxmox's `stop`; it stays off until the run asks otherwise or is over.
     Stop,
@@ -53,18 +53,11 @@ pub enum VmOperationState {
     Done,
     /// Not done; the message says why.
     Failed,
+    /// Not done because the guest did not do its part.
+    GuestDidNot,
 }
 
 impl VmOperation {
-    /// Whether the VM is to be off.
-    pub fn keeps_off(&self) -> bool {
-        match self.action {
-            VmRequest::Shutdown | VmRequest::Stop => true,
-            VmRequest::Snapshot => self.off,
-            VmRequest::Start | VmRequest::Rollback => false,
-        }
-    }
-
     /// Whether something is still to be done for it.
     pub fn unfinished(&self) -> bool {
         matches!(self.state, VmOperationState::Asked | VmOperationState::Returning)

@@ -257,6 +257,9 @@ pub struct ProxmoxVMStatus {
     /// What the run that has the VM asked for last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub operation: Option<VmOperation>,
+    /// True while the run that has the VM wants it off, whatever is declared.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub held_off: bool,
     /// Snapshots that were taken for the run that has the VM; removed when it gives the VM back.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(extend("x-kubernetes-list-type" = "set"))]
@@ -303,6 +306,9 @@ pub struct VmIntent {
     /// The Proxmox task, once its UPID is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub upid: Option<String>,
+    /// Id of the run's request that it is for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub operation: Option<String>,
     /// The settings that are written, where that is the action.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub settings: Option<String>,

@@ -1,7 +1,7 @@
 //! Packages in the guest: each format is a row of commands.
 
 use super::session::failed;
-use super::{Command, Error, Exit, Guest};
+use super::{Command, Error, Exit, Guest, Output};
 use std::time::Duration;
 
 const QUERY: Duration = Duration::from_secs(60);
@@ -24,20 +24,29 @@ const DEB: Manager = Manager {
     tool: "dpkg",
     name: r#"dpkg-deb -f "$package" Package"#,
     install: r#"export DEBIAN_FRONTEND=noninteractive
-if command -v apt-get >/dev/null; then apt-get install -y --allow-downgrades --reinstall "$package"
+if command -v apt-get >/dev/null; then 
+  apt-get -o DPkg::Lock::Timeout=60 install -y --allow-downgrades --reinstall "$package"
 else dpkg -i "$package"; fi"#,
     version: r#"set -- $(dpkg-query -W -f '${db:Status-Status} ${Version}\n' "$name" 2>/dev/null | grep '^installed ')
 [ "$1" = installed ] && echo "$2""#,
     uninstall: r#"export DEBIAN_FRONTEND=noninteractive
-if command -v apt-get >/dev/null; then apt-get purge -y "$name"; else dpkg --purge "$name"; fi"#,
+if command -v apt-get >/dev/null; then apt-get -o DPkg::Lock::Timeout=60 purge -y "$name"; else dpkg --purge "$name"; fi"#,
 };
 const RPM: Manager = Manager {
     tool: "rpm",
     name: r#"rpm -qp --qf '%{NAME}' "$package""#,
-    install: r#"for tool in dnf yum; do
-  command -v "$tool" >/dev/null && exec "$tool" install -y "$package"
+    // dnf does nothing, and says that all is well, where this version or a later one is there.
+    install: r#"format='%{EPOCHNUM}:%{VERSION}-%{RELEASE}\n'
+wanted=$(rpm -qp --qf "$format" "$package") || exit
+there() { rpm -q --qf "$format" "$name" 2>/dev/null | grep -Fqx "$wanted"; }
+for tool in dnf yum; do
+  command -v "$tool" >/dev/null || continue
+  there && exec "$tool" reinstall -y "$package"
+  "$tool" install -y "$package" || exit
+  there || exec "$tool" downgrade -y "$package"
+  exit 0
 done
-command -v zypper >/dev/null && exec zypper --non-interactive install --allow-unsigned-rpm "$package"
+command -v zypper >/dev/null && exec zypper --non-interactive install --force --allow-unsigned-rpm "$package"
 rpm -U --replacepkgs --oldpackage "$package""#,
     version: r#"rpm -q --qf '%{VERSION}-%{RELEASE}' "$name""#,
     uninstall: r#"rpm -e "$name""#,
@@ -70,7 +79,9 @@ const FLATPAK: Manager = Manager {
     name: r#"case $package in /*) strings -n 6 "$package" | sed -n 's/^name=//p' | head -n 1 | grep . ;;
 *) echo "$package" ;; esac"#,
     install: r#"flatpak install -y --noninteractive --system "$package""#,
-    version: r#"flatpak info "$name" 2>/dev/null | sed -n 's/^ *Version: *//p' | grep ."#,
+    version: r#"info=$(LC_ALL=C flatpak info "$name" 2>/dev/null) || exit 1
+version=$(printf '%s\n' "$info" | sed -n 's/^ *Version: *//p')
+echo "${version:-unknown}""#,
     uninstall: r#"flatpak uninstall -y --noninteractive --system "$name""#,
 };
 
@@ -107,6 +118,17 @@ pub enum PackageError {
         /// The program that is missing.
         tool: &'static str,
     },
+    /// What should be installed is not in the guest.
+    #[error("there is no file {0} in the guest")]
+    NoFile(String),
+    /// The manager could not work, whatever the package is like.
+    #[error("{trouble}: {told}")]
+    Surroundings {
+        /// What is wrong in the guest.
+        trouble: &'static str,
+        /// What the manager said.
+        told: String,
+    },
     /// The manager said no.
     #[error("{0}")]
     Refused(String),
@@ -123,50 +145,120 @@ struct Work<'a> {
 }
 
 impl Work<'_> {
-    /// What the script printed.
-    async fn run(&self, doing: &str, script: &str, timeout: Duration) -> Result<String, PackageError> {
+    async fn output(&self, script: &str, timeout: Duration) -> Result<Output, Error> {
         let env = [
             ("package".to_string(), self.package.to_string().into()),
             ("name".to_string(), self.name.clone().into()),
         ];
-        let output = self.guest.exec(Command::script(script, timeout).with_env(env)).await?;
+        self.guest.exec(Command::script(script, timeout).with_env(env)).await
+    }
+
+    /// What a question is answered with; none where the answer is no.
+    async fn ask(&self, doing: &str, script: &str) -> Result<Result<String, Output>, Error> {
+        let output = self.output(script, QUERY).await?;
         match output.exit {
-            Exit::Code(0) => Ok(output.stdout.trim().to_string()),
+            Exit::Code(0) => Ok(Ok(output.stdout.trim().to_string())),
+            Exit::Code(_) => Ok(Err(output)),
+            _ => Err(failed(doing, &output)),
+        }
+    }
+
+    /// Has the manager change something.
+    async fn change(&self, doing: &str, script: &str, timeout: Duration) -> Result<(), PackageError> {
+        let output = self.output(script, timeout).await?;
+        match output.exit {
+            Exit::Code(0) => Ok(()),
             Exit::TimedOut => Err(PackageError::Late(doing.to_string())),
-            exit => {
-                // Managers tell the reason on either stream, mostly at the end.
-                let both = format!("{}\n{}", output.stdout.trim(), output.stderr.trim());
-                let lines: Vec<&str> = both.lines().filter(|l| !l.trim().is_empty()).collect();
-                let tail = lines[lines.len().saturating_sub(4)..].join("; ");
-                Err(PackageError::Refused(format!("{doing} ended with {exit}: {tail}")))
-            }
+            _ => Err(refusal(doing, &output)),
         }
     }
 
     async fn is_handled(&self) -> Result<(), PackageError> {
         let tool = manager(self.format).tool;
         let script = format!("command -v {tool} >/dev/null");
-        let output = self.guest.exec(Command::script(script, QUERY)).await?;
-        match output.exit {
-            Exit::Code(0) => Ok(()),
-            Exit::Code(_) => Err(PackageError::NoManager {
+        match self.ask("looking for the package manager", &script).await? {
+            Ok(_) => Ok(()),
+            Err(_) => Err(PackageError::NoManager {
                 format: self.format.to_string(),
                 tool,
             }),
-            _ => Err(failed("looking for the package manager", &output).into()),
+        }
+    }
+
+    /// Where it is a file, that it is there.
+    async fn is_there(&self) -> Result<(), PackageError> {
+        let script = r#"case $package in /*) [ -f "$package" ] ;; esac"#;
+        match self.ask("looking for the package", script).await? {
+            Ok(_) => Ok(()),
+            Err(_) => Err(PackageError::NoFile(self.package.to_string())),
         }
     }
 
     async fn version(&self) -> Result<Option<String>, PackageError> {
-        match self
-            .run("asking for the version", manager(self.format).version, QUERY)
-            .await
-        {
-            Ok(version) => Ok(Some(version)),
-            Err(PackageError::Refused(_)) => Ok(None),
-            Err(e) => Err(e),
-        }
+        let answer = self.ask("asking for the version", manager(self.format).version).await?;
+        Ok(answer.ok())
     }
+}
+
+fn refusal(doing: &str, output: &Output) -> PackageError {
+    // Managers tell the reason on either stream, mostly at the end.
+    let both = format!("{}\n{}", output.stdout.trim(), output.stderr.trim());
+    let lines: Vec<&str> = both.lines().filter(|l| !l.trim().is_empty()).collect();
+    let tail = lines[lines.len().saturating_sub(4)..].join("; ");
+    let told = format!("{doing} ended with {}: {tail}", output.exit);
+    match not_the_package(&both) {
+        Some(trouble) => PackageError::Surroundings { trouble, told },
+        None => PackageError::Refused(told),
+    }
+}
+
+/// What managers say of trouble that no package is to blame for.
+const TROUBLES: [(&str, &[&str]); 3] = [
+    (
+        "no space is left",
+        &[
+            "No space left on device",
+            "don't have enough free space",
+            "more space needed on the",
+        ],
+    ),
+    (
+        "another package manager is at work",
+        &[
+            "Could not get lock",
+            "Unable to acquire the dpkg",
+            "is locked by another process",
+            "can't create transaction lock",
+            "Waiting for process with pid",
+            "System management is locked",
+            "change in progress",
+        ],
+    ),
+    (
+        "the package sources do not answer",
+        &[
+            "Temporary failure resolving",
+            "Could not resolve",
+            "Failed to fetch",
+            "Failed to download",
+            "Cannot download",
+            "Cannot prepare internal mirrorlist",
+            "Curl error",
+            "Network is unreachable",
+            "Connection timed out",
+            "Unable to load summary from remote",
+            "dial tcp",
+        ],
+    ),
+];
+
+/// The trouble in what a manager printed, where it is the guest's and not the package's.
+fn not_the_package(printed: &str) -> Option<&'static str> {
+    let told = |texts: &[&str]| texts.iter().any(|t| printed.contains(t));
+    TROUBLES
+        .iter()
+        .find(|(_, texts)| told(texts))
+        .map(|(trouble, _)| *trouble)
 }
 
 /// Installs a package (deb, rpm, appimage, snap, flatpak), and reads back what is there then.
@@ -186,11 +278,11 @@ pub async fn install(
         name: String::new(),
     };
     work.is_handled().await?;
+    work.is_there().await?;
     let m = manager(format);
-    work.name = work
-        .run(&format!("asking {package} for its name"), m.name, QUERY)
-        .await?;
-    work.run(&format!("installing {package}"), m.install, limit).await?;
+    let doing = format!("asking {package} for its name");
+    work.name = work.ask(&doing, m.name).await?.map_err(|o| refusal(&doing, &o))?;
+    work.change(&format!("installing {package}"), m.install, limit).await?;
     let Some(version) = work.version().await? else {
         return Err(PackageError::Refused(format!(
             "{package} was installed without an error, and {} is not there",
@@ -229,7 +321,7 @@ pub async fn uninstall(
         }
         work.is_handled().await?;
         let Some(version) = work.version().await? else { continue };
-        work.run(&format!("removing {name}"), manager(format).uninstall, limit)
+        work.change(&format!("removing {name}"), manager(format).uninstall, limit)
             .await?;
         if work.version().await?.is_some() {
             return Err(PackageError::Refused(format!(
@@ -258,6 +350,34 @@ pub fn is_version(found: &str, wanted: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn trouble_that_is_not_the_packages() {
+        for (printed, trouble) in [
+            (
+                "dpkg: error: unable to write: No space left on device",
+                Some("no space is left"),
+            ),
+            (
+                "E: Could not get lock /var/lib/dpkg/lock-frontend. It is held by process 7 (apt)",
+                Some("another package manager is at work"),
+            ),
+            (
+                "E: Failed to fetch http://mirror/x.deb  Temporary failure resolving 'mirror'",
+                Some("the package sources do not answer"),
+            ),
+            (
+                "The following packages have unmet dependencies: hello : Depends: libfoo",
+                None,
+            ),
+            (
+                "dpkg: error processing package hello (--install): post-installation script failed",
+                None,
+            ),
+        ] {
+            assert_eq!(not_the_package(printed), trouble, "{printed}");
+        }
+    }
 
     #[test]
     fn versions() {

@@ -194,9 +194,12 @@ impl Client {
             .map(|_| ())
     }
 
-    /// Asks the guest to shut down; after `timeout` seconds the plug is pulled.
-    pub async fn shutdown(&self, node: &str, vmid: u32, timeout: u32) -> Result<Upid, Error> {
-        let form = vec![("timeout", timeout.to_string()), ("forceStop", "1".to_string())];
+    /// Asks the guest to shut down; after `timeout` seconds the plug is pulled with `force`, else the task fails.
+    pub async fn shutdown(&self, node: &str, vmid: u32, timeout: u32, force: bool) -> Result<Upid, Error> {
+        let mut form = vec![("timeout", timeout.to_string())];
+        if force {
+            form.push(("forceStop", "1".to_string()));
+        }
         self.task(Method::POST, &vm_path(node, vmid, "/status/shutdown"), form)
             .await
     }

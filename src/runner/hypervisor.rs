@@ -20,7 +20,7 @@ pub enum Operation {
     },
     /// Switch it on.
     Start,
-    /// Have the guest end by itself.
+    /// Have the guest end by itself; the plug is not pulled.
     Shutdown,
     /// Pull the plug.
     Stop,
@@ -32,6 +32,9 @@ pub enum NotDone {
     /// The hypervisor refuses.
     #[error("{0}")]
     Refused(String),
+    /// The guest did not end, or did not come up, in time.
+    #[error("{0}")]
+    GuestDidNot(String),
     /// It took too long.
     #[error("not done in time: {0}")]
     Late(String),

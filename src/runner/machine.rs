@@ -62,8 +62,8 @@ impl Stage<'_> {
         }
         match self.operate(operation, until).await {
             Ok(()) => {}
-            // That the guest does not end or start is the guest's doing.
-            Err(NotDone::Late(why)) => {
+            // The guest is a part of what is tested.
+            Err(NotDone::GuestDidNot(why)) => {
                 return Err(Failure {
                     kind: Kind::TimedOut,
                     reason: "PowerTimedOut",

@@ -45,6 +45,8 @@ fn failure(reason: &'static str, error: PackageError) -> Failure {
         PackageError::Guest(e) => e.into(),
         // The VM is not one for this test.
         e @ PackageError::NoManager { .. } => Failure::error(FailureClass::Guest, "NoPackageManager", e.to_string()),
+        e @ PackageError::NoFile(_) => Failure::error(FailureClass::Guest, "NoPackageFile", e.to_string()),
+        e @ PackageError::Surroundings { .. } => Failure::error(FailureClass::Guest, reason, e.to_string()),
         e @ PackageError::Refused(_) => Failure::failed(reason, e.to_string()),
         e @ PackageError::Late(_) => Failure {
             kind: Kind::TimedOut,

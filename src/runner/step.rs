@@ -133,6 +133,10 @@ impl Stage<'_> {
             return failure;
         }
         let told = &failure.message;
+        if let Action::Snapshot(_) | Action::Rollback(_) | Action::Power(_) = self.step.action {
+            let message = format!("{told} while the hypervisor was at work");
+            return Failure::error(FailureClass::Proxmox, "HypervisorSlow", message);
+        }
         if let Some(trouble) = &self.trouble {
             let message = format!("{told} while the vision backend failed: {trouble}");
             return Failure::error(FailureClass::Vision, "VisionFailed", message);

@@ -207,7 +207,7 @@ async fn other_hardware_boots_from_power_off_and_shuts_down() {
     let (_, kib) = rig.shell(101, "awk '/MemTotal/ {print $2}' /proc/meminfo").await;
     let mib = kib.trim().parse::<u64>().expect("a number") / 1024;
     assert!((520..=640).contains(&mib), "the guest has {mib} MiB");
-    let upid = rig.client.shutdown(NODE, 101, 120).await.expect("shutdown");
+    let upid = rig.client.shutdown(NODE, 101, 120, true).await.expect("shutdown");
     rig.wait(&upid).await.expect("shuts down");
     assert!(!rig.client.vm_status(NODE, 101).await.expect("status").running());
     rig.close().await;

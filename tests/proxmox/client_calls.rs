@@ -154,7 +154,7 @@ async fn creating_listing_and_power() {
     pve.wait_task(&upid, soon()).await.expect("qmreset");
     pve.sendkey(NODE, id, "ctrl-alt-delete").await.expect("sendkey");
     assert_eq!(fake.count("PUT", "/sendkey"), 1);
-    let upid = pve.shutdown(NODE, id, 5).await.expect("shutdown");
+    let upid = pve.shutdown(NODE, id, 5, true).await.expect("shutdown");
     pve.wait_task(&upid, soon()).await.expect("qmshutdown");
     assert!(!pve.vm_status(NODE, id).await.expect("status").running());
     let upid = pve.start(NODE, id).await.expect("start");

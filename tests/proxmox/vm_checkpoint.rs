@@ -55,7 +55,7 @@ async fn ask(world: &World, id: &str, action: VmRequest, snapshot: Option<&str>)
         action,
         snapshot: snapshot.map(str::to_string),
         memory: false,
-        off: false,
+        seconds: None,
         state: VmOperationState::Asked,
         message: None,
     };
@@ -79,7 +79,7 @@ async fn done(world: &World, id: &str, action: VmRequest, snapshot: Option<&str>
 async fn let_go(world: &World) {
     change(world, |vm| {
         let status = vm.status.as_mut().expect("status");
-        (status.holder, status.operation) = (None, None);
+        (status.holder, status.operation, status.held_off) = (None, None, false);
     })
     .await;
 }

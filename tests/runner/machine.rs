@@ -45,10 +45,18 @@ async fn trouble_with_the_vm_is_no_verdict() {
     let text = "name: t\nsteps:\n  - {id: a, power: shutdown}\n";
     let ran = run(text, |w| {
         w.show("Base");
-        w.not_done = Some(NotDone::Late("the guest is shutting down".into()));
+        w.not_done = Some(NotDone::GuestDidNot("VM quit/powerdown failed - got timeout".into()));
     })
     .await;
     assert_eq!(told(&ran), (RunResult::Failed, "PowerTimedOut"));
+    // That Proxmox does not get to it is not.
+    let ran = run(text, |w| {
+        w.show("Base");
+        w.not_done = Some(NotDone::Late("ProxmoxVM a: no endpoint answers".into()));
+    })
+    .await;
+    assert_eq!(told(&ran), (RunResult::Error, "PowerFailed"));
+    assert_eq!(ran.outcome.failure.as_ref().unwrap().class, Some(FailureClass::Proxmox));
     let ran = run(text, |w| {
         w.show("Base");
         w.not_done = Some(NotDone::Lost("connection refused".into()));
@@ -121,7 +129,7 @@ fn manager(dir: &std::path::Path, install: &str) -> std::path::PathBuf {
     // The rest of what a guest has, without its real package manager.
     for tool in [
         "sh", "setsid", "id", "getent", "setpriv", "env", "timeout", "sleep", "kill", "cat", "tail", "base64", "sed",
-        "mkdir", "mktemp", "rm", "printf", "install", "ln", "head",
+        "mkdir", "mktemp", "rm", "printf", "install", "ln", "head", "grep",
     ] {
         if let Ok(found) = std::process::Command::new("which").arg(tool).output() {
             let real = String::from_utf8_lossy(&found.stdout).trim().to_string();
@@ -147,7 +155,11 @@ async fn packages_are_read_back() {
     let case = async |install: &'static str, text: &str| {
         let (dir, state) = with(install);
         let path = dir.path().to_path_buf();
-        let ran = run(text, move |w| {
+        for file in ["hello.deb", "hello.rpm"] {
+            std::fs::write(path.join(file), "").unwrap();
+        }
+        let text = text.replace("/tmp", &path.display().to_string());
+        let ran = run(&text, move |w| {
             w.show("Base");
             w.path = Some(path);
         })
@@ -169,6 +181,18 @@ async fn packages_are_read_back() {
     assert!(ran.message().contains("depends on libfoo"), "{}", ran.message());
     let (ran, _) = case("true", text).await;
     assert!(ran.message().contains("hello is not there"), "{}", ran.message());
+    // Trouble in the guest, or with what the test lays out, says nothing about the package either.
+    let (ran, _) = case("echo Could not get lock >&2; exit 1", text).await;
+    assert_eq!(told(&ran), (RunResult::Error, "NotInstalled"));
+    assert!(
+        ran.message().contains("another package manager is at work"),
+        "{}",
+        ran.message()
+    );
+    let missing = "name: t\nsteps:\n  - {id: i, install: /tmp/hallo.deb}\n";
+    let (ran, _) = case("true", missing).await;
+    assert_eq!(told(&ran), (RunResult::Error, "NoPackageFile"));
+    assert!(ran.message().contains("hallo.deb in the guest"), "{}", ran.message());
     // The guest has no such manager: that says nothing about the package.
     let (ran, _) = case("true", "name: t\nsteps:\n  - {id: i, install: /tmp/hello.rpm}\n").await;
     assert_eq!(told(&ran), (RunResult::Error, "NoPackageManager"));

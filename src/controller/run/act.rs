@@ -303,21 +303,17 @@ async fn hold(ctx: &Context, run: &FunctionalTestRun, claim: Option<String>) -> 
     match claim {
         Some(version) => {
             vm.metadata.resource_version = Some(version);
-            // What a holder asked for that is gone is nobody's wish any more.
-            status.operation = None;
             status.holder = Some(Holder {
                 kind: "FunctionalTestRun".to_string(),
                 name: run.name_any(),
                 uid,
             });
         }
-        None if status.holder.as_ref().is_some_and(|h| h.uid == uid) => {
-            status.holder = None;
-            // What was asked for ends with who asked.
-            status.operation = None;
-        }
+        None if status.holder.as_ref().is_some_and(|h| h.uid == uid) => status.holder = None,
         None => return Ok(()),
     }
+    // What an earlier holder asked for is nobody's wish any more, also where that holder is gone without a word.
+    (status.operation, status.held_off) = (None, false);
     api.replace_status(&name, &PostParams::default(), &vm)
         .await
         .map_err(Error::kube(what))?;

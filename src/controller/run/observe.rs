@@ -62,6 +62,11 @@ async fn vm(ctx: &Context, run: &FunctionalTestRun) -> Result<Vm, Error> {
     if run.spec.vm.reference.is_some() {
         match found.status.as_ref().and_then(|s| s.holder.as_ref()) {
             Some(h) if h.uid == uid => {}
+            // Whoever took them next would find them under the names of its own.
+            None if found.status.as_ref().is_some_and(|s| !s.checkpoints.is_empty()) => {
+                let text = format!("snapshots of an earlier run are being removed from ProxmoxVM {name}");
+                return Ok(Vm::Foreign(text));
+            }
             None => return Ok(free(&found)),
             Some(h) => {
                 let holder = match ctx.api::<FunctionalTestRun>(&ns).get(&h.name).await {

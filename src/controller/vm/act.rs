@@ -299,7 +299,11 @@ async fn power(ctx: &Context, vm: ProxmoxVM, seen: &Observed, action: VmAction, 
     }
     let answer = match action {
         VmAction::Stop => pve.stop(&node, vmid).await,
-        VmAction::Shutdown => pve.shutdown(&node, vmid, SHUTDOWN_SECONDS).await,
+        VmAction::Shutdown => match operate::unfinished(&vm).and_then(|o| o.seconds) {
+            // The run wants to know whether the guest ends by itself.
+            Some(seconds) => pve.shutdown(&node, vmid, seconds, false).await,
+            None => pve.shutdown(&node, vmid, SHUTDOWN_SECONDS, true).await,
+        },
         VmAction::Destroy => pve.delete(&node, vmid).await,
         VmAction::Rollback => pve.rollback(&node, vmid, snapshot, false).await,
         _ => pve.start(&node, vmid).await,

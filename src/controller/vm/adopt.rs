@@ -92,16 +92,8 @@ impl View<'_> {
         let Some(names) = &self.seen.snapshots else {
             return self.task_wait(VmPhase::Configuring, "Observing", "the snapshots are being looked up");
         };
-        if !names.iter().any(|n| n == snapshot) {
-            let has = match names.is_empty() {
-                true => "none".to_string(),
-                false => names.join(", "),
-            };
-            return stalled(
-                VmPhase::Failed,
-                "SnapshotNotFound",
-                format!("VM {} has no snapshot {snapshot}; it has {has}", self.vmid()),
-            );
+        if let Some(why) = self.lacks(names, snapshot) {
+            return stalled(VmPhase::Failed, "SnapshotNotFound", why);
         }
         Step::Rollback {
             snapshot: snapshot.to_string(),

@@ -233,7 +233,7 @@ impl View<'_> {
             };
         }
         // Before anything else is written: a snapshot from before the adoption does not bear our mark.
-        if self.asked(VmAction::Rollback) && self.seen.task == Task::Ok && operate::going_back(self.vm) {
+        if self.went_back() {
             return Step::Operated { failed: None };
         }
         if !ours {

@@ -16,18 +16,16 @@ pub(super) fn unfinished(vm: &ProxmoxVM) -> Option<&VmOperation> {
     operation.unfinished().then_some(operation)
 }
 
-/// Whether the VM should run: what its run asked for last, else what is declared.
+/// Whether the VM should run: what its run asks for, else what it has asked for, else what is declared.
 pub(super) fn wanted_power(vm: &ProxmoxVM) -> VmPower {
-    match vm.status.as_ref().and_then(|s| s.operation.as_ref()) {
-        Some(o) if o.keeps_off() => VmPower::Stopped,
-        Some(o) if o.action != VmRequest::Snapshot => VmPower::Running,
-        _ => vm.spec.power,
+    match unfinished(vm).map(|o| o.action) {
+        Some(VmRequest::Shutdown | VmRequest::Stop) => VmPower::Stopped,
+        Some(VmRequest::Start | VmRequest::Rollback) => VmPower::Running,
+        Some(VmRequest::Snapshot) | None => match vm.status.as_ref().is_some_and(|s| s.held_off) {
+            true => VmPower::Stopped,
+            false => vm.spec.power,
+        },
     }
-}
-
-/// Whether a rollback was asked for and is not carried out.
-pub(super) fn going_back(vm: &ProxmoxVM) -> bool {
-    unfinished(vm).is_some_and(|o| o.action == VmRequest::Rollback && o.state == VmOperationState::Asked)
 }
 
 /// A snapshot that nobody will go back to: no run has the VM any more.
@@ -47,6 +45,19 @@ pub(super) fn needs_snapshots(vm: &ProxmoxVM) -> bool {
 }
 
 impl View<'_> {
+    /// Whether this write was begun for the present request: that of an earlier one proves nothing about it.
+    fn begun(&self, action: VmAction) -> bool {
+        let id = unfinished(self.vm).map(|o| &o.id);
+        let intent = self.status.intent.as_ref();
+        id.is_some() && intent.is_some_and(|i| i.action == action && i.operation.as_ref() == id)
+    }
+
+    /// Whether the rollback that the run asks for is carried out.
+    pub(super) fn went_back(&self) -> bool {
+        let asked = |o: &VmOperation| o.action == VmRequest::Rollback && o.state == VmOperationState::Asked;
+        unfinished(self.vm).is_some_and(asked) && self.begun(VmAction::Rollback) && self.seen.task == Task::Ok
+    }
+
     /// The next step of what was asked for, or of tidying up after it.
     pub(super) fn operate(&self, running: Option<bool>) -> Option<Step> {
         let Some(operation) = unfinished(self.vm) else {
@@ -56,20 +67,32 @@ impl View<'_> {
             return None;
         }
         let name = operation.snapshot.as_deref().unwrap_or_default();
-        match operation.action {
-            VmRequest::Snapshot => Some(self.take_snapshot(name)),
-            VmRequest::Rollback => Some(self.go_back(name)),
-            VmRequest::Shutdown | VmRequest::Stop => match running {
-                Some(false) => Some(Step::Operated { failed: None }),
-                Some(true) if operation.action == VmRequest::Stop => Some(self.cut()),
-                // The way of `spec.power`.
-                _ => None,
-            },
-            VmRequest::Start => {
-                let there = running == Some(true) && self.status.phase == Some(VmPhase::Ready);
-                there.then_some(Step::Operated { failed: None })
+        match (operation.action, running) {
+            (VmRequest::Snapshot, _) => Some(self.take_snapshot(name)),
+            (VmRequest::Rollback, _) => Some(self.go_back(name)),
+            (VmRequest::Shutdown | VmRequest::Stop, Some(false)) => Some(DONE),
+            (VmRequest::Shutdown, Some(true)) => {
+                Some(self.again(VmAction::Shutdown, "shutdown").unwrap_or(Step::Shutdown))
             }
+            (VmRequest::Stop, Some(true)) => Some(self.again(VmAction::Stop, "stop").unwrap_or(Step::Stop)),
+            (VmRequest::Start, Some(true)) if self.status.phase == Some(VmPhase::Ready) => Some(DONE),
+            (VmRequest::Start | VmRequest::Shutdown | VmRequest::Stop, _) => None,
         }
+    }
+
+    /// What comes before the write is made again: its failure is noted, or its pause is not over.
+    fn again(&self, action: VmAction, what: &str) -> Option<Step> {
+        if !self.begun(action) {
+            return None;
+        }
+        if let Task::Failed(kind, text) = &self.seen.task {
+            return Some(Step::Failed {
+                kind: *kind,
+                message: format!("{what} of VM {}: {text}", self.vmid()),
+            });
+        }
+        let phase = self.status.phase.unwrap_or(VmPhase::Configuring);
+        self.pause().map(|left| self.paused(left, phase))
     }
 
     fn take_snapshot(&self, name: &str) -> Step {
@@ -78,64 +101,43 @@ impl View<'_> {
         };
         let there = names.iter().any(|n| n == name);
         let ours = self.status.checkpoints.iter().any(|n| n == name);
-        if self.asked(VmAction::Snapshot) {
-            match &self.seen.task {
-                Task::Failed(_, why) => return failed(format!("snapshot {name} of VM {}: {why}", self.vmid())),
-                // A task that is not known any more has left its snapshot, or none.
-                _ if there => return Step::Operated { failed: None },
-                _ => {
-                    if let Some(left) = self.pause() {
-                        return self.paused(left, VmPhase::Configuring);
-                    }
-                }
-            }
-        } else if there && ours {
+        match (self.again(VmAction::Snapshot, &format!("snapshot {name}")), there) {
+            (Some(step), _) => step,
+            // A task that is not known any more has left its snapshot, or none.
+            (None, true) if self.begun(VmAction::Snapshot) => DONE,
             // Taken again: the later one counts.
-            return self.drop_snapshot(name);
-        } else if there {
-            return failed(format!(
+            (None, true) if ours => self.drop_snapshot(name),
+            (None, true) => failed(format!(
                 "VM {} has a snapshot {name} that no step of this run took; give this one another name",
                 self.vmid()
-            ));
+            )),
+            (None, false) => Step::Snapshot { name: name.to_string() },
         }
-        Step::Snapshot { name: name.to_string() }
     }
 
     fn go_back(&self, name: &str) -> Step {
         let Some(names) = &self.seen.snapshots else {
             return self.observing();
         };
-        if self.asked(VmAction::Rollback) {
-            match &self.seen.task {
-                Task::Failed(_, why) => return failed(format!("rollback of VM {} to {name}: {why}", self.vmid())),
-                _ => {
-                    if let Some(left) = self.pause() {
-                        return self.paused(left, VmPhase::Configuring);
-                    }
-                }
-            }
+        if let Some(step) = self.again(VmAction::Rollback, &format!("rollback to {name}")) {
+            return step;
         }
-        if !names.iter().any(|n| n == name) {
-            let has = match names.is_empty() {
-                true => "none".to_string(),
-                false => names.join(", "),
-            };
-            return failed(format!("VM {} has no snapshot {name}; it has {has}", self.vmid()));
-        }
-        Step::Rollback {
-            snapshot: name.to_string(),
+        match self.lacks(names, name) {
+            Some(why) => failed(why),
+            None => Step::Rollback {
+                snapshot: name.to_string(),
+            },
         }
     }
 
-    /// Pulls the plug.
-    fn cut(&self) -> Step {
-        match (&self.seen.task, self.pause()) {
-            (Task::Failed(_, why), _) if self.asked(VmAction::Stop) => {
-                failed(format!("VM {} could not be stopped: {why}", self.vmid()))
-            }
-            (_, Some(left)) if self.asked(VmAction::Stop) => self.paused(left, VmPhase::Stopped),
-            _ => Step::Stop,
-        }
+    /// Why the VM cannot go back to this snapshot.
+    pub(super) fn lacks(&self, names: &[String], name: &str) -> Option<String> {
+        let has = match names.is_empty() {
+            true => "none".to_string(),
+            false => names.join(", "),
+        };
+        let there = names.iter().any(|n| n == name);
+        (!there).then(|| format!("VM {} has no snapshot {name}; it has {has}", self.vmid()))
     }
 
     /// Removes a snapshot that was taken for a run; one that is gone is forgotten.
@@ -168,11 +170,16 @@ impl View<'_> {
     }
 }
 
+const DONE: Step = Step::Operated { failed: None };
+
 fn failed(why: String) -> Step {
     Step::Operated { failed: Some(why) }
 }
 
 /// Whether a refusal passes by itself, so that the request is made again.
 pub(super) fn passes(kind: ErrorKind) -> bool {
-    matches!(kind, ErrorKind::Busy | ErrorKind::Locked | ErrorKind::NodeOffline)
+    matches!(
+        kind,
+        ErrorKind::Busy | ErrorKind::Locked | ErrorKind::NodeOffline | ErrorKind::NoGpu
+    )
 }

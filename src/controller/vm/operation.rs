@@ -91,11 +91,18 @@ fn note_end(s: &mut ProxmoxVMStatus, failed: Option<String>) -> String {
         return String::new();
     };
     let back = operation.action == VmRequest::Rollback && failed.is_none();
-    operation.state = match (&failed, back) {
+    operation.state = match (&failed, operation.action) {
+        // So the task ends when the guest was asked and is still there (proxmox-observed.md).
+        (Some(why), VmRequest::Shutdown) if why.contains("powerdown failed - got timeout") => {
+            VmOperationState::GuestDidNot
+        }
         (Some(_), _) => VmOperationState::Failed,
-        (None, true) => VmOperationState::Returning,
-        (None, false) => VmOperationState::Done,
+        (None, VmRequest::Rollback) => VmOperationState::Returning,
+        (None, _) => VmOperationState::Done,
     };
+    if failed.is_none() && operation.action != VmRequest::Snapshot {
+        s.held_off = matches!(operation.action, VmRequest::Shutdown | VmRequest::Stop);
+    }
     operation.message.clone_from(&failed);
     if let (VmRequest::Snapshot, Some(_), Some(name)) = (operation.action, &failed, &operation.snapshot) {
         // One of that name was there before, or none came to be: if half of one did, it is found and removed.
@@ -120,5 +127,6 @@ pub(super) fn returned(s: &mut ProxmoxVMStatus) {
             || (operation.state == VmOperationState::Asked && operation.action == VmRequest::Start))
     {
         operation.state = VmOperationState::Done;
+        s.held_off = false;
     }
 }

@@ -40,6 +40,7 @@ pub(super) fn intent(action: VmAction) -> VmIntent {
         action,
         at: Time(Timestamp::now()),
         upid: None,
+        operation: None,
         settings: None,
     }
 }
@@ -68,11 +69,16 @@ pub(super) fn begin_settings(s: &mut ProxmoxVMStatus, keys: &str, generation: Op
 
 /// Writes the intent down; another action begins without failures.
 pub(super) fn begin(s: &mut ProxmoxVMStatus, action: VmAction) {
-    if s.intent.as_ref().is_none_or(|i| i.action != action) {
+    let request = s.operation.as_ref().filter(|o| o.unfinished()).map(|o| o.id.clone());
+    let same = |i: &VmIntent| i.action == action && i.operation == request;
+    if !s.intent.as_ref().is_some_and(same) {
         s.failures = None;
     }
     s.next_attempt_at = None;
-    s.intent = Some(intent(action));
+    s.intent = Some(VmIntent {
+        operation: request,
+        ..intent(action)
+    });
 }
 
 /// Nothing is being done any more.

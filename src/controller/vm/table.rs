@@ -55,6 +55,7 @@ pub(super) fn doing(action: VmAction, upid: bool, secs: i64) -> ProxmoxVMStatus 
             action,
             at: Time(now() - SignedDuration::from_secs(secs)),
             upid: upid.then(|| "UPID:...".to_string()),
+            operation: None,
         }),
         ..ProxmoxVMStatus::default()
     }

@@ -1,7 +1,9 @@
 //! Tables for what a run asks of its VM.
 
+use super::decide::decide;
 use super::seen::*;
-use super::table::{check, config, deleted, doing, now, object, present, seen};
+use super::step::Step;
+use super::table::{check, config, deleted, doing, now, object, present, seen, word};
 use crate::api::{
     AdoptSource, DeletionPolicy, Holder, ProxmoxVM, ProxmoxVMStatus, VmAction, VmOperation, VmOperationState, VmPhase,
     VmPower, VmRequest, VmSource,
@@ -17,6 +19,9 @@ fn asked(action: VmRequest, state: VmOperationState, intent: Option<VmAction>) -
             ..doing(VmAction::Start, true, 1)
         },
     };
+    if let Some(intent) = &mut status.intent {
+        intent.operation = Some("1".to_string());
+    }
     status.phase = Some(VmPhase::Ready);
     status.ready_at = Some(Time(now()));
     let snapshot = matches!(action, VmRequest::Snapshot | VmRequest::Rollback).then(|| "clean".to_string());
@@ -25,7 +30,7 @@ fn asked(action: VmRequest, state: VmOperationState, intent: Option<VmAction>) -
         action,
         snapshot,
         memory: true,
-        off: false,
+        seconds: None,
         state,
         message: None,
     });
@@ -56,6 +61,15 @@ fn wrong() -> Task {
     Task::Failed(ErrorKind::Other, "no space".to_string())
 }
 
+/// The task's failure is what the run is told.
+#[track_caller]
+fn fails(vm: &ProxmoxVM, seen: &Observed, want: &str) {
+    match decide(vm, seen, now()) {
+        Step::Failed { message, .. } => assert_eq!(message, want),
+        other => panic!("{}", word(&other)),
+    }
+}
+
 #[test]
 fn snapshots() {
     use VmOperationState::{Asked, Done};
@@ -64,10 +78,10 @@ fn snapshots() {
     let new = || asked(Snapshot, Asked, None);
     check(&new(), &with(true, Task::None, &[]), "snapshot clean");
     check(&begun(), &with(true, Task::Ok, &["clean"]), "operated");
-    check(
+    fails(
         &begun(),
         &with(true, wrong(), &[]),
-        "operated: snapshot clean of VM 20000: no space",
+        "snapshot clean of VM 20000: no space",
     );
     // The answer was lost: the list tells.
     check(&begun(), &with(true, Task::None, &["clean"]), "operated");
@@ -106,10 +120,10 @@ fn going_back() {
         "operated: VM 20000 has no snapshot clean; it has other",
     );
     check(&begun(), &with(false, Task::Ok, &["clean"]), "operated");
-    check(
+    fails(
         &begun(),
         &with(true, wrong(), &["clean"]),
-        "operated: rollback of VM 20000 to clean: no space",
+        "rollback to clean of VM 20000: no space",
     );
     // A snapshot from before the adoption lacks our mark; that it was gone back to is noted first.
     let mut unmarked = with(false, Task::Ok, &["clean"]);
@@ -130,16 +144,31 @@ fn power() {
     use VmRequest::{Shutdown, Start, Stop};
     check(&asked(Shutdown, Asked, None), &with(true, Task::None, &[]), "shutdown");
     check(&asked(Stop, Asked, None), &with(true, Task::None, &[]), "stop");
-    check(
+    fails(
         &asked(Stop, Asked, Some(VmAction::Stop)),
         &with(true, wrong(), &[]),
-        "operated: VM 20000 could not be stopped: no space",
+        "stop of VM 20000: no space",
     );
     check(&asked(Stop, Asked, None), &with(false, Task::None, &[]), "operated");
     check(&asked(Shutdown, Asked, None), &with(false, Task::None, &[]), "operated");
+    // What was begun for an earlier request proves nothing about this one.
+    let mut later = asked(Shutdown, Asked, Some(VmAction::Shutdown));
+    later
+        .status
+        .as_mut()
+        .expect("status")
+        .operation
+        .as_mut()
+        .expect("operation")
+        .id = "2".to_string();
+    check(&later, &with(true, wrong(), &[]), "shutdown");
     // It stays so, although it is declared to run.
+    let held = |mut vm: ProxmoxVM| {
+        vm.status.as_mut().expect("status").held_off = true;
+        vm
+    };
     check(
-        &asked(Shutdown, Done, None),
+        &held(asked(Shutdown, Done, None)),
         &with(false, Task::None, &[]),
         "wait Stopped PoweredOff",
     );
@@ -151,14 +180,7 @@ fn power() {
     check(&asked(Start, Asked, None), &with(true, Task::None, &[]), "operated");
     // A snapshot of a VM that was switched off does not switch it on.
     for (state, want) in [(Asked, "snapshot clean"), (Done, "wait Stopped PoweredOff")] {
-        let mut off = asked(VmRequest::Snapshot, state, None);
-        off.status
-            .as_mut()
-            .expect("status")
-            .operation
-            .as_mut()
-            .expect("operation")
-            .off = true;
+        let off = held(asked(VmRequest::Snapshot, state, None));
         check(&off, &with(false, Task::None, &[]), want);
     }
     // Without a request a run's VM that is off is lost.
