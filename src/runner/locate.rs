@@ -156,6 +156,14 @@ impl Stage<'_> {
         Ok(answer)
     }
 
+    /// The models' part since the last call.
+    pub(super) fn tell_requests(&mut self) {
+        for request in self.run.rig.vision.requests() {
+            let item = record::request(&request, |text| self.masked(text));
+            self.run.recorder.evidence(&self.step.id, item);
+        }
+    }
+
     /// Waits for a backend's answer, but not for ever.
     pub(super) async fn answer<T>(
         &mut self,
@@ -164,10 +172,7 @@ impl Stage<'_> {
     ) -> Result<T, Failure> {
         let until = until.max(Instant::now()) + VISION_GRACE;
         let answer = tokio::time::timeout_at(until, question).await;
-        for request in self.run.rig.vision.requests() {
-            let item = record::request(&request);
-            self.run.recorder.evidence(&self.step.id, item);
-        }
+        self.tell_requests();
         match answer {
             Ok(Ok(answer)) => {
                 self.trouble = None;

@@ -145,10 +145,11 @@ pub(super) fn cut(text: &str, most: usize) -> String {
     }
 }
 
-/// A request to a model. What it said is cut: an answer is a few hundred bytes, and thinking may be much more.
-pub fn request(request: &vision::Request) -> Evidence {
+/// A request to a model. What it said is cut: an answer is a few hundred bytes, and thinking may be much more. Half a
+/// secret is no secret that the mask knows, so it comes first.
+pub fn request(request: &vision::Request, masked: impl Fn(&str) -> String) -> Evidence {
     let (answer, error) = match &request.answer {
-        Ok(text) => (Some(tail(text).0), None),
+        Ok(text) => (Some(tail(&masked(text)).0), None),
         Err(why) => (None, Some(why.clone())),
     };
     Evidence::Request {

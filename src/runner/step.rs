@@ -95,6 +95,8 @@ pub(super) async fn run_leaf(run: &mut Run, step: &Step, stop: &Stop) -> Result<
             None => failure,
         });
     }
+    // An answer that came too late for the step, or was cut off with it.
+    stage.tell_requests();
     let attempts = stage.attempts;
     if let Some(error) = run.recorder.take_error() {
         result = Err(Failure::error(

@@ -1,7 +1,7 @@
 //! A scenario with values for its inputs: what a run carries out.
 
 use super::error::{Errors, Place, Problems, unknown};
-use super::model::Step;
+use super::model::{Action, Step};
 use super::parse;
 use super::reference::{Library, Reference};
 use super::template::Values;
@@ -41,7 +41,7 @@ impl Plan {
     /// Lets only these steps of the test run, and those between them.
     ///
     /// # Errors
-    /// There is no such step, or the last comes before the first.
+    /// There is no such step, the last comes before the first, or a step needs what only a left-out step makes.
     pub fn limit(&mut self, from: Option<&str>, until: Option<&str>) -> Result<(), Errors> {
         let mut problems = Problems::new(&self.origin);
         let ids: Vec<&str> = self.steps.iter().map(|s| s.id.as_str()).collect();
@@ -64,6 +64,9 @@ impl Plan {
         if let (Some(first), Some(last)) = (first, last) {
             if first <= last {
                 self.range = first..last + 1;
+                for missing in self.missing() {
+                    problems.add(&Place::Whole, missing);
+                }
             } else {
                 problems.add(
                     &Place::Whole,
@@ -77,11 +80,70 @@ impl Plan {
         }
     }
 
+    /// What the steps of the range need and only a left-out step before it makes.
+    fn missing(&self) -> Vec<String> {
+        let made_by = |steps: &[Step]| -> BTreeMap<Made, String> {
+            let all = steps.iter().flat_map(Step::flatten);
+            all.flat_map(|s| makes(s).into_iter().map(|made| (made, s.id.clone())))
+                .collect()
+        };
+        let left_out = made_by(&self.steps[..self.range.start]);
+        let mut here = made_by(&self.setup);
+        let mut missing = Vec::new();
+        for step in self.steps[self.range.clone()].iter().flat_map(Step::flatten) {
+            let lacks = needs(step).into_iter().filter(|n| !here.contains_key(n));
+            missing.extend(lacks.filter_map(|need| {
+                let by = left_out.get(&need)?;
+                Some(format!(
+                    "step '{}' needs {need}, which step '{by}' makes; begin with that one",
+                    step.id
+                ))
+            }));
+            here.extend(makes(step).into_iter().map(|made| (made, step.id.clone())));
+        }
+        missing
+    }
+
     /// All steps in the order in which they are written, those within steps included.
     pub fn all_steps(&self) -> impl Iterator<Item = &Step> {
         let outer = self.setup.iter().chain(&self.steps).chain(&self.cleanup);
         outer.flat_map(Step::flatten)
     }
+}
+
+/// What one step makes for another.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Made {
+    Value(String),
+    Snapshot(String),
+}
+
+impl std::fmt::Display for Made {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Made::Value(name) => write!(f, "the value {name}"),
+            Made::Snapshot(name) => write!(f, "the snapshot {name}"),
+        }
+    }
+}
+
+fn makes(step: &Step) -> Vec<Made> {
+    match &step.action {
+        Action::Shell(shell) => shell.capture.iter().map(|c| Made::Value(c.name.clone())).collect(),
+        Action::Use(call) => call.outputs.keys().map(|name| Made::Value(name.clone())).collect(),
+        Action::Snapshot(snapshot) => vec![Made::Snapshot(snapshot.name.clone())],
+        _ => Vec::new(),
+    }
+}
+
+fn needs(step: &Step) -> Vec<Made> {
+    let facts = step.when.iter().map(|fact| &fact.name);
+    let values = step.late.iter().flat_map(|late| &late.needs).chain(facts);
+    let mut needs: Vec<Made> = values.map(|name| Made::Value(name.clone())).collect();
+    if let Action::Rollback(name) = &step.action {
+        needs.push(Made::Snapshot(name.clone()));
+    }
+    needs
 }
 
 impl Scenario {

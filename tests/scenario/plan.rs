@@ -246,3 +246,22 @@ fn a_part_of_the_steps() {
         assert_eq!(limit(from, until), Err(message.to_string()));
     }
 }
+
+#[test]
+fn a_part_that_needs_what_was_left_out() {
+    let text = "name: t\nsetup: [{id: s, shell: {command: echo 1, capture: early}}]\nsteps:\n  \
+                - {id: a, shell: {command: echo 1, capture: pid}}\n  - {id: b, snapshot: clean}\n  \
+                - {id: c, type: \"{{ pid }} {{ early }}\"}\n  - {id: d, rollback: clean}\n  - {id: e, rollback: theirs}\n";
+    let scenario = Scenario::from_str("t.yaml", text).unwrap();
+    let limit = |from: &str| {
+        let mut plan = scenario.plan(&BTreeMap::new(), &BTreeMap::new()).unwrap();
+        plan.limit(Some(from), None).map_err(|e| e.to_string())
+    };
+    assert_eq!(limit("a"), Ok(()));
+    let value = "t.yaml: step 'c' needs the value pid, which step 'a' makes; begin with that one";
+    let snapshot = "t.yaml: step 'd' needs the snapshot clean, which step 'b' makes; begin with that one";
+    assert_eq!(limit("b"), Err(value.to_string()));
+    assert_eq!(limit("c"), Err(format!("{value}\n{snapshot}")));
+    assert_eq!(limit("d"), Err(snapshot.to_string()));
+    assert_eq!(limit("e"), Ok(()));
+}

@@ -13,7 +13,7 @@ mod spent;
 pub use catalogue::{FAMILIES, Family, Form, Sizing, family};
 pub use spent::Budget;
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use secrecy::SecretString;
@@ -134,14 +134,7 @@ impl OpenAi {
         picture: &Picture,
         prompt: &str,
     ) -> Result<String, Error> {
-        self.account.check(model)?;
-        let start = Instant::now();
-        let completed = self.client.complete(model, &picture.png, prompt).await;
-        let (answer, tokens) = match &completed {
-            Ok(completed) => (Ok(completed.text.clone()), completed.tokens),
-            Err(error) => (Err(error.to_string()), None),
-        };
-        self.account.add(Request {
+        let pending = self.account.begin(Request {
             purpose,
             model: model.to_string(),
             prompt_version: PROMPTS,
@@ -149,10 +142,15 @@ impl OpenAi {
             picture: picture.digest.clone(),
             width: picture.size.0,
             height: picture.size.1,
-            answer,
-            tokens,
-            ms: start.elapsed().as_millis() as u64,
-        });
+            answer: Err("nobody waited for the answer any longer".to_string()),
+            tokens: None,
+            ms: 0,
+        })?;
+        let completed = self.client.complete(model, &picture.png, prompt).await;
+        match &completed {
+            Ok(completed) => pending.end(Ok(completed.text.clone()), completed.tokens),
+            Err(error) => pending.end(Err(error.to_string()), None),
+        }
         completed.map(|completed| completed.text)
     }
 
