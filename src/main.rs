@@ -5,6 +5,7 @@ use mosdat::cli;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
+    cli::reader_may_leave();
     let args = match cli::Cli::try_parse() {
         Ok(args) => args,
         Err(e) => {

@@ -8,10 +8,9 @@ use crate::vision::models;
 use clap::ValueEnum;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
-use kube::core::NamespaceResourceScope;
-use kube::{Api, Client, Resource, ResourceExt};
+use kube::core::{ApiResource, DynamicObject};
+use kube::{Api, Client, ResourceExt};
 use serde::Serialize;
-use serde::de::DeserializeOwned;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -255,57 +254,33 @@ async fn control_plane(args: &Args, found: &mut Vec<Finding>) {
         }
     }
     let ns = args.namespace.as_deref();
-    objects::<ProxmoxCluster>(
-        &client,
-        ns,
-        "Proxmox clusters",
-        |o| conditions(o.status.as_ref().map(|s| &s.conditions)),
-        found,
-    )
-    .await;
-    objects::<VisionProvider>(
-        &client,
-        ns,
-        "vision",
-        |o| conditions(o.status.as_ref().map(|s| &s.conditions)),
-        found,
-    )
-    .await;
-    objects::<GpuProfile>(
-        &client,
-        ns,
-        "GPUs",
-        |o| conditions(o.status.as_ref().map(|s| &s.conditions)),
-        found,
-    )
-    .await;
-    objects::<ProxmoxVM>(
-        &client,
-        ns,
-        "machines",
-        |o| conditions(o.status.as_ref().map(|s| &s.conditions)),
-        found,
-    )
-    .await;
+    for (area, kind) in [
+        ("Proxmox clusters", ApiResource::erase::<ProxmoxCluster>(&())),
+        ("vision", ApiResource::erase::<VisionProvider>(&())),
+        ("GPUs", ApiResource::erase::<GpuProfile>(&())),
+        ("machines", ApiResource::erase::<ProxmoxVM>(&())),
+    ] {
+        objects(&client, ns, area, &kind, found).await;
+    }
 }
 
-fn conditions(list: Option<&Vec<Condition>>) -> Vec<Condition> {
-    list.cloned().unwrap_or_default()
+fn conditions(object: &DynamicObject) -> Vec<Condition> {
+    let list = object.data.pointer("/status/conditions").cloned();
+    list.and_then(|list| serde_json::from_value(list).ok())
+        .unwrap_or_default()
 }
 
 /// What the objects of a kind say of themselves.
-async fn objects<K>(
+async fn objects(
     client: &Client,
     namespace: Option<&str>,
     area: &'static str,
-    conditions: impl Fn(&K) -> Vec<Condition>,
+    kind: &ApiResource,
     found: &mut Vec<Finding>,
-) where
-    K: Resource<Scope = NamespaceResourceScope, DynamicType = ()> + Clone + DeserializeOwned + std::fmt::Debug,
-{
-    let api: Api<K> = match namespace {
-        Some(ns) => Api::namespaced(client.clone(), ns),
-        None => Api::all(client.clone()),
+) {
+    let api: Api<DynamicObject> = match namespace {
+        Some(ns) => Api::namespaced_with(client.clone(), ns, kind),
+        None => Api::all_with(client.clone(), kind),
     };
     let list = match api.list(&Default::default()).await {
         Ok(list) => list,
@@ -313,7 +288,7 @@ async fn objects<K>(
         Err(e) => {
             return found.push(Finding {
                 area,
-                about: K::kind(&()).into_owned(),
+                about: kind.kind.clone(),
                 state: State::Warning,
                 says: format!("cannot be listed: {e}"),
             });

@@ -144,6 +144,18 @@ pub async fn dispatch(args: Cli) -> anyhow::Result<u8> {
     }
 }
 
+/// Who reads the output may leave before its end (`mosdat ... | head`): the command ends then, without a word of panic.
+/// It unwinds as with any panic, so that what runs is stopped.
+pub fn reader_may_leave() {
+    let usual = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |info| {
+        let text = info.payload_as_str().unwrap_or_default();
+        if !(text.starts_with("failed printing to std") && text.contains("Broken pipe")) {
+            usual(info);
+        }
+    }));
+}
+
 /// A message without the number that the system's errors end with: `(os error 2)` tells a person nothing.
 pub fn plain(text: &str) -> String {
     let mut out = text.to_string();

@@ -5,6 +5,7 @@
 //! not depend on inputs. `plan` is the only way to filled-in texts: it needs a value for every input.
 
 mod bundle;
+mod check;
 mod chord;
 mod display;
 mod error;
@@ -18,6 +19,7 @@ mod parse;
 mod plan;
 mod reference;
 mod schema;
+mod target;
 mod template;
 mod text;
 mod vocabulary;

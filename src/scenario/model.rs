@@ -1,8 +1,9 @@
 //! What a scenario says, as typed values.
 
+pub use super::check::{Check, FileCheck, Fits, ShellCheck};
 use super::late::Late;
 use super::machine::{Install, Power, Snapshot, Uninstall};
-use super::reference::Reference;
+pub use super::target::{Length, Target, TargetFields};
 pub use crate::api::{InputType, Platform};
 use secrecy::SecretString;
 use std::collections::BTreeMap;
@@ -405,75 +406,6 @@ pub enum Button {
     Right,
 }
 
-/// Something on the screen.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Target {
-    /// The short form: quoted text in it is looked for first, the whole is a description.
-    Words(String),
-    /// The long form.
-    Fields(Box<TargetFields>),
-}
-
-impl Target {
-    /// The long form's fields.
-    pub fn fields(&self) -> Option<&TargetFields> {
-        match self {
-            Target::Words(_) => None,
-            Target::Fields(fields) => Some(fields),
-        }
-    }
-}
-
-/// The long form of a target: `reference`, `text`, `describe` or several of them; or `at` alone.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct TargetFields {
-    /// What it looks like; looked for first.
-    pub reference: Option<Arc<Reference>>,
-    /// The reference may be anywhere on the screen.
-    pub anywhere: bool,
-    /// Text as shown.
-    pub text: Option<String>,
-    /// Description for a vision model.
-    pub describe: Option<String>,
-    /// A place, from the left and from the top.
-    pub at: Option<(Length, Length)>,
-    /// Why the place is fixed.
-    pub reason: Option<String>,
-    /// The shown text must be this and nothing more.
-    pub exact: bool,
-    /// Which of several, from 1, in reading order.
-    pub nth: Option<u32>,
-    /// Near this text.
-    pub near: Option<String>,
-    /// Left of this text.
-    pub left_of: Option<String>,
-    /// Right of this text.
-    pub right_of: Option<String>,
-    /// Above this text.
-    pub above: Option<String>,
-    /// Below this text.
-    pub below: Option<String>,
-}
-
-/// A distance on the screen.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Length {
-    /// Pixels.
-    Pixels(u32),
-    /// Part of the screen's width or height, in millionths.
-    Part(u32),
-}
-
-impl Length {
-    /// In pixels, on a screen that is `whole` wide or high.
-    pub fn of(self, whole: u32) -> u32 {
-        match self {
-            Length::Pixels(n) => n,
-            Length::Part(n) => (u64::from(n) * u64::from(whole.saturating_sub(1)) / 1_000_000) as u32,
-        }
-    }
-}
-
 /// Text to type.
 #[derive(Clone, Debug)]
 pub struct Type {
@@ -520,87 +452,4 @@ pub struct Shell {
     pub env: BTreeMap<String, Words>,
     /// What of its output later steps can use.
     pub capture: Vec<Capture>,
-}
-
-/// Something that holds or does not.
-#[derive(Clone, Debug)]
-pub enum Check {
-    /// A question for the judge.
-    See(String),
-    /// The target is on the screen.
-    Text(Target),
-    /// A command ends with the right code and prints the right thing.
-    Shell(ShellCheck),
-    /// A process of that name runs.
-    Process(String),
-    /// A window whose title contains this is shown.
-    Window(String),
-    /// A file of the guest is there, and fits.
-    File(FileCheck),
-    /// The clipboard's text fits.
-    Clipboard(Fits),
-    /// Something in the guest listens at this TCP port.
-    Port(u16),
-    /// The program that was launched last has ended with this exit code.
-    Exited(i32),
-    /// A value is what it has to be.
-    Fact(Vec<Fact>),
-    /// The condition does not hold.
-    Not(Box<Check>),
-    /// At least one holds.
-    Any(Vec<Check>),
-    /// Each holds.
-    All(Vec<Check>),
-}
-
-/// A command as a check.
-#[derive(Clone, Debug)]
-pub struct ShellCheck {
-    /// What runs.
-    pub shell: Shell,
-    /// What its standard output has to be like.
-    pub fits: Fits,
-}
-
-/// A file as a check.
-#[derive(Clone, Debug)]
-pub struct FileCheck {
-    /// Absolute, or in the home of the session's user (`~/...`).
-    pub path: String,
-    /// What its content has to be like.
-    pub fits: Fits,
-}
-
-/// What a text has to be like: all that is given.
-#[derive(Clone, Debug, Default)]
-pub struct Fits {
-    /// It contains this.
-    pub contains: Option<String>,
-    /// It is this, white space around it aside.
-    pub equals: Option<String>,
-    /// It matches this regular expression.
-    pub matches: Option<regex::Regex>,
-}
-
-impl Fits {
-    /// True where the text as a whole is compared, so that a part of it says nothing.
-    pub fn needs_whole(&self) -> bool {
-        self.equals.is_some() || self.matches.is_some()
-    }
-
-    /// What does not fit; `what` is the text's name, `shown` what a person may read of it.
-    pub fn miss(&self, text: &str, what: &str, shown: &str) -> Option<String> {
-        match self {
-            Fits {
-                contains: Some(wanted), ..
-            } if !text.contains(wanted) => Some(format!("{what} does not contain '{wanted}'; it is '{shown}'")),
-            Fits {
-                equals: Some(wanted), ..
-            } if text.trim() != wanted.trim() => Some(format!("{what} is not '{wanted}'; it is '{shown}'")),
-            Fits {
-                matches: Some(wanted), ..
-            } if !wanted.is_match(text) => Some(format!("{what} does not match /{wanted}/; it is '{shown}'")),
-            _ => None,
-        }
-    }
 }

@@ -78,3 +78,16 @@ fn the_doctor_looks_and_tells() {
         "{text}"
     );
 }
+
+#[test]
+fn a_reader_that_leaves_is_told_nothing() {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_mosdat"))
+        .args(["schema", "scenario"])
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .expect("mosdat");
+    drop(child.stdout.take());
+    let out = child.wait_with_output().expect("its end");
+    assert_eq!(String::from_utf8_lossy(&out.stderr), "");
+}

@@ -1,0 +1,73 @@
+//! Where on the screen something is: targets, and lengths.
+
+use super::reference::Reference;
+use std::sync::Arc;
+
+/// Something on the screen.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Target {
+    /// The short form: quoted text in it is looked for first, the whole is a description.
+    Words(String),
+    /// The long form.
+    Fields(Box<TargetFields>),
+}
+
+impl Target {
+    /// The long form's fields.
+    pub fn fields(&self) -> Option<&TargetFields> {
+        match self {
+            Target::Words(_) => None,
+            Target::Fields(fields) => Some(fields),
+        }
+    }
+}
+
+/// The long form of a target: `reference`, `text`, `describe` or several of them; or `at` alone.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct TargetFields {
+    /// What it looks like; looked for first.
+    pub reference: Option<Arc<Reference>>,
+    /// The reference may be anywhere on the screen.
+    pub anywhere: bool,
+    /// Text as shown.
+    pub text: Option<String>,
+    /// Description for a vision model.
+    pub describe: Option<String>,
+    /// A place, from the left and from the top.
+    pub at: Option<(Length, Length)>,
+    /// Why the place is fixed.
+    pub reason: Option<String>,
+    /// The shown text must be this and nothing more.
+    pub exact: bool,
+    /// Which of several, from 1, in reading order.
+    pub nth: Option<u32>,
+    /// Near this text.
+    pub near: Option<String>,
+    /// Left of this text.
+    pub left_of: Option<String>,
+    /// Right of this text.
+    pub right_of: Option<String>,
+    /// Above this text.
+    pub above: Option<String>,
+    /// Below this text.
+    pub below: Option<String>,
+}
+
+/// A distance on the screen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Length {
+    /// Pixels.
+    Pixels(u32),
+    /// Part of the screen's width or height, in millionths.
+    Part(u32),
+}
+
+impl Length {
+    /// In pixels, on a screen that is `whole` wide or high.
+    pub fn of(self, whole: u32) -> u32 {
+        match self {
+            Length::Pixels(n) => n,
+            Length::Part(n) => (u64::from(n) * u64::from(whole.saturating_sub(1)) / 1_000_000) as u32,
+        }
+    }
+}
