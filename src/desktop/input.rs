@@ -122,14 +122,29 @@ impl Desktop {
         self.play(script::chord(&chord, layout, None)).await
     }
 
-    /// Types a text at no more than the session's rate; newline is Enter, tab is Tab.
+    /// Types a text at no more than the session's rate; newline is Enter, tab is Tab. Where the server tells that Caps Lock
+    /// is on, it is off meanwhile.
     ///
     /// # Errors
     /// [`Error::Key`] for a control character, before anything is sent; otherwise if the link failed.
     pub async fn type_text(&self, text: &str) -> Result<(), Error> {
         let layout = self.layout().await?;
         let steps = script::text(text, self.options().keys_per_second, layout)?;
-        self.play(steps).await
+        if !self.caps_lock().await? {
+            return self.play(steps).await;
+        }
+        // The guest takes keys in their order, so nothing waits for the light to follow.
+        let toggle = script::chord(&parse_chord("capslock")?, layout, None);
+        self.play([&toggle[..], &steps, &toggle].concat()).await
+    }
+
+    /// Whether the light is on, as far as the server tells. It does so with a picture.
+    async fn caps_lock(&self) -> Result<bool, Error> {
+        if self.leds().is_none() {
+            return Ok(false);
+        }
+        self.capture().await?;
+        Ok(self.leds().is_some_and(|leds| leds.caps_lock))
     }
 
     /// Types a secret. Nothing of it is kept or logged.

@@ -1,11 +1,11 @@
-//! Looks at the guest's files, clipboard and ports, without changing anything there.
+//! Looks at the guest's files and ports, without changing anything there.
 
 use super::session::failed;
 use super::{Command, Error, Exit, Guest, Session};
 use std::time::Duration;
 
 const TIMEOUT: Duration = Duration::from_secs(20);
-/// Bytes of a file or of the clipboard that are looked at.
+/// Bytes of a file that are looked at.
 pub const MOST: usize = 1 << 20;
 
 /// A text of the guest.
@@ -47,52 +47,6 @@ pub async fn read_text(guest: &dyn Guest, session: &Session, path: &str) -> Resu
         }
         Exit::Code(3) => Ok(None),
         _ => Err(failed(&format!("reading {path}"), &output)),
-    }
-}
-
-// An empty clipboard is an error to xclip and an empty text to us. 4: no tool.
-const CLIPBOARD: &str = r#"
-if [ -n "$WAYLAND_DISPLAY" ] && command -v wl-paste >/dev/null; then
-  wl-paste --no-newline 2>/dev/null || true; exit 0
-fi
-[ -n "$DISPLAY" ] || { echo "the session has no DISPLAY" >&2; exit 5; }
-if command -v xclip >/dev/null; then
-  xclip -selection clipboard -o 2>"${TMPDIR:-/tmp}/.mosdat-clip.$$"; code=$?
-  words=$(cat "${TMPDIR:-/tmp}/.mosdat-clip.$$"); rm -f "${TMPDIR:-/tmp}/.mosdat-clip.$$"
-  case $words in *"t open display"*) echo "$words" >&2; exit 5 ;; esac
-  exit 0
-elif command -v xsel >/dev/null; then
-  xsel --clipboard --output || exit 5
-  exit 0
-fi
-exit 4
-"#;
-
-/// The text of the session's clipboard; empty where it holds none.
-///
-/// # Errors
-/// The link failed, or the guest has no program that reads the clipboard, or it does not work.
-pub async fn clipboard(guest: &dyn Guest, session: &Session) -> Result<Read, Error> {
-    let command = Command::script(CLIPBOARD, TIMEOUT)
-        .as_user(&session.user)
-        .with_env(session.environment());
-    let output = guest.exec(command).await?;
-    let (tool, purpose) = ("xclip, xsel or wl-paste", "read the clipboard");
-    match output.exit {
-        Exit::Code(0) => Ok(Read {
-            whole: !output.truncated,
-            text: output.stdout,
-        }),
-        Exit::Code(4) => Err(Error::NoTool {
-            tool: tool.into(),
-            purpose: purpose.into(),
-        }),
-        Exit::Code(5) => Err(Error::BrokenTool {
-            tool: tool.into(),
-            purpose: purpose.into(),
-            why: output.stderr.trim().to_string(),
-        }),
-        _ => Err(failed("reading the clipboard", &output)),
     }
 }
 

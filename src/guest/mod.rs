@@ -6,6 +6,7 @@
 
 mod agent;
 mod app;
+mod clipboard;
 mod command;
 mod diagnose;
 mod error;
@@ -17,10 +18,11 @@ mod session;
 
 pub use agent::{AgentGuest, MAX_SCRIPT};
 pub use app::{App, AppState, Tail, launch, launch_command};
+pub use clipboard::{clipboard, clipboard_command, put_clipboard};
 pub use command::{Command, Exit, Output, What, bootstrap, quote, refused};
 pub use diagnose::diagnose;
 pub use error::Error;
-pub use look::{MOST, Read, clipboard, listens, read_text};
+pub use look::{MOST, Read, listens, read_text};
 pub use package::{Installed, PackageError, install, is_version, uninstall};
 pub use put::{File, put};
 pub use reboot::reboot;

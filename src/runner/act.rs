@@ -292,6 +292,11 @@ impl Stage<'_> {
     }
 
     async fn type_into(&mut self, typing: &Type, until: Instant) -> Result<(), Failure> {
+        // Before the field has the focus: a program in the guest may take it.
+        if let (Some(_), Words::Plain(text)) = (&typing.paste, &typing.text) {
+            let session = self.session().await?;
+            guest::put_clipboard(self.run.rig.guest.clone().as_ref(), &session, text).await?;
+        }
         match &typing.into {
             Some(target) => {
                 let click = Click {
@@ -310,12 +315,15 @@ impl Stage<'_> {
             desktop.key("ctrl+a", None).await?;
             desktop.key("backspace", None).await?;
         }
-        match &typing.text {
-            Words::Plain(text) => {
+        match (&typing.text, &typing.paste) {
+            (Words::Plain(text), paste) => {
                 self.run.typed.insert(text.clone());
-                desktop.type_text(text).await?;
+                match paste {
+                    Some(chord) => desktop.key(chord, None).await?,
+                    None => desktop.type_text(text).await?,
+                }
             }
-            Words::Secret(secret) => desktop.type_secret(secret).await?,
+            (Words::Secret(secret), _) => desktop.type_secret(secret).await?,
         }
         if let Some(chord) = &typing.then {
             desktop.key(chord, None).await?;

@@ -137,6 +137,9 @@ impl fmt::Display for Type {
         if let Some(into) = &self.into {
             write!(f, " into {into}")?;
         }
+        if let Some(chord) = &self.paste {
+            write!(f, " pasted with {chord}")?;
+        }
         if let Some(then) = &self.then {
             write!(f, " then {then}")?;
         }

@@ -415,6 +415,8 @@ pub struct Type {
     pub into: Option<Target>,
     /// Empties the field first.
     pub clear: bool,
+    /// Chord that pastes: the text goes by way of the guest's clipboard then, at once.
+    pub paste: Option<String>,
     /// Chord pressed afterwards.
     pub then: Option<String>,
 }

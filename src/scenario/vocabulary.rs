@@ -271,7 +271,7 @@ pub(super) const DIRECTIONS: &[&str] = &["up", "down", "left", "right"];
 pub(super) const NEVER: &[&str] = &["for", "gap"];
 pub(super) const BUTTONS: &[&str] = &["left", "middle", "right"];
 
-pub(super) const TYPE: &[&str] = &["text", "into", "clear", "then"];
+pub(super) const TYPE: &[&str] = &["text", "into", "clear", "paste", "then"];
 pub(super) const PLANNED_TYPE: Planned = Planned(&["canary"]);
 
 pub(super) const KEY: &[&str] = &["keys", "times", "hold"];

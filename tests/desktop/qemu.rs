@@ -3,7 +3,7 @@
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use mosdat::desktop::{Auth, Desktop, Frame, Options};
+use mosdat::desktop::{Auth, Desktop, Frame, Layout, Options};
 use secrecy::SecretString;
 use tempfile::TempDir;
 use tokio::net::UnixStream;
@@ -215,5 +215,34 @@ async fn all_printable_ascii_arrives_in_a_machine() {
             assert!(start.elapsed() < Duration::from_secs(5), "the key never shows");
         }
         println!("key {key} to frame: {:?}, {frames} frames without it", start.elapsed());
+    }
+}
+
+/// With keysyms QEMU mends what Caps Lock turns around; keys by their scan codes it leaves as they are.
+#[tokio::test(flavor = "multi_thread")]
+async fn caps_lock_turns_nothing_around_in_a_machine() {
+    for layout in [None, Some(Layout::EnUs)] {
+        let m = Machine::start_echo().await;
+        let file = m.media.as_ref().unwrap().path().join("echo");
+        let options = Options {
+            layout,
+            ..Options::default()
+        };
+        let d = Desktop::open_with(m.stream().await, Auth::None, options).await.unwrap();
+        d.settle(Duration::from_millis(1500), Duration::from_secs(30))
+            .await
+            .unwrap();
+        d.key("capslock").await.unwrap();
+        // The firmware sets the lights when a key has been read.
+        d.key("space").await.unwrap();
+        wait_for("the light", 10, || d.leds().filter(|l| l.caps_lock)).await;
+        let text = "Grand Total: 17 apples & 3 PEARS";
+        d.type_text(text).await.unwrap();
+        d.type_text("\n").await.unwrap();
+        let got = wait_for("the echo", 20, || {
+            std::fs::read(&file).ok().filter(|t| t.ends_with(b"\r"))
+        })
+        .await;
+        assert_eq!(String::from_utf8_lossy(&got).trim(), text, "{layout:?}");
     }
 }

@@ -1,6 +1,6 @@
 //! What was typed and clicked is read back from inside the desktop.
 
-use mosdat::desktop::{Button, Desktop, Point, Wheel};
+use mosdat::desktop::{Button, Desktop, Layout, Options, Point, Wheel};
 
 use crate::processes::wait_for_text;
 use crate::xserver::Xserver;
@@ -41,6 +41,27 @@ pub async fn typed_into(x: &mut Xserver, d: &Desktop, text: &str) -> String {
 async fn all_printable_ascii_arrives() {
     let all: String = (' '..='~').collect();
     assert_eq!(typed(&all).await, all);
+}
+
+/// Whoever was at the keyboard before may have left Caps Lock on.
+#[tokio::test(flavor = "multi_thread")]
+async fn caps_lock_turns_nothing_around() {
+    let raw: &[&str] = &["-RawKeyboard"];
+    for (more, layout) in [(&[][..], None), (raw, Some(Layout::EnUs))] {
+        let mut x = Xserver::start_with("800x600", more).await;
+        let options = Options {
+            layout,
+            ..Options::default()
+        };
+        let d = x.desktop_with(options).await;
+        d.capture().await.unwrap();
+        d.key("capslock").await.unwrap();
+        let text = "Grand Total: 17 apples & 3 PEARS";
+        assert_eq!(typed_into(&mut x, &d, text).await, text, "{layout:?}");
+        // It is as it was.
+        d.capture().await.unwrap();
+        assert!(d.leds().unwrap().caps_lock);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -59,6 +59,10 @@ async fn frames_equal_the_servers_own_view() {
             .unwrap();
         assert!(settled.still, "the picture keeps moving at {:?}", settled.moving);
         assert_same(&settled.frame, &x);
+        assert!(
+            rgb(&settled.frame) == x.second_witness(),
+            "ImageMagick sees something else"
+        );
         let mut times = Vec::new();
         for _ in 0..8 {
             let start = Instant::now();

@@ -153,4 +153,9 @@ impl Xserver {
             .collect();
         (width, height, rgb)
     }
+
+    /// What ImageMagick makes of the same screen, by its own reading of the server: RGB.
+    pub fn second_witness(&self) -> Vec<u8> {
+        self.ask("import", &["-silent", "-window", "root", "-depth", "8", "rgb:-"])
+    }
 }

@@ -19,7 +19,7 @@ fn texts_that_cannot_be_typed_in_time_are_refused() {
         &format!(
             "  - {{id: a, type: '{text}'}}\n  - {{id: b, type: '{text}', timeout: 64s}}\n  \
              - {{id: c, type: '{text}', timeout: 64s, attempts: 2, verify: {{text: y}}}}\n  \
-             - {{id: d, type: '{{{{ pw }}}}', timeout: 10s}}"
+             - {{id: d, type: '{{{{ pw }}}}', timeout: 10s}}\n  - {{id: e, type: {{text: '{text}', paste: ctrl+v}}}}"
         ),
         &[("pw", &secret)],
     ));
@@ -42,11 +42,12 @@ fn commands_that_the_agent_does_not_take_are_refused() {
         &format!(
             "  - {{id: a, shell: '{long}'}}\n  - {{id: b, shell: '{half}'}}\n  \
              - {{id: c, shell: {{command: '{half}', env: {{B: '{half}'}}}}}}\n  - {{id: d, launch: [app, '{long}']}}\n  \
-             - {{id: e, key: f5, verify: {{any: [{{text: x}}, {{not: {{shell: '{long}'}}}}]}}}}"
+             - {{id: e, key: f5, verify: {{any: [{{text: x}}, {{not: {{shell: '{long}'}}}}]}}}}\n  \
+             - {{id: f, type: {{text: '{long}', paste: ctrl+v}}}}"
         ),
         &[("pw", "s")],
     ));
     let steps: Vec<&str> = wrong.iter().map(|w| w.split(':').next().unwrap()).collect();
-    assert_eq!(steps, ["step a", "step c", "step d", "step e"], "{wrong:?}");
+    assert_eq!(steps, ["step a", "step c", "step d", "step e", "step f"], "{wrong:?}");
     assert!(wrong.iter().all(|w| w.contains("takes 65536")), "{wrong:?}");
 }

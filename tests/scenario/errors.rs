@@ -236,7 +236,7 @@ fn actions_and_conditions() {
         ),
         (
             "  - type: {text: x, canary: true}",
-            "login.yaml:3:21: not implemented yet: `canary`. Implemented keys of type: text, into, clear, then".into(),
+            "login.yaml:3:21: not implemented yet: `canary`. Implemented keys of type: text, into, clear, paste, then".into(),
         ),
         (
             "  - launch: a | b",
@@ -387,6 +387,10 @@ fn templates_and_secrets() {
         (
             "expect: {shell: 'echo {{ 1 }}'}",
             "login.yaml:4:21: templates do not work in a shell's text: variables arrive as environment variables, as \"$user\"",
+        ),
+        (
+            "type: {text: '{{ password }}', paste: ctrl+v}",
+            "login.yaml:4:18: a secret would stay in the guest's clipboard, for any program to read; type it without 'paste'",
         ),
         (
             "click: '{{ password }}'",

@@ -179,6 +179,7 @@ impl Parser<'_> {
                 text,
                 into: None,
                 clear: false,
+                paste: None,
                 then: None,
             });
         }
@@ -189,11 +190,20 @@ impl Parser<'_> {
             None => false,
         };
         let then = fields.get("then").and_then(|n| self.chord(n, "'then'"));
-        let text = self.required(node, &fields, "text", "type")?;
+        let paste = fields.get("paste").and_then(|n| self.chord(n, "'paste'"));
+        let written = self.required(node, &fields, "text", "type")?;
+        let text = self.typed_text(written, "'text'", clear)?;
+        if paste.is_some() && matches!(text, Words::Secret(_)) {
+            let message =
+                "a secret would stay in the guest's clipboard, for any program to read; type it without 'paste'";
+            self.problem(&written.place, message);
+            return None;
+        }
         Some(Type {
-            text: self.typed_text(text, "'text'", clear)?,
+            text,
             into,
             clear,
+            paste,
             then,
         })
     }

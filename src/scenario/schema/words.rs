@@ -344,6 +344,11 @@ pub(super) const ACTIONS: &[Action] = &[
             must("text", Text, "What is typed; it may hold a secret."),
             member("into", Target, "Clicked first."),
             member("clear", Bool, "True: empties the field first."),
+            member(
+                "paste",
+                Text,
+                "Chord that pastes, such as ctrl+v: the text goes by way of the guest's clipboard.",
+            ),
             member("then", Text, "Chord pressed afterwards, such as enter."),
         ],
     },
