@@ -63,6 +63,14 @@ echo "MOSDAT_USER=$user"
 echo "MOSDAT_LEADER=$leader"
 env=$(tr '\0' '\n' <"$best/environ") || exit 3
 echo "$env" | grep -E '^(DISPLAY|XAUTHORITY|WAYLAND_DISPLAY|DBUS_SESSION_BUS_ADDRESS|XDG_RUNTIME_DIR|XDG_SESSION_TYPE|XDG_CURRENT_DESKTOP|LANG)='
+# A compositor tells its socket to its clients only.
+case "$leader $env" in
+  *WAYLAND_DISPLAY=*) ;;
+  kwin_wayland*|labwc*|weston*|sway*|*XDG_SESSION_TYPE=wayland*)
+     for s in "/run/user/$(id -u "$user")"/wayland-[0-9]*; do
+       [ -S "$s" ] && { echo "WAYLAND_DISPLAY=${s##*/}"; break; }
+     done ;;
+esac
 case "$env" in
   *XAUTHORITY=*) ;;
   *) home=$(getent passwd "$user"); home=${home#*:*:*:*:*:}; home=${home%%:*}

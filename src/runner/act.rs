@@ -2,8 +2,8 @@
 
 use super::check::{Held, asks_only_the_guest};
 use super::failure::{Failure, Kind};
-use super::record;
 use super::step::Stage;
+use super::{display, record};
 use crate::api::FailureClass;
 use crate::desktop::{self, Button, Effect, Frame, Point, Wheel};
 use crate::guest::{self, Command, Exit, Output, Session, Sight, has_window};
@@ -334,9 +334,10 @@ impl Stage<'_> {
 
     async fn launch(&mut self, launch: &Launch, until: Instant) -> Result<(), Failure> {
         let session = self.session().await?;
+        let seen = display::seen(&session, launch.display)?;
         self.before().await?;
         let guest = self.run.rig.guest.clone();
-        let app = guest::launch(guest.as_ref(), &session, &launch.argv).await?;
+        let app = guest::launch(guest.as_ref(), &seen, &launch.argv).await?;
         let (name, pid) = (app.name.clone(), app.pid);
         self.run.recorder.evidence(
             &self.step.id,

@@ -6,6 +6,7 @@
 
 mod act;
 mod check;
+mod display;
 mod failure;
 mod feasible;
 mod flow;

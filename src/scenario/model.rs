@@ -322,6 +322,54 @@ pub struct Launch {
     pub argv: Vec<String>,
     /// Title of the window to wait for: a window whose title contains it.
     pub window: Option<String>,
+    /// What the program is told of the session's display.
+    pub display: Display,
+}
+
+/// What a program is told of the session's display.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Display {
+    /// All of it.
+    #[default]
+    Session,
+    /// The X server, and no Wayland.
+    X11,
+    /// The X server of a Wayland compositor.
+    Xwayland,
+    /// The Wayland compositor, and no X.
+    Wayland,
+    /// A Wayland compositor that is not there, beside the X server.
+    WaylandFake,
+    /// That the session is Wayland, but not where; and the X server.
+    WaylandNodisp,
+    /// Nothing.
+    None,
+}
+
+impl Display {
+    /// All of them.
+    pub const ALL: [Display; 7] = [
+        Display::Session,
+        Display::X11,
+        Display::Xwayland,
+        Display::Wayland,
+        Display::WaylandFake,
+        Display::WaylandNodisp,
+        Display::None,
+    ];
+
+    /// The word of the language.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Display::Session => "session",
+            Display::X11 => "x11",
+            Display::Xwayland => "xwayland",
+            Display::Wayland => "wayland",
+            Display::WaylandFake => "wayland-fake",
+            Display::WaylandNodisp => "wayland-nodisp",
+            Display::None => "none",
+        }
+    }
 }
 
 /// A click.

@@ -259,9 +259,15 @@ pub(super) const INPUT: &[&str] = &["type", "default", "secret", "description"];
 pub(super) const INPUT_TYPES: &[&str] = &["string", "integer", "number", "boolean"];
 
 pub(super) const LAUNCH: &[&str] = &["command", "window", "display"];
-pub(super) const DISPLAYS: &[&str] = &["session"];
-pub(super) const PLANNED_DISPLAYS: Planned =
-    Planned(&["x11", "xwayland", "wayland", "wayland-fake", "wayland-nodisp", "none"]);
+pub(super) const DISPLAYS: &[&str] = &[
+    "session",
+    "x11",
+    "xwayland",
+    "wayland",
+    "wayland-fake",
+    "wayland-nodisp",
+    "none",
+];
 
 pub(super) const CLICK: &[&str] = &["target", "button", "count", "modifiers"];
 pub(super) const HELD: &[&str] = &["ctrl", "shift", "alt", "super"];

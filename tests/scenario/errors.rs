@@ -245,8 +245,10 @@ fn actions_and_conditions() {
                 .into(),
         ),
         (
-            "  - launch: {command: a, display: x11}",
-            "login.yaml:3:35: not implemented yet: `x11`. Implemented values of 'display': session".into(),
+            "  - launch: {command: a, display: x12}",
+            "login.yaml:3:35: unknown value of 'display' 'x12'; did you mean 'x11'? Valid values: session, x11, xwayland, \
+             wayland, wayland-fake, wayland-nodisp, none"
+                .into(),
         ),
         (
             "  - expect: {sea: x}",

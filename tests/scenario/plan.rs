@@ -265,3 +265,18 @@ fn a_part_that_needs_what_was_left_out() {
     assert_eq!(limit("d"), Err(snapshot.to_string()));
     assert_eq!(limit("e"), Ok(()));
 }
+
+#[test]
+fn every_display_of_the_language_is_known() {
+    for display in mosdat::scenario::Display::ALL {
+        let text = format!(
+            "name: t\nsteps: [{{launch: {{command: a, display: {}}}}}]\n",
+            display.as_str()
+        );
+        let scenario = Scenario::from_str("t.yaml", &text).unwrap();
+        match &scenario.steps[0].action {
+            mosdat::scenario::Action::Launch(launch) => assert_eq!(launch.display, display),
+            other => panic!("{other:?}"),
+        }
+    }
+}

@@ -1,7 +1,9 @@
 //! What each action says, in its short and its long form.
 
 use super::super::chord;
-use super::super::model::{Action, Button, Check, Click, Key, Launch, Shell, Target, TargetFields, Type, Words};
+use super::super::model::{
+    Action, Button, Check, Click, Display, Key, Launch, Shell, Target, TargetFields, Type, Words,
+};
 use super::super::node::{Node, Value};
 use super::super::{template, text, vocabulary as v};
 use super::Parser;
@@ -40,17 +42,23 @@ impl Parser<'_> {
     fn launch(&mut self, node: &Node) -> Option<Launch> {
         if !matches!(node.value, Value::Map(_)) {
             let argv = self.command(node, "'launch'")?;
-            return Some(Launch { argv, window: None });
+            return Some(Launch {
+                argv,
+                window: None,
+                display: Display::Session,
+            });
         }
         let fields = self.fields(node, "launch", v::LAUNCH, &v::NONE)?;
-        if let Some(n) = fields.get("display") {
-            self.choice(n, "'display'", v::DISPLAYS, &v::PLANNED_DISPLAYS);
-        }
+        let display = fields.get("display").and_then(|n| {
+            let name = self.choice(n, "'display'", v::DISPLAYS, &v::NONE)?;
+            Display::ALL.into_iter().find(|d| d.as_str() == name)
+        });
         let window = fields.get("window").and_then(|n| self.text(n, "'window'"));
         let command = self.required(node, &fields, "command", "launch")?;
         Some(Launch {
             argv: self.command(command, "'command'")?,
             window,
+            display: display.unwrap_or_default(),
         })
     }
 

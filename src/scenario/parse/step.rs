@@ -2,7 +2,7 @@
 
 use super::super::error::{Place, nearest, unknown};
 use super::super::late::Late;
-use super::super::model::{Action, Check, Repeat, Section, Step};
+use super::super::model::{Action, Check, Display, Repeat, Section, Step};
 use super::super::node::{Entry, Node, Value};
 use super::super::{text, vocabulary as v};
 use super::Parser;
@@ -362,7 +362,10 @@ fn main_text(node: &Node) -> &str {
 /// The label of a step that has none.
 fn describe(action: &Action) -> String {
     let text = match action {
-        Action::Launch(launch) => launch.argv.join(" "),
+        Action::Launch(launch) => match launch.display {
+            Display::Session => launch.argv.join(" "),
+            display => format!("{} on display {}", launch.argv.join(" "), display.as_str()),
+        },
         Action::Click(click) => click.target.to_string(),
         Action::Type(t) => t.to_string(),
         Action::Key(key) => key.chords.join(" "),
