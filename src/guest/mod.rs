@@ -26,7 +26,7 @@ pub use look::{MOST, Read, listens, read_text};
 pub use package::{Installed, PackageError, install, is_version, uninstall};
 pub use put::{File, put};
 pub use reboot::reboot;
-pub use session::{Session, Sight, discover, has_window, process_runs};
+pub use session::{Session, Sight, discover, has_window, process_runs, window_places};
 
 use async_trait::async_trait;
 

@@ -158,7 +158,8 @@ pub async fn process_runs(guest: &dyn Guest, name: &str) -> Result<bool, Error> 
     }
 }
 
-// Prints nothing but errors. `xdotool search` ends with 1 also when it reached no display.
+// Prints where the windows are, if that is asked for, and errors. `xdotool search` ends with 1 also when it reached no
+// display.
 const WINDOW: &str = r#"
 if [ -z "$DISPLAY" ]; then
   [ $absent = 5 ] && exit 6
@@ -166,13 +167,22 @@ if [ -z "$DISPLAY" ]; then
 fi
 if command -v xdotool >/dev/null; then
   ids=$(xdotool search --onlyvisible --name "$pattern" 2>/dev/null)
-  [ -n "$ids" ] && exit 0
+  if [ -n "$ids" ]; then
+    # One that goes meanwhile has no place.
+    [ -z "$places" ] || for id in $ids; do
+      xdotool getwindowgeometry --shell "$id" 2>/dev/null |
+        sed -n 's/^X=/x /p; s/^Y=/y /p; s/^WIDTH=/w /p; s/^HEIGHT=/h /p' | tr '\n' ' '
+      echo
+    done
+    exit 0
+  fi
   xdotool getdisplaygeometry >/dev/null || exit 7
   exit $absent
 elif command -v wmctrl >/dev/null; then
-  list=$(wmctrl -l) || exit 7
-  printf '%s\n' "$list" | grep -F -q -- "$title" && exit 0
-  exit $absent
+  list=$(wmctrl -lG) || exit 7
+  list=$(printf '%s\n' "$list" | grep -F -- "$title") || exit $absent
+  [ -z "$places" ] || printf '%s\n' "$list" | while read -r _ _ x y w h _; do echo "x $x y $y w $w h $h"; done
+  exit 0
 fi
 exit 4
 "#;
@@ -196,6 +206,36 @@ pub enum Sight {
 /// # Errors
 /// The link failed, or the guest has no program that lists windows, or it does not work.
 pub async fn has_window(guest: &dyn Guest, session: &Session, title: &str) -> Result<Sight, Error> {
+    Ok(windows(guest, session, title, false).await?.0)
+}
+
+/// Where the visible windows are whose title contains `title`: left edge, top edge, width and height, in pixels of the
+/// screen. Parts of them may be outside of it, or behind others.
+///
+/// # Errors
+/// As [`has_window`].
+pub async fn window_places(guest: &dyn Guest, session: &Session, title: &str) -> Result<(Sight, Vec<[i64; 4]>), Error> {
+    windows(guest, session, title, true).await
+}
+
+/// `x 10 y 20 w 300 h 200`
+fn place(line: &str) -> Option<[i64; 4]> {
+    let words: Vec<&str> = line.split_whitespace().collect();
+    let of = |name: &str| {
+        words
+            .iter()
+            .position(|w| *w == name)
+            .and_then(|i| words.get(i + 1)?.parse().ok())
+    };
+    Some([of("x")?, of("y")?, of("w")?, of("h")?])
+}
+
+async fn windows(
+    guest: &dyn Guest,
+    session: &Session,
+    title: &str,
+    places: bool,
+) -> Result<(Sight, Vec<[i64; 4]>), Error> {
     let command = Command::script(WINDOW, TIMEOUT)
         .as_user(&session.user)
         .with_env(session.environment())
@@ -206,18 +246,19 @@ pub async fn has_window(guest: &dyn Guest, session: &Session, title: &str) -> Re
                 if session.is_wayland() { "5" } else { "1" }.into(),
             ),
             ("pattern".to_string(), regex::escape(title).into()),
+            ("places".to_string(), if places { "1" } else { "" }.into()),
         ]);
     let output = guest.exec(command).await?;
     let purpose = || "find windows by their title".to_string();
     match output.exit {
-        Exit::Code(0) => Ok(Sight::Shown),
-        Exit::Code(1) => Ok(Sight::NotShown),
+        Exit::Code(0) => Ok((Sight::Shown, output.stdout.lines().filter_map(place).collect())),
+        Exit::Code(1) => Ok((Sight::NotShown, Vec::new())),
         Exit::Code(4) => Err(Error::NoTool {
             tool: "xdotool or wmctrl".into(),
             purpose: purpose(),
         }),
-        Exit::Code(5) => Ok(Sight::Unknown),
-        Exit::Code(6) => Ok(Sight::Never),
+        Exit::Code(5) => Ok((Sight::Unknown, Vec::new())),
+        Exit::Code(6) => Ok((Sight::Never, Vec::new())),
         Exit::Code(7) => Err(Error::BrokenTool {
             tool: "xdotool or wmctrl".into(),
             purpose: purpose(),

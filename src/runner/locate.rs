@@ -3,6 +3,7 @@
 use super::failure::Failure;
 use super::record;
 use super::step::Stage;
+use super::within::Part;
 use crate::api::FailureClass;
 use crate::desktop::{Frame, Point, Rect};
 use crate::results::{Mark, Role};
@@ -142,6 +143,12 @@ impl Stage<'_> {
         let vision = self.run.rig.vision.clone();
         let mut wanted = target_of(target);
         wanted.presence = presence;
+        if let Some(within) = target.fields().and_then(|t| t.within.as_ref()) {
+            match self.part(within, frame).await? {
+                Part::Here(rect) => wanted.region = Some(rect),
+                Part::Nowhere(reason) => return Ok(Located::NotFound { reason, sure: true }),
+            }
+        }
         wanted.reference = self.wanted(target).await?;
         wanted.typed = wanted.text.as_ref().is_some_and(|text| {
             self.run

@@ -24,6 +24,7 @@ mod reboot;
 mod step;
 mod stop;
 mod watch;
+mod within;
 
 pub use failure::{Failure, Kind};
 pub use feasible::infeasible;

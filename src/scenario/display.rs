@@ -1,6 +1,6 @@
 //! How targets and conditions read in labels and reports.
 
-use super::model::{Check, Fits, Length, ShellCheck, Target, TargetFields, Type, Words};
+use super::model::{Check, Fits, Length, ShellCheck, Target, TargetFields, Type, Within, Words};
 use std::fmt;
 
 impl fmt::Display for Target {
@@ -35,6 +35,11 @@ impl fmt::Display for TargetFields {
         }
         if let Some(nth) = self.nth {
             write!(f, " number {nth}")?;
+        }
+        match &self.within {
+            Some(Within::Window(title)) => write!(f, " in window '{title}'")?,
+            Some(Within::Region([x, y, width, height])) => write!(f, " in {x}, {y}, {width}, {height}")?,
+            None => {}
         }
         let relations = [
             ("near", &self.near),

@@ -3,7 +3,7 @@
 pub use super::check::{Check, FileCheck, Fits, ShellCheck};
 use super::late::Late;
 use super::machine::{Install, Power, Snapshot, Uninstall};
-pub use super::target::{Length, Target, TargetFields};
+pub use super::target::{Length, Target, TargetFields, Within};
 pub use crate::api::{InputType, Platform};
 use secrecy::SecretString;
 use std::collections::BTreeMap;

@@ -41,6 +41,8 @@ pub struct TargetFields {
     pub exact: bool,
     /// Which of several, from 1, in reading order.
     pub nth: Option<u32>,
+    /// Only there it is looked for.
+    pub within: Option<Within>,
     /// Near this text.
     pub near: Option<String>,
     /// Left of this text.
@@ -51,6 +53,15 @@ pub struct TargetFields {
     pub above: Option<String>,
     /// Below this text.
     pub below: Option<String>,
+}
+
+/// A part of the screen.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Within {
+    /// Left edge, top edge, width, height.
+    Region([Length; 4]),
+    /// The window whose title contains this.
+    Window(String),
 }
 
 /// A distance on the screen.

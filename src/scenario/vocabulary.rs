@@ -293,13 +293,14 @@ pub(super) const TARGET: &[&str] = &[
     "reason",
     "exact",
     "nth",
+    "in",
     "near",
     "left_of",
     "right_of",
     "above",
     "below",
 ];
-pub(super) const PLANNED_TARGET: Planned = Planned(&["node", "role", "name", "state", "in"]);
+pub(super) const PLANNED_TARGET: Planned = Planned(&["node", "role", "name", "state"]);
 
 /// Members of `references`, and of a sidecar, which is one without the picture.
 pub(super) const REFERENCE: &[&str] = &["png", "digest", "areas", "click"];
@@ -312,7 +313,7 @@ pub(super) const CHECKS: &[(&str, &[&str])] = &[
     ("see", &[]),
     (
         "text",
-        &["exact", "nth", "near", "left_of", "right_of", "above", "below"],
+        &["exact", "nth", "in", "near", "left_of", "right_of", "above", "below"],
     ),
     ("reference", &["anywhere"]),
     ("shell", &["exit", "contains", "equals", "matches", "as", "env"]),

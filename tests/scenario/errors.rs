@@ -129,7 +129,7 @@ fn actions_and_conditions() {
     let table = [
         (
             "  - click: {target: {role: button}}",
-            "login.yaml:3:22: not implemented yet: `role`. Implemented keys of a target: text, describe, reference, anywhere, at, reason, exact, nth, near, \
+            "login.yaml:3:22: not implemented yet: `role`. Implemented keys of a target: text, describe, reference, anywhere, at, reason, exact, nth, in, near, \
              left_of, right_of, above, below"
                 .to_string(),
         ),
@@ -196,6 +196,14 @@ fn actions_and_conditions() {
         (
             "  - expect: {file: state}",
             "login.yaml:3:20: 'file' must begin with / or with ~/ (the home of the session's user), unlike 'state'".into(),
+        ),
+        (
+            "  - click: {text: x, in: [0, 0, 0.5]}",
+            "login.yaml:3:26: 'in' must be a list [x, y, width, height], or part of a window's title, not a list".into(),
+        ),
+        (
+            "  - click: {text: x, in: [0, 0, 0, 5]}",
+            "login.yaml:3:26: 'in' is [x, y, width, height]; this region is empty".into(),
         ),
         (
             "  - expect: {clipboard: {}}",

@@ -39,7 +39,8 @@ pub(super) fn short_text(subject: &Subject<'_>, found: &mut Found<'_>) {
                 &fields.above,
                 &fields.below,
             ];
-            let decided = fields.exact || fields.nth.is_some() || related.iter().any(|r| r.is_some());
+            let decided =
+                fields.exact || fields.within.is_some() || fields.nth.is_some() || related.iter().any(|r| r.is_some());
             if decided || text.contains("{{") || letters(text) > 2 {
                 continue;
             }

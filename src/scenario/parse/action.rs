@@ -142,6 +142,7 @@ impl Parser<'_> {
             below: text("below"),
             exact: false,
             nth: None,
+            within: None,
         };
         if let Some(n) = fields.get("exact") {
             target.exact = self.boolean(n, "'exact'").unwrap_or(false);
@@ -149,6 +150,9 @@ impl Parser<'_> {
         if let Some(n) = fields.get("nth") {
             let nth = self.integer(n, "'nth'", 1, 1000);
             target.nth = nth.and_then(|n| u32::try_from(n).ok());
+        }
+        if let Some(n) = fields.get("in") {
+            target.within = Some(self.within(n)?);
         }
         if let Some(n) = fields.get("at") {
             if let Some(other) = v::TARGET

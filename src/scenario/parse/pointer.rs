@@ -1,6 +1,6 @@
 //! What the pointer does besides clicking, fixed places, and watches over a span of time.
 
-use super::super::model::{Button, Direction, Drag, Length, Never, Scroll};
+use super::super::model::{Button, Direction, Drag, Length, Never, Scroll, Within};
 use super::super::node::{Entry, Node, Value};
 use super::super::vocabulary as v;
 use super::Parser;
@@ -90,7 +90,7 @@ impl Parser<'_> {
     pub(super) fn place_on_screen(&mut self, node: &Node) -> Option<(Length, Length)> {
         match &node.value {
             Value::Seq(items) if items.len() == 2 => {
-                let (x, y) = (self.length(&items[0]), self.length(&items[1]));
+                let (x, y) = (self.length(&items[0], "'at'"), self.length(&items[1], "'at'"));
                 Some((x?, y?))
             }
             _ => {
@@ -100,13 +100,43 @@ impl Parser<'_> {
         }
     }
 
-    fn length(&mut self, node: &Node) -> Option<Length> {
+    /// A region, or the title of a window.
+    pub(super) fn within(&mut self, node: &Node) -> Option<Within> {
+        match &node.value {
+            Value::Seq(items) if items.len() == 4 => {
+                let sides: Vec<Option<Length>> = items.iter().map(|n| self.length(n, "'in'")).collect();
+                let mut sides: Vec<Length> = sides.into_iter().collect::<Option<_>>()?;
+                // 1.0 is 1 once it went through a program that writes JSON; nobody looks at a column of one pixel.
+                for side in &mut sides[2..] {
+                    if *side == Length::Pixels(1) {
+                        *side = Length::Part(1_000_000);
+                    }
+                }
+                if sides[2..].iter().any(|side| side.of(10_000) == 0) {
+                    self.problem(&node.place, "'in' is [x, y, width, height]; this region is empty");
+                    return None;
+                }
+                sides.try_into().ok().map(Within::Region)
+            }
+            Value::Str(_) => self.text(node, "'in'").map(Within::Window),
+            _ => {
+                let wanted = "a list [x, y, width, height], or part of a window's title";
+                self.problem(&node.place, super::expected("'in'", wanted, node));
+                None
+            }
+        }
+    }
+
+    fn length(&mut self, node: &Node, what: &str) -> Option<Length> {
         match node.value {
             Value::Int(n) if (0..=65_535).contains(&n) => u32::try_from(n).ok().map(Length::Pixels),
             Value::Float(part) if (0.0..=1.0).contains(&part) => Some(Length::Part((part * 1e6).round() as u32)),
             _ => {
                 let wanted = "a whole number of pixels from 0, or a part of the screen from 0.0 to 1.0";
-                self.problem(&node.place, super::expected("a place in 'at'", wanted, node));
+                self.problem(
+                    &node.place,
+                    super::expected(&format!("a number in {what}"), wanted, node),
+                );
                 None
             }
         }

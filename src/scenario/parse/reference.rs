@@ -91,7 +91,7 @@ impl Parser<'_> {
             None => false,
         };
         if target.reference.is_some() && target.text.is_none() && target.describe.is_none() {
-            let only_text = ["exact", "near", "left_of", "right_of", "above", "below"];
+            let only_text = ["exact", "in", "near", "left_of", "right_of", "above", "below"];
             let nth = (!anywhere).then_some("nth");
             if let Some(other) = only_text.into_iter().chain(nth).find_map(|k| fields.entry(k)) {
                 let message = match other.key.as_str() {

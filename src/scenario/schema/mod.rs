@@ -54,6 +54,9 @@ fn takes(what: Takes) -> Value {
         Takes::Place => {
             json!({"type": "array", "items": {"type": "number", "minimum": 0}, "minItems": 2, "maxItems": 2})
         }
+        Takes::Within => json!({"oneOf": [
+            of("text"), {"type": "array", "items": {"type": "number", "minimum": 0}, "minItems": 4, "maxItems": 4},
+        ]}),
         Takes::Capture => {
             json!({"oneOf": [of("text"), {"type": "object", "minProperties": 1, "additionalProperties": of("text")}]})
         }

@@ -90,6 +90,7 @@ fn words(takes: Takes) -> String {
         Takes::ValueMap => "an object of values".into(),
         Takes::Facts => "an object of names and values, or lists of values".into(),
         Takes::Place => "`[x, y]`".into(),
+        Takes::Within => "text, or `[x, y, width, height]`".into(),
         Takes::Capture => "a name, or an object of names and regular expressions".into(),
         Takes::Outputs => "a list of outputs, or an object of names and outputs".into(),
         Takes::Target => "a target".into(),

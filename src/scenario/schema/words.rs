@@ -33,6 +33,8 @@ pub(super) enum Takes {
     Facts,
     /// `[x, y]`.
     Place,
+    /// `[x, y, width, height]`, or a text.
+    Within,
     /// A name, or an object of names and texts.
     Capture,
     /// Outputs of a routine.
@@ -222,6 +224,11 @@ pub(super) const TARGET: &[Member] = &[
     member("reason", Text, "Why the place is fixed, for the reader."),
     member("exact", Bool, "True: this text and nothing more."),
     member("nth", Int(1, 1000), "Which of several, from 1, in reading order."),
+    member(
+        "in",
+        Within,
+        "Only there: [x, y, width, height] of the screen, or part of a window's title.",
+    ),
     member("near", Text, "Near this text."),
     member("left_of", Text, "Left of this text."),
     member("right_of", Text, "Right of this text."),
@@ -272,6 +279,11 @@ pub(super) const CHECK_OPTIONS: &[Member] = &[
     member("env", TextMap, "Variables of its environment."),
     member("exact", Bool, "True: this text and nothing more."),
     member("nth", Int(1, 1000), "Which of several, from 1, in reading order."),
+    member(
+        "in",
+        Within,
+        "Only there: [x, y, width, height] of the screen, or part of a window's title.",
+    ),
     member("near", Text, "Near this text."),
     member("left_of", Text, "Left of this text."),
     member("right_of", Text, "Right of this text."),
