@@ -90,7 +90,10 @@ impl Parser<'_> {
     pub(super) fn place_on_screen(&mut self, node: &Node) -> Option<(Length, Length)> {
         match &node.value {
             Value::Seq(items) if items.len() == 2 => {
-                let (x, y) = (self.length(&items[0], "'at'"), self.length(&items[1], "'at'"));
+                let (x, y) = (
+                    self.length(&items[0], "a place in 'at'"),
+                    self.length(&items[1], "a place in 'at'"),
+                );
                 Some((x?, y?))
             }
             _ => {
@@ -104,7 +107,7 @@ impl Parser<'_> {
     pub(super) fn within(&mut self, node: &Node) -> Option<Within> {
         match &node.value {
             Value::Seq(items) if items.len() == 4 => {
-                let sides: Vec<Option<Length>> = items.iter().map(|n| self.length(n, "'in'")).collect();
+                let sides: Vec<Option<Length>> = items.iter().map(|n| self.length(n, "a number in 'in'")).collect();
                 let mut sides: Vec<Length> = sides.into_iter().collect::<Option<_>>()?;
                 // 1.0 is 1 once it went through a program that writes JSON; nobody looks at a column of one pixel.
                 for side in &mut sides[2..] {
@@ -133,10 +136,7 @@ impl Parser<'_> {
             Value::Float(part) if (0.0..=1.0).contains(&part) => Some(Length::Part((part * 1e6).round() as u32)),
             _ => {
                 let wanted = "a whole number of pixels from 0, or a part of the screen from 0.0 to 1.0";
-                self.problem(
-                    &node.place,
-                    super::expected(&format!("a number in {what}"), wanted, node),
-                );
+                self.problem(&node.place, super::expected(what, wanted, node));
                 None
             }
         }
