@@ -150,6 +150,10 @@ pub struct Step {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 2, max = 20), regex(pattern = "^([0-9]+(ms|s|m|h))+$"))]
     pub dwell: Option<String>,
+    /// How the pointer gets to its target: instant, linear, bezier, windmouse.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(regex(pattern = "^(instant|linear|bezier|windmouse)$"))]
+    pub motion: Option<String>,
     /// How often the action is tried, from 1; before each further attempt `verify` is looked at first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 20))]

@@ -257,6 +257,17 @@ impl Desktop {
         self.ask(|done| Command::Watch(Watcher { after, deadline, done })).await
     }
 
+    /// A handle to the same session whose pointer moves in another way.
+    pub fn moving(&self, motion: Motion) -> Desktop {
+        Desktop {
+            options: Arc::new(Options {
+                motion,
+                ..(*self.options).clone()
+            }),
+            ..self.clone()
+        }
+    }
+
     /// Releases what is still pressed and ends the connection, for all handles.
     pub async fn close(self) {
         let (done, closed) = oneshot::channel();

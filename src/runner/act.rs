@@ -2,13 +2,16 @@
 
 use super::check::{Held, asks_only_the_guest};
 use super::failure::{Failure, Kind};
+use super::screen::Screen;
 use super::step::Stage;
 use super::{display, record};
 use crate::api::FailureClass;
 use crate::desktop::{self, Button, Effect, Frame, Point, Wheel};
 use crate::guest::{self, Command, Exit, Output, Session, Sight, has_window};
 use crate::results::{Evidence, Role};
-use crate::scenario::{self, Action, Capture, Check, Click, Direction, Drag, Launch, Scroll, Shell, Type, Words};
+use crate::scenario::{
+    self, Action, Capture, Check, Click, Direction, Drag, Launch, Motion, Scroll, Shell, Type, Words,
+};
 use crate::vision::Hit;
 use secrecy::SecretString;
 use std::sync::Arc;
@@ -20,6 +23,8 @@ pub(super) const QUIET: Duration = Duration::from_millis(400);
 pub(super) const SETTLE: Duration = Duration::from_secs(3);
 /// How long a desktop session is waited for.
 const SESSION: Duration = Duration::from_secs(30);
+/// Time of a straight way of the pointer.
+const WAY: Duration = Duration::from_millis(160);
 
 impl Stage<'_> {
     /// Does the step's action once.
@@ -34,7 +39,7 @@ impl Stage<'_> {
             Action::Hover(target) => {
                 let (hit, frame) = self.find(target, until).await?;
                 self.acting(&frame);
-                let desktop = self.run.rig.desktop.clone();
+                let desktop = self.pointing();
                 let moved = match self.step.dwell {
                     Some(_) => self.rest(hit.point).await,
                     None => desktop.move_to(hit.point).await,
@@ -223,7 +228,7 @@ impl Stage<'_> {
         let marks = vec![record::area_mark(&hit), record::click_mark(hit.point)];
         // The picture is stored after the click: that takes time in which the target could move. It is stored also when
         // the click failed.
-        let desktop = self.run.rig.desktop.clone();
+        let desktop = self.pointing();
         self.acting(&frame);
         let clicked = async {
             self.rest(hit.point).await?;
@@ -236,10 +241,23 @@ impl Stage<'_> {
         Ok(hit)
     }
 
+    /// The screen, with the pointer's way that the step says. A step's way is the same in each run.
+    fn pointing(&self) -> Arc<dyn Screen> {
+        let desktop = self.run.rig.desktop.clone();
+        let seed = || (self.step.id.bytes()).fold(0, |seed: u64, b| seed.wrapping_mul(31).wrapping_add(b.into()));
+        match self.step.motion {
+            None => desktop,
+            Some(Motion::Instant) => desktop.moving(desktop::Motion::Instant),
+            Some(Motion::Linear) => desktop.moving(desktop::Motion::Linear(WAY)),
+            Some(Motion::Bezier) => desktop.moving(desktop::Motion::Bezier(WAY * 2, seed())),
+            Some(Motion::WindMouse) => desktop.moving(desktop::Motion::WindMouse(seed())),
+        }
+    }
+
     /// Rests there, where the step says so: menus and tool tips may need it.
     async fn rest(&self, at: Point) -> Result<(), desktop::Error> {
         if let Some(dwell) = self.step.dwell {
-            self.run.rig.desktop.move_to(at).await?;
+            self.pointing().move_to(at).await?;
             sleep(dwell).await;
         }
         Ok(())
@@ -254,7 +272,7 @@ impl Stage<'_> {
             record::click_mark(to.point),
         ];
         self.acting(&frame);
-        let desktop = self.run.rig.desktop.clone();
+        let desktop = self.pointing();
         let dragged = async {
             self.rest(from.point).await?;
             desktop.drag(from.point, to.point, button(drag.button)).await

@@ -1,6 +1,6 @@
 //! What the runner needs of a desktop.
 
-use crate::desktop::{Button, Desktop, Error, Frame, Point, Settled, Wheel};
+use crate::desktop::{Button, Desktop, Error, Frame, Motion, Point, Settled, Wheel};
 use async_trait::async_trait;
 use secrecy::SecretString;
 use std::sync::Arc;
@@ -13,6 +13,8 @@ pub trait Screen: Send + Sync {
     async fn capture(&self) -> Result<Arc<Frame>, Error>;
     /// Waits until the picture has been still for `quiet`, at most `max`.
     async fn settle(&self, quiet: Duration, max: Duration) -> Result<Settled, Error>;
+    /// The same screen, to which the pointer moves in another way.
+    fn moving(&self, motion: Motion) -> Arc<dyn Screen>;
     /// Where the pointer is.
     fn position(&self) -> Point;
     /// Moves there.
@@ -39,6 +41,10 @@ impl Screen for Desktop {
 
     async fn settle(&self, quiet: Duration, max: Duration) -> Result<Settled, Error> {
         Desktop::settle(self, quiet, max).await
+    }
+
+    fn moving(&self, motion: Motion) -> Arc<dyn Screen> {
+        Arc::new(Desktop::moving(self, motion))
     }
 
     fn position(&self) -> Point {

@@ -105,6 +105,8 @@ pub struct Step {
     pub settle: Option<Duration>,
     /// How long the pointer rests on the target before the button goes down.
     pub dwell: Option<Duration>,
+    /// How the pointer moves, where the step says so.
+    pub motion: Option<Motion>,
     /// Steps for the reader of a failure; their outcome decides nothing.
     pub on_failure: Vec<Step>,
     /// Set where the step's texts name values that only the run gets: it has to be filled in first.
@@ -324,6 +326,19 @@ pub struct Launch {
     pub window: Option<String>,
     /// What the program is told of the session's display.
     pub display: Display,
+}
+
+/// How the pointer gets to its target.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Motion {
+    /// At once.
+    Instant,
+    /// Evenly, along a straight line.
+    Linear,
+    /// Along a curve, slowly at both ends.
+    Bezier,
+    /// As a hand does, pulled here and pushed there.
+    WindMouse,
 }
 
 /// What a program is told of the session's display.

@@ -64,6 +64,7 @@ const POINTING: &[&str] = &[
     "on_failure",
     "settle",
     "dwell",
+    "motion",
 ];
 const LAUNCHING: &[&str] = &[
     "id",
@@ -219,7 +220,7 @@ pub(super) fn action_names() -> Vec<&'static str> {
 /// Words of the language that this version does not carry out.
 pub(super) struct Planned(pub &'static [&'static str]);
 
-pub(super) const PLANNED_OPTIONS: Planned = Planned(&["motion", "mask"]);
+pub(super) const PLANNED_OPTIONS: Planned = Planned(&["mask"]);
 pub(super) const NONE: Planned = Planned(&[]);
 
 pub(super) const TOP: &[&str] = &[
@@ -275,6 +276,7 @@ pub(super) const DRAG: &[&str] = &["target", "to", "button"];
 pub(super) const SCROLL: &[&str] = &["direction", "notches", "target"];
 pub(super) const DIRECTIONS: &[&str] = &["up", "down", "left", "right"];
 pub(super) const NEVER: &[&str] = &["for", "gap"];
+pub(super) const MOTIONS: &[&str] = &["instant", "linear", "bezier", "windmouse"];
 pub(super) const BUTTONS: &[&str] = &["left", "middle", "right"];
 
 pub(super) const TYPE: &[&str] = &["text", "into", "clear", "paste", "then"];

@@ -188,6 +188,14 @@ impl Screen for Double {
             changed: None,
         })
     }
+    fn moving(&self, motion: desktop::Motion) -> Arc<dyn Screen> {
+        self.did(format!("moving {motion:?}"));
+        Arc::new(Double {
+            world: self.world.clone(),
+            looks: self.looks.clone(),
+            tmp: self.tmp.clone(),
+        })
+    }
     fn position(&self) -> Point {
         Point::new(0, 0)
     }

@@ -73,3 +73,22 @@ async fn the_pointer_rests_and_the_screen_is_waited_for() {
     );
     assert_eq!((ran.done[2].as_str(), ran.done[5].as_str()), ("settle 7s", "settle 5s"));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_step_says_how_the_pointer_moves() {
+    let text = "name: t\nsteps:\n  - {hover: Save, motion: instant}\n  - {id: a, click: Save, motion: windmouse}\n  \
+                - {drag: {target: Save, to: Save}, motion: linear}\n  - {hover: Save}\n";
+    let ran = run(text, |w| w.show("Save")).await;
+    assert_eq!(ran.outcome.result, RunResult::Passed, "{:?}", ran.outcome);
+    let done = [
+        "moving Instant",
+        "move to 80,30",
+        // The seed comes of the step's id.
+        "moving WindMouse(97)",
+        "click Save Left 1",
+        "moving Linear(160ms)",
+        "drag 80,30 to 80,30 Left",
+        "move to 80,30",
+    ];
+    assert_eq!(ran.done, done);
+}

@@ -4,7 +4,7 @@ use mosdat::scenario::Scenario;
 
 const ACTIONS: &str = "launch, click, hover, drag, scroll, type, key, wait_for, wait_gone, never, expect, shell, stage, reboot, install, uninstall, snapshot, rollback, power, if, repeat, use, \
      screenshot, note";
-const ACTING: &str = "id, label, verify, verify_not, timeout, attempts, soft, when, on_failure, settle, dwell";
+const ACTING: &str = "id, label, verify, verify_not, timeout, attempts, soft, when, on_failure, settle, dwell, motion";
 const CHECKS: &str = "see, text, reference, shell, process, window, file, clipboard, port, exited, fact, not, any, all";
 
 /// Errors of a scenario with these steps, whose first line is line 3.
@@ -80,8 +80,8 @@ fn steps_and_options() {
             ),
         ),
         (
-            "  - click: x\n    motion: linear",
-            format!("login.yaml:4:5: not implemented yet: `motion`. Implemented options of click: {ACTING}"),
+            "  - click: x\n    motion: straight",
+            "login.yaml:4:13: unknown value of 'motion' 'straight'. Valid values: instant, linear, bezier, windmouse".into(),
         ),
         (
             "  - expect: x\n    attempts: 2",
@@ -198,11 +198,11 @@ fn actions_and_conditions() {
             "login.yaml:3:20: 'file' must begin with / or with ~/ (the home of the session's user), unlike 'state'".into(),
         ),
         (
-            "  - click: {text: x, in: [0, 0, 0.5]}",
+            "  - hover: {text: x, in: [0, 0, 0.5]}",
             "login.yaml:3:26: 'in' must be a list [x, y, width, height], or part of a window's title, not a list".into(),
         ),
         (
-            "  - click: {text: x, in: [0, 0, 0, 5]}",
+            "  - hover: {text: x, in: [0, 0, 0, 5]}",
             "login.yaml:3:26: 'in' is [x, y, width, height]; this region is empty".into(),
         ),
         (

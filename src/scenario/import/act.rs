@@ -54,7 +54,8 @@ impl Import {
             && !right
             && common.verify_click.is_none()
             && before.is_none()
-            && common.dwell.is_none();
+            && common.dwell.is_none()
+            && common.motion.is_none();
         let mut target = Some(target);
         if !into && let Some(target) = target.take() {
             let mut new = match (hovers, right) {
@@ -67,6 +68,7 @@ impl Import {
             };
             new.verify = common.verify_click.take();
             new.dwell = common.dwell.take();
+            new.motion = common.motion.take();
             sequence.push(new);
         }
         sequence.extend(before.map(|chord| New::act("key", chord)));

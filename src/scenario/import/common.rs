@@ -9,6 +9,9 @@ use super::step::{DAY, New, condition};
 use super::table::{Area, Fate};
 use super::text::{Usage, as_text};
 
+/// The ways of the pointer that the old dialect has.
+const MOTIONS: [&str; 3] = ["instant", "linear", "bezier"];
+
 const LOCATING: [&str; 8] = [
     "verify_click",
     "verify_input",
@@ -35,6 +38,7 @@ pub(super) struct Common {
     pub wait: Option<(Place, i64)>,
     /// Milliseconds on the target before the button goes down.
     pub dwell: Option<i64>,
+    pub motion: Option<&'static str>,
     pub soft: bool,
 }
 
@@ -115,10 +119,22 @@ impl Import {
                 ),
             }
         }
-        for key in ["verify_consistent", "motion"] {
-            if let Some(entry) = old.take(key) {
-                self.tell(Area::Step, key, &entry.place);
+        if let Some(entry) = old.take("motion") {
+            let known = |name: &str| MOTIONS.iter().find(|m| **m == name).copied();
+            common.motion = entry.value.as_str().and_then(known).filter(|_| locates);
+            match common.motion {
+                Some(_) => self.tell(Area::Step, "motion", &entry.place),
+                None => self.tell_as(
+                    Fate::Dropped,
+                    Area::Step,
+                    "motion",
+                    &entry.place,
+                    "it has no effect here",
+                ),
             }
+        }
+        if let Some(entry) = old.take("verify_consistent") {
+            self.tell(Area::Step, "verify_consistent", &entry.place);
         }
         if let Some(entry) = old.take("on_failure_agent") {
             self.by_hand(Area::Step, "on_failure_agent", &entry.place, "");

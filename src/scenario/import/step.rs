@@ -25,6 +25,7 @@ pub(super) struct New {
     pub attempts: Option<i64>,
     pub timeout: Option<i64>,
     pub dwell: Option<i64>,
+    pub motion: Option<&'static str>,
     pub soft: bool,
     pub comments: Vec<String>,
 }
@@ -232,6 +233,7 @@ impl Import {
         let seconds = new.timeout.map(|n| n.clamp(1, DAY));
         members.extend(seconds.map(|n| member("timeout", Out::Str(format!("{n}s")))));
         members.extend(new.dwell.map(|ms| member("dwell", Out::Str(format!("{ms}ms")))));
+        members.extend(new.motion.map(|name| member("motion", Out::str(name))));
         if new.soft {
             members.push(member("soft", Out::Bool(true)));
         }

@@ -301,7 +301,7 @@ static TABLE: &[Construct] = &[
         "`false` is `soft: true`; the old runner dropped it",
     ),
     step("label", Kept, "`label`"),
-    step("motion", Dropped, "the pointer always goes a way, as a hand moves it"),
+    step("motion", Kept, "`motion` of the click, which is then a step of its own"),
     step(
         "dwell_ms",
         Kept,

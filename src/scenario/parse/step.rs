@@ -2,7 +2,7 @@
 
 use super::super::error::{Place, nearest, unknown};
 use super::super::late::Late;
-use super::super::model::{Action, Check, Display, Repeat, Section, Step};
+use super::super::model::{Action, Check, Display, Motion, Repeat, Section, Step};
 use super::super::node::{Entry, Node, Value};
 use super::super::{text, vocabulary as v};
 use super::Parser;
@@ -101,6 +101,15 @@ impl Parser<'_> {
                 format!("'dwell' and 'settle' take up the step's time of {limit:?}"),
             );
         }
+        let motion = match option("motion").filter(|_| allowed("motion")) {
+            Some(n) => Some(match self.choice(n, "'motion'", v::MOTIONS, &v::NONE)? {
+                "instant" => Motion::Instant,
+                "bezier" => Motion::Bezier,
+                "windmouse" => Motion::WindMouse,
+                _ => Motion::Linear,
+            }),
+            None => None,
+        };
         let soft = match option("soft").filter(|_| allowed("soft")) {
             Some(n) => {
                 if section != Section::Steps {
@@ -173,6 +182,7 @@ impl Parser<'_> {
             when,
             settle,
             dwell,
+            motion,
             on_failure,
             late: None,
         })

@@ -199,6 +199,11 @@ pub(super) const OPTIONS: &[Member] = &[
         Time,
         "How long the pointer rests on the target before the button goes down; for menus and tool tips that need it.",
     ),
+    member(
+        "motion",
+        One(v::MOTIONS),
+        "How the pointer gets there; linear without it.",
+    ),
     member("with", ValueMap, "Values for the routine's inputs."),
     member(
         "capture",
