@@ -27,7 +27,7 @@ kube: ## a real Kubernetes control plane for the tests (once per machine, about 
 models: ## the OCR models, from a pinned and hash-checked package
 	@tools/fetch-models.sh
 
-fuzz: ## two minutes of anything a VNC server may send (the first time builds for minutes)
+fuzz: ## a minute each of anything that a VNC server may send, a scenario may say, a model may answer (the first time builds for minutes)
 	@tools/fuzz.sh
 
 bench: ## measurements

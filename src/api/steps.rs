@@ -68,7 +68,7 @@ pub struct Step {
     /// Turns the wheel. Text is up, down, left or right; or an object with direction, notches, target.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scroll: Option<Loose>,
-    /// Types text. Text is what is typed; or an object with text, into, clear, paste, then.
+    /// Types text. Text is what is typed; or an object with text, into, clear, canary, paste, then.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub r#type: Option<Loose>,
     /// Presses keys. Text is a chord such as ctrl+s; or a list of chords; or an object with keys, times, hold.

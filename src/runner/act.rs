@@ -23,6 +23,9 @@ pub(super) const QUIET: Duration = Duration::from_millis(400);
 pub(super) const SETTLE: Duration = Duration::from_secs(3);
 /// How long a desktop session is waited for.
 const SESSION: Duration = Duration::from_secs(30);
+/// The first letter: no layout needs Shift for it. And how long it has to show.
+const CANARY: &str = "q";
+const CANARY_TIME: Duration = Duration::from_secs(10);
 /// Time of a straight way of the pointer.
 const WAY: Duration = Duration::from_millis(160);
 
@@ -333,6 +336,9 @@ impl Stage<'_> {
             desktop.key("ctrl+a", None).await?;
             desktop.key("backspace", None).await?;
         }
+        if let Some(check) = &typing.canary {
+            self.canary(check, until).await?;
+        }
         match (&typing.text, &typing.paste) {
             (Words::Plain(text), paste) => {
                 self.run.typed.insert(text.clone());
@@ -348,6 +354,21 @@ impl Stage<'_> {
         }
         self.note(&format!("typed {typing}"));
         Ok(())
+    }
+
+    /// Types a letter, and goes on only if it shows where the text belongs; in either case it is deleted.
+    async fn canary(&mut self, check: &Check, until: Instant) -> Result<(), Failure> {
+        let desktop = self.run.rig.desktop.clone();
+        desktop.type_text(CANARY).await?;
+        let held = self.expect(
+            check,
+            until.min(Instant::now() + CANARY_TIME),
+            Kind::Failed,
+            "CanaryLost",
+        );
+        let held = held.await;
+        desktop.key("backspace", None).await?;
+        held.map_err(|failure| failure.with(&format!("the text was not typed; '{CANARY}' was, and deleted")))
     }
 
     async fn launch(&mut self, launch: &Launch, until: Instant) -> Result<(), Failure> {

@@ -8,7 +8,7 @@ use crate::api::FailureClass;
 use crate::desktop::Frame;
 use crate::guest::Exit;
 use crate::results::{Evidence, Mark, Role};
-use crate::scenario::{Check, Fact, ShellCheck};
+use crate::scenario::{Check, Fact, ShellCheck, Within};
 use crate::vision::{self, Located, Verdict};
 use futures::future::BoxFuture;
 use std::sync::Arc;
@@ -68,7 +68,11 @@ pub(super) fn needs_frame(check: &Check) -> bool {
 
 pub(super) fn needs_guest(check: &Check) -> bool {
     match check {
-        Check::See(_) | Check::Text(_) | Check::Fact(_) => false,
+        Check::See(_) | Check::Fact(_) => false,
+        // Where the window is, the guest knows.
+        Check::Text(target) => target
+            .fields()
+            .is_some_and(|t| matches!(t.within, Some(Within::Window(_)))),
         Check::Shell(_)
         | Check::Process(_)
         | Check::Window(_)

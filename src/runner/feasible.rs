@@ -22,10 +22,13 @@ pub fn infeasible(plan: &Plan) -> Vec<String> {
 pub(super) fn problems(step: &Step) -> Vec<String> {
     let mut found = Vec::new();
     match &step.action {
-        Action::Type(typing) => found.extend(match (&typing.paste, &typing.text) {
-            (Some(_), Words::Plain(text)) => long(&guest::clipboard_command(text)),
-            _ => slow(typing, step),
-        }),
+        Action::Type(typing) => {
+            found.extend(match (&typing.paste, &typing.text) {
+                (Some(_), Words::Plain(text)) => long(&guest::clipboard_command(text)),
+                _ => slow(typing, step),
+            });
+            typing.canary.iter().for_each(|check| commands(check, &mut found));
+        }
         Action::Shell(shell) => found.extend(long(&of_shell(shell))),
         Action::Launch(launch) => found.extend(long(&guest::launch_command("", &launch.argv))),
         Action::Expect(check) | Action::WaitFor(check) | Action::WaitGone(check) => commands(check, &mut found),

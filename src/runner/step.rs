@@ -34,11 +34,10 @@ fn uses_guest(step: &Step) -> bool {
         | Action::Reboot(_)
         | Action::Install(_)
         | Action::Uninstall(_) => true,
-        Action::Expect(check) | Action::WaitFor(check) | Action::WaitGone(check) => needs_guest(check),
-        Action::Never(never) => needs_guest(&never.check),
+        Action::Type(typing) => typing.paste.is_some(),
         _ => false,
     };
-    acts || step.verify.as_ref().is_some_and(needs_guest)
+    acts || step.conditions().any(needs_guest)
 }
 
 /// A step in progress.

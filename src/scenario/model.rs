@@ -198,6 +198,7 @@ impl Step {
             Action::Never(never) => Some(&never.check),
             Action::If(branch) => Some(&branch.condition),
             Action::Repeat(repeat) => repeat.until.as_ref(),
+            Action::Type(typing) => typing.canary.as_ref(),
             _ => None,
         };
         own.into_iter().chain(self.verify.as_ref())
@@ -478,6 +479,8 @@ pub struct Type {
     pub into: Option<Target>,
     /// Empties the field first.
     pub clear: bool,
+    /// Must hold once a first letter was typed; it is deleted again, and the text typed only then.
+    pub canary: Option<Check>,
     /// Chord that pastes: the text goes by way of the guest's clipboard then, at once.
     pub paste: Option<String>,
     /// Chord pressed afterwards.

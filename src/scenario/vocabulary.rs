@@ -279,8 +279,7 @@ pub(super) const NEVER: &[&str] = &["for", "gap"];
 pub(super) const MOTIONS: &[&str] = &["instant", "linear", "bezier", "windmouse"];
 pub(super) const BUTTONS: &[&str] = &["left", "middle", "right"];
 
-pub(super) const TYPE: &[&str] = &["text", "into", "clear", "paste", "then"];
-pub(super) const PLANNED_TYPE: Planned = Planned(&["canary"]);
+pub(super) const TYPE: &[&str] = &["text", "into", "clear", "canary", "paste", "then"];
 
 pub(super) const KEY: &[&str] = &["keys", "times", "hold"];
 

@@ -92,3 +92,19 @@ async fn a_step_says_how_the_pointer_moves() {
     ];
     assert_eq!(ran.done, done);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_letter_goes_before_the_text() {
+    let text = "name: t\nsteps:\n  - {id: a, type: {text: hidden, canary: {text: Dot}}, timeout: 2s}\n";
+    let ran = run(text, |w| {
+        w.show("Dot");
+    })
+    .await;
+    assert_eq!(ran.outcome.result, RunResult::Passed, "{}", ran.message());
+    assert_eq!(ran.done, ["type q", "key backspace", "type hidden"]);
+    // It does not show where it should: the text is not typed.
+    let ran = run(text, |w| w.show("Another")).await;
+    assert_eq!((ran.outcome.result, ran.reason()), (RunResult::Failed, "CanaryLost"));
+    assert_eq!(ran.done, ["type q", "key backspace"]);
+    assert!(ran.message().contains("the text was not typed"), "{}", ran.message());
+}

@@ -244,7 +244,7 @@ fn actions_and_conditions() {
         ),
         (
             "  - type: {text: x, canary: true}",
-            "login.yaml:3:21: not implemented yet: `canary`. Implemented keys of type: text, into, clear, paste, then".into(),
+            "login.yaml:3:29: 'canary' must be text, not a boolean; write \"true\"".into(),
         ),
         (
             "  - launch: a | b",

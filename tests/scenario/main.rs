@@ -1,5 +1,6 @@
 //! The loader: every error with its place and words; plans; ids; digests.
 
+mod corpus;
 mod errors;
 mod examples;
 mod flow;

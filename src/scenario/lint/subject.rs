@@ -121,9 +121,9 @@ pub(super) fn demands(step: &Step) -> Vec<Demand<'_>> {
         Action::WaitFor(check) | Action::WaitGone(check) | Action::Expect(check) => Some((check, true)),
         Action::Never(never) => Some((&never.check, false)),
         Action::Repeat(repeat) => repeat.until.as_ref().map(|check| (check, true)),
+        Action::Type(typing) => typing.canary.as_ref().map(|check| (check, true)),
         Action::Launch(_)
         | Action::Click(_)
-        | Action::Type(_)
         | Action::Key(_)
         | Action::Hover(_)
         | Action::Drag(_)

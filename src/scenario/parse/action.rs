@@ -191,17 +191,22 @@ impl Parser<'_> {
                 text,
                 into: None,
                 clear: false,
+                canary: None,
                 paste: None,
                 then: None,
             });
         }
-        let fields = self.fields(node, "type", v::TYPE, &v::PLANNED_TYPE)?;
+        let fields = self.fields(node, "type", v::TYPE, &v::NONE)?;
         let into = fields.get("into").and_then(|n| self.target(n, "'into'"));
         let clear = match fields.get("clear") {
             Some(n) => self.boolean(n, "'clear'").unwrap_or(false),
             None => false,
         };
         let then = fields.get("then").and_then(|n| self.chord(n, "'then'"));
+        let canary = match fields.get("canary") {
+            Some(n) => Some(self.check(n, "'canary'")?),
+            None => None,
+        };
         let paste = fields.get("paste").and_then(|n| self.chord(n, "'paste'"));
         let written = self.required(node, &fields, "text", "type")?;
         let text = self.typed_text(written, "'text'", clear)?;
@@ -215,6 +220,7 @@ impl Parser<'_> {
             text,
             into,
             clear,
+            canary,
             paste,
             then,
         })

@@ -362,6 +362,11 @@ pub(super) const ACTIONS: &[Action] = &[
             member("into", Target, "Clicked first."),
             member("clear", Bool, "True: empties the field first."),
             member(
+                "canary",
+                Check,
+                "Must hold once a first letter, q, was typed: then it is deleted, and the text is typed.",
+            ),
+            member(
                 "paste",
                 Text,
                 "Chord that pastes, such as ctrl+v: the text goes by way of the guest's clipboard.",

@@ -12,9 +12,12 @@ use crate::desktop::Rect;
 
 /// Where the model says it is.
 #[derive(Debug, PartialEq)]
-pub(super) enum Place {
+pub enum Place {
+    /// There, in pixels of the frame.
     At(Rect),
+    /// At several places.
     Several(Vec<Rect>),
+    /// Not on the picture, and why.
     Nowhere(String),
 }
 
@@ -53,7 +56,10 @@ struct VerdictAnswer {
 }
 
 /// The verdict and its reason. The word must be one of the three (or a JSON boolean), nothing else counts.
-pub(super) fn verdict(text: &str) -> Result<(Verdict, String), String> {
+///
+/// # Errors
+/// What cannot be read, or could be read in two ways.
+pub fn verdict(text: &str) -> Result<(Verdict, String), String> {
     // A typed struct, not a map: serde refuses a field that comes twice.
     let answer: VerdictAnswer =
         serde_json::from_str(bare(text)?).map_err(|e| format!("not the JSON asked for: {e}"))?;
@@ -95,10 +101,13 @@ enum PlaceAnswers {
 }
 
 /// A size in pixels, width and height.
-pub(super) type Size = (u32, u32);
+pub type Size = (u32, u32);
 
 /// The place in pixels of the frame, of which a picture of the size `sent` was sent.
-pub(super) fn place(text: &str, coordinates: Coordinates, sent: Size, frame: Size) -> Result<Place, String> {
+///
+/// # Errors
+/// What cannot be read, could be read in two ways, or is outside of the picture.
+pub fn place(text: &str, coordinates: Coordinates, sent: Size, frame: Size) -> Result<Place, String> {
     let bare = bare(text)?;
     // Untagged enums lose the reason of a failure, so choose by the first character.
     let answers: PlaceAnswers = if bare.starts_with('[') {

@@ -4,7 +4,7 @@
 //! two things is an error, not a guess. `catalogue` knows the families of models, `picture` sends what they see, `spent`
 //! keeps the account.
 
-mod answer;
+pub mod answer;
 mod ask;
 mod catalogue;
 mod picture;
