@@ -31,7 +31,7 @@ fn main() -> ExitCode {
     let code = match runtime.block_on(cli::dispatch(args)) {
         Ok(code) => code,
         Err(e) => {
-            eprintln!("mosdat: {}", cli::plain(&format!("{e:#}")));
+            eprintln!("mosdat: {}", cli::told(&e));
             cli::exit::INFRASTRUCTURE
         }
     };

@@ -156,6 +156,18 @@ pub fn reader_may_leave() {
     }));
 }
 
+/// An error with its causes, on one line; what a message has told already is not told again.
+pub fn told(error: &anyhow::Error) -> String {
+    let mut text = String::new();
+    for cause in error.chain().map(|cause| plain(&cause.to_string())) {
+        if !text.ends_with(&cause) {
+            text += if text.is_empty() { "" } else { ": " };
+            text += &cause;
+        }
+    }
+    text
+}
+
 /// A message without the number that the system's errors end with: `(os error 2)` tells a person nothing.
 pub fn plain(text: &str) -> String {
     let mut out = text.to_string();
@@ -180,6 +192,15 @@ pub(crate) async fn shutdown_signal() {
 
 #[cfg(test)]
 mod tests {
+    #[test]
+    fn a_cause_is_told_once() {
+        let inner = anyhow::anyhow!("reset by peer");
+        let error = inner
+            .context("the link failed: reset by peer")
+            .context("127.0.0.1:5900");
+        assert_eq!(super::told(&error), "127.0.0.1:5900: the link failed: reset by peer");
+    }
+
     #[test]
     fn numbers_of_the_system_are_left_out() {
         let text = "cannot read a: No such file or directory (os error 2): b (os error 13)";

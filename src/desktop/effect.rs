@@ -34,6 +34,11 @@ const QUIET: Duration = Duration::from_millis(200);
 const BEFORE: Duration = Duration::from_millis(800);
 /// What moves by itself may move a little farther the next time.
 const NEAR: u32 = 32;
+/// How long is looked, after a change, whether the same place changes by itself: a slow text cursor goes on and off within
+/// 1.2 s.
+const BLINK: Duration = Duration::from_millis(1300);
+/// No larger than this, what moves by itself is taken to blink at its place.
+const CARET: (u32, u32) = (24, 64);
 /// How long an effect may keep moving.
 const AFTER: Duration = Duration::from_secs(3);
 
@@ -41,8 +46,20 @@ impl Effect {
     /// Compares two pictures; `moving` is where the screen was changing by itself before the action, and `pointers` where
     /// the mouse pointer was and is, for guests that paint it into their pictures: that it moved is no effect.
     pub fn between(before: &Frame, after: &Frame, moving: Option<Rect>, pointers: &[Point]) -> Effect {
+        Effect::apart_from(before, after, moving, pointers, &[])
+    }
+
+    /// As [`Effect::between`]; `later` are places that changed when the action was long over.
+    fn apart_from(before: &Frame, after: &Frame, moving: Option<Rect>, pointers: &[Point], later: &[Rect]) -> Effect {
         let around = |p: &Point| near(&Rect::new(p.x, p.y, 1, 1));
-        let ignored: Vec<Rect> = moving.iter().map(near).chain(pointers.iter().map(around)).collect();
+        // A letter stands right beside the text cursor, so that what blinks is taken exactly.
+        let by_itself = |r: &Rect| match r.width <= CARET.0 && r.height <= CARET.1 {
+            true => *r,
+            false => near(r),
+        };
+        let known = moving.iter().map(near).chain(pointers.iter().map(around));
+        let ignored: Vec<Rect> = known.chain(later.iter().map(by_itself)).collect();
+        let moving = moving.or_else(|| later.iter().copied().reduce(|a, b| a.union(&b)));
         match (before.difference_outside(after, &ignored), moving) {
             (Some(change), _) => Effect::Confirmed(change),
             (None, Some(moving)) => Effect::Unverifiable(moving),
@@ -97,11 +114,30 @@ impl Desktop {
         ) {
             after = self.settle(QUIET, AFTER).await?.frame;
         }
-        Ok(Observed {
-            effect: Effect::between(&before, &after, moving, &pointers),
-            before,
-            after,
-        })
+        let mut effect = Effect::between(&before, &after, moving, &pointers);
+        if let Effect::Confirmed(change) = effect
+            && u64::from(change.width) * u64::from(change.height) < before.area() / 4
+        {
+            let later = self.later(&after).await?;
+            effect = Effect::apart_from(&before, &after, moving, &pointers, &later);
+        }
+        Ok(Observed { effect, before, after })
+    }
+}
+
+impl Desktop {
+    /// What changes by itself after this frame, each time it does.
+    async fn later(&self, frame: &Arc<Frame>) -> Result<Vec<Rect>, Error> {
+        let (start, mut last, mut places) = (Instant::now(), frame.clone(), Vec::new());
+        loop {
+            let left = BLINK.saturating_sub(start.elapsed());
+            if left.is_zero() || self.change(last.version, left).await?.is_none() {
+                return Ok(places);
+            }
+            let now = self.capture().await?;
+            places.extend(last.difference(&now));
+            last = now;
+        }
     }
 }
 

@@ -25,7 +25,7 @@ pub struct Frame {
     /// How often and for how long the link had been away until then.
     pub link: LinkFacts,
     /// The mouse pointer and where it was; it is not part of the picture.
-    pub(super) cursor: Option<(Arc<Cursor>, Point)>,
+    pub(super) cursor: Option<(Arc<Cursor>, Option<Point>)>,
     /// The screen's version, for [`Desktop::painted_since`](super::Desktop::painted_since): changes after it are not in
     /// this picture.
     pub version: u64,
@@ -72,6 +72,11 @@ impl Frame {
         self.image.height()
     }
 
+    /// How many pixels there are.
+    pub(super) fn area(&self) -> u64 {
+        u64::from(self.width()) * u64::from(self.height())
+    }
+
     /// The pixels.
     pub fn image(&self) -> &RgbaImage {
         &self.image
@@ -82,15 +87,17 @@ impl Frame {
         self.cursor.is_some()
     }
 
-    /// Where the mouse pointer is that is to be seen on the screen and not part of the picture.
+    /// Where the mouse pointer is that is to be seen on the screen and not part of the picture; none before this session
+    /// has moved it.
     pub fn pointer(&self) -> Option<Point> {
-        self.cursor.as_ref().map(|(_, at)| *at)
+        self.cursor.as_ref().and_then(|(_, at)| *at)
     }
 
-    /// The picture with the mouse pointer drawn where it was, if the server told what it looks like: for people.
+    /// The picture with the mouse pointer drawn where it was, if that is known and the server told what it looks like: for
+    /// people.
     pub fn with_cursor(&self) -> RgbaImage {
         let mut image = self.image.clone();
-        if let Some((cursor, at)) = &self.cursor {
+        if let Some((cursor, Some(at))) = &self.cursor {
             cursor.draw(*at, &mut image);
         }
         image

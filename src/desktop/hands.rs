@@ -8,6 +8,9 @@ use super::rfb::message;
 use super::script::Input;
 use super::session::Shared;
 
+/// Keysym of the right Shift key.
+const UNUSED: u32 = 0xffe2;
+
 pub(super) struct Hands {
     shared: Arc<Shared>,
     keys: Vec<(u32, u16)>,
@@ -34,7 +37,7 @@ impl Hands {
                 key(down, keysym, scan, out);
             }
             Input::Pointer { at } => {
-                self.shared.update(|s| s.position = at);
+                self.shared.update(|s| (s.position, s.pointed) = (at, true));
                 self.pointer(0, out);
             }
             Input::Button { down, button } => {
@@ -46,9 +49,14 @@ impl Hands {
         }
     }
 
-    /// A pointer event that changes nothing.
+    /// An event that changes nothing: the pointer where it is; where that is not known, the release of a key that is not
+    /// pressed, which servers keep to themselves.
     pub(super) fn stay(&self, out: &mut BytesMut) {
-        self.pointer(0, out);
+        if self.shared.get().pointed {
+            self.pointer(0, out);
+        } else if !self.keys.iter().any(|(k, _)| *k == UNUSED) {
+            key(false, UNUSED, 0, out);
+        }
     }
 
     /// Lets go of what is still pressed, the last first.

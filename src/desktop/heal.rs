@@ -27,6 +27,7 @@ impl Task {
         let reason = why.to_string();
         self.fail_input(&Error::Interrupted { sent, of, reason });
         let lost_at = Instant::now();
+        self.shared.update(|s| s.lost = true);
         let mut last = why;
         for attempt in 0.. {
             if lost_at.elapsed() >= self.options.heal {
@@ -37,6 +38,7 @@ impl Task {
                     let offline = lost_at.elapsed();
                     tracing::info!(?offline, reason = %last, "the VNC link is open again");
                     self.shared.update(|s| {
+                        s.lost = false;
                         s.link.reopened += 1;
                         s.link.offline += offline;
                     });

@@ -9,6 +9,9 @@ use super::rfb::message;
 use super::script::{self, Input, Step};
 use super::{Button, Desktop, Error, Layout, Point};
 
+/// The way to the first place, along each axis, in pixels.
+const SHORT: u32 = 24;
+
 /// The state of the keyboard's lights.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Leds {
@@ -120,6 +123,14 @@ impl Desktop {
         let chord = parse_chord(chord)?;
         let layout = self.layout().await?;
         self.play(script::chord(&chord, layout, None)).await
+    }
+
+    /// Whether the keyboard has keys for all of a text.
+    ///
+    /// # Errors
+    /// [`Error::Key`] for a control character.
+    pub fn typeable(text: &str) -> Result<(), Error> {
+        script::text(text, 1, None).map(drop).map_err(Error::from)
     }
 
     /// Types a text at no more than the session's rate; newline is Enter, tab is Tab. Where the server tells that Caps Lock
@@ -236,7 +247,13 @@ impl Desktop {
 
     fn path(&self, to: Point) -> Vec<Step> {
         let state = self.state();
-        self.options().motion.path(state.position, to.clamped(state.size))
+        let to = to.clamped(state.size);
+        let from = match state.pointed {
+            true => state.position,
+            // It may be anywhere; a short way is what the thing below needs to notice it.
+            false => Point::new(to.x.saturating_sub(SHORT), to.y.saturating_sub(SHORT)),
+        };
+        self.options().motion.path(from, to)
     }
 
     /// The guest's layout, where the server takes scan codes.

@@ -69,6 +69,8 @@ pub(super) struct Stroke {
 const ROWS: [(u16, usize); 4] = [(0x02, 12), (0x10, 12), (0x1e, 11), (0x2c, 10)];
 /// The keys beside them: left of 1, right of the third row, and between Shift and the fourth row.
 const BESIDE: [u16; 3] = [0x29, 0x2b, 0x56];
+/// Keysyms of keys that wait for a letter (X11, keysymdef.h).
+const DEAD: [(char, u32); 3] = [('`', 0xfe50), ('^', 0xfe52), ('~', 0xfe53)];
 const SHIFT_KEY: (u32, u16) = (SHIFT, 0x2a);
 const ALTGR_KEY: (u32, u16) = (0xfe03, 0xb8);
 const SPACE: (u32, u16) = (0x20, 0x39);
@@ -207,9 +209,15 @@ impl Layout {
                 (table.find(*plain)?.0, Some(ALTGR_KEY))
             }
         };
+        // A server that goes by keysyms has to be told of the dead key, or gives the character at once.
+        let dead = table
+            .dead
+            .contains(c)
+            .then(|| DEAD.iter().find(|(d, _)| *d == c))
+            .flatten();
         let key = Stroke {
             modifiers: modifier.into_iter().collect(),
-            key: (symbol, scan),
+            key: (dead.map_or(symbol, |(_, keysym)| *keysym), scan),
         };
         let space = Stroke {
             modifiers: Vec::new(),

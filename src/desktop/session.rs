@@ -42,6 +42,9 @@ pub struct Options {
     pub layout: Option<Layout>,
     /// How the pointer travels.
     pub motion: Motion,
+    /// True: the session begins with the pointer in the middle of the screen. Else it is left alone until it is used;
+    /// TigerVNC paints a pointer into the pictures that its viewer has not moved.
+    pub takes_pointer: bool,
     /// Pause between arriving and pressing.
     pub dwell: Duration,
     /// Ask for compressed pixels (far servers). False asks for raw pixels, which is faster on the same machine.
@@ -58,6 +61,7 @@ impl Default for Options {
             keys_per_second: 30,
             layout: None,
             motion: Motion::Linear(Duration::from_millis(160)),
+            takes_pointer: true,
             dwell: Duration::from_millis(50),
             compressed: true,
         }
@@ -81,6 +85,10 @@ pub(super) struct Shared {
 pub(super) struct State {
     pub size: (u32, u32),
     pub position: Point,
+    /// The link is down.
+    pub lost: bool,
+    /// This session has sent it there; before that it is anywhere.
+    pub pointed: bool,
     pub name: Arc<str>,
     pub cursor: Option<Arc<Cursor>>,
     /// As RFB has them: bit 0 Scroll Lock, bit 1 Num Lock, bit 2 Caps Lock.
@@ -173,8 +181,10 @@ impl Desktop {
         let size = link.decoder.canvas().size();
         let state = State {
             size,
-            // The first pointer event puts the pointer here; a corner could trigger the desktop's hot corners.
+            // Not in a corner, which could be a hot one.
             position: Point::new(size.0 / 2, size.1 / 2),
+            pointed: options.takes_pointer,
+            lost: false,
             name: link.name.as_str().into(),
             cursor: None,
             leds: None,
@@ -213,12 +223,17 @@ impl Desktop {
         self.shared.get().link
     }
 
+    /// True while the link is down and being opened anew.
+    pub fn link_lost(&self) -> bool {
+        self.shared.get().lost
+    }
+
     /// The keyboard's lights, where the server tells them: as of the last picture, with which some servers send them.
     pub fn leds(&self) -> Option<Leds> {
         self.shared.get().leds.map(Leds::from_bits)
     }
 
-    /// Where the pointer is: the last place this session sent it to.
+    /// Where the pointer is: the last place this session sent it to. Before it has, nobody tells; this is the middle then.
     pub fn position(&self) -> Point {
         self.shared.get().position
     }

@@ -330,7 +330,7 @@ impl Task {
         let mut frame = Frame::new(image, self.seq, requested_at, received_at);
         frame.stalled = received_at - requested_at > STALL;
         frame.version = self.changes.version();
-        frame.cursor = state.cursor.map(|c| (c, state.position));
+        frame.cursor = state.cursor.map(|c| (c, state.pointed.then_some(state.position)));
         frame.link = state.link;
         let frame = Arc::new(frame);
         for waiter in self.asked.drain(..) {

@@ -42,6 +42,20 @@ async fn french() {
     arrives(Layout::Fr, "fr", "éèçàù§£µ²°€").await;
 }
 
+/// A server that goes by keysyms has to see the dead key as what it is.
+#[tokio::test(flavor = "multi_thread")]
+async fn dead_keys_for_a_server_that_goes_by_keysyms() {
+    let mut x = Xserver::start("800x600").await;
+    x.ask("setxkbmap", &["-layout", "de"]);
+    let options = Options {
+        layout: Some(Layout::De),
+        ..Options::default()
+    };
+    let d = x.desktop_with(options).await;
+    d.capture().await.unwrap();
+    assert_eq!(typed_into(&mut x, &d, "a^b `c` ^^").await, "a^b `c` ^^");
+}
+
 /// The same text with another map on the other side comes out differently: it is keys that are sent, not characters.
 #[tokio::test(flavor = "multi_thread")]
 async fn keys_are_sent_and_not_characters() {

@@ -1,8 +1,9 @@
 //! Where a VNC screen is: `HOST:PORT`, a Unix socket, or a VM of Proxmox VE.
 
-use crate::desktop::{Auth, Desktop, Dialled, Options, Stream};
+use super::invalid;
+use crate::desktop::{Auth, Desktop, Dialled, Error, Options, Stream};
 use crate::proxmox;
-use anyhow::{Context, bail};
+use anyhow::bail;
 use secrecy::SecretString;
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -21,6 +22,16 @@ pub enum Address {
     Proxmox { endpoint: Url, vmid: u32 },
 }
 
+impl std::fmt::Display for Address {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Address::Tcp(address) => f.write_str(address),
+            Address::Unix(path) => write!(f, "{}", path.display()),
+            Address::Proxmox { endpoint, vmid } => write!(f, "VM {vmid} of {endpoint}"),
+        }
+    }
+}
+
 impl FromStr for Address {
     type Err = String;
 
@@ -28,11 +39,21 @@ impl FromStr for Address {
         if text.starts_with("pve://") {
             return proxmox_address(text).ok_or_else(|| format!("'{text}' is not of the form pve://HOST[:PORT]/VMID"));
         }
+        // As QEMU and other viewers write it.
+        if let Some(path) = text.strip_prefix("unix:") {
+            return Ok(Address::Unix(path.into()));
+        }
+        let text = text.strip_prefix("vnc://").unwrap_or(text);
         if text.contains('/') {
             return Ok(Address::Unix(text.into()));
         }
         match text.rsplit_once(':') {
-            Some((host, port)) if !host.is_empty() && port.parse::<u16>().is_ok() => Ok(Address::Tcp(text.into())),
+            Some((host, port)) if !host.is_empty() && !host.ends_with(':') && port.parse::<u16>().is_ok() => {
+                Ok(Address::Tcp(text.into()))
+            }
+            Some((_, port)) if port.parse::<u64>().is_ok() => Err(format!(
+                "'{text}' is not HOST:PORT, with a port up to 65535; display N of other viewers is port 5900 + N"
+            )),
             _ => Err(format!(
                 "'{text}' is neither HOST:PORT (5900 and up are the usual ports), nor a socket's path with a '/' in it, \
                  nor pve://HOST[:PORT]/VMID"
@@ -52,10 +73,10 @@ fn proxmox_address(text: &str) -> Option<Address> {
 /// Which server, and how to be let in.
 #[derive(clap::Args)]
 pub struct To {
-    /// HOST:PORT, a socket's path, or pve://HOST[:PORT]/VMID.
-    #[arg(long, value_name = "ADDRESS")]
+    /// HOST:PORT (display N is port 5900 + N), a socket's path, or pve://HOST[:PORT]/VMID.
+    #[arg(long, value_name = "ADDRESS", env = "MOSDAT_VNC")]
     to: Address,
-    /// File with the VNC password.
+    /// File with the VNC password, as plain text.
     #[arg(long, value_name = "FILE")]
     password_file: Option<PathBuf>,
     /// Proxmox VE: the API token's ID, USER@REALM!NAME.
@@ -74,10 +95,12 @@ pub struct To {
 }
 
 impl To {
-    /// Opens a session that heals.
-    pub async fn open(&self) -> anyhow::Result<Desktop> {
+    /// Opens a session that heals. One that acts takes the pointer: what the server does to show where it is would look
+    /// like an effect.
+    pub async fn open(&self, acts: bool) -> anyhow::Result<Desktop> {
         let options = Options {
             layout: self.layout,
+            takes_pointer: acts,
             ..Options::default()
         };
         let password = self.password_file.as_ref().map(secret).transpose()?;
@@ -110,19 +133,28 @@ impl To {
                 Desktop::connect(dial, options).await
             }
         };
-        Ok(desktop?)
+        desktop.map_err(|e| match e {
+            // It says where.
+            Error::Dial { .. } => e.into(),
+            e => anyhow::Error::new(e).context(self.to.to_string()),
+        })
     }
 
     fn client(&self, endpoint: Url) -> anyhow::Result<proxmox::Client> {
         let (Some(id), Some(file)) = (&self.token_id, &self.token_file) else {
-            bail!("a pve:// address needs --token-id USER@REALM!NAME and --token-file FILE");
+            return Err(invalid(
+                "a pve:// address needs --token-id USER@REALM!NAME and --token-file FILE",
+            ));
         };
         let tls = match &self.fingerprint {
             None => proxmox::Tls::SystemRoots,
-            Some(text) => proxmox::Tls::Fingerprint(
-                proxmox::parse_fingerprint(text)
-                    .with_context(|| format!("--fingerprint: '{text}' is no SHA-256 fingerprint (64 hex digits)"))?,
-            ),
+            Some(text) => match proxmox::parse_fingerprint(text) {
+                Some(digest) => proxmox::Tls::Fingerprint(digest),
+                None => {
+                    let message = format!("--fingerprint: '{text}' is no SHA-256 fingerprint (64 hex digits)");
+                    return Err(invalid(&message));
+                }
+            },
         };
         Ok(proxmox::Client::new(proxmox::Config {
             endpoints: vec![endpoint],
@@ -155,7 +187,13 @@ fn dialled<S: Stream>(stream: std::io::Result<S>, address: &str, password: Optio
 
 /// A secret's file, without the line's end.
 fn secret(file: &PathBuf) -> anyhow::Result<SecretString> {
-    let text = std::fs::read_to_string(file).with_context(|| format!("reading {}", file.display()))?;
+    let bytes = std::fs::read(file).map_err(|e| invalid(&format!("reading {}: {e}", file.display())))?;
+    let text = String::from_utf8(bytes).map_err(|_| {
+        let name = file.display();
+        invalid(&format!(
+            "{name} is no plain text; what vncpasswd writes is not understood, write the password itself"
+        ))
+    })?;
     Ok(SecretString::from(text.trim_end_matches(['\r', '\n']).to_string()))
 }
 
@@ -172,6 +210,8 @@ mod tests {
         assert_eq!("localhost:5901".parse(), Ok(Address::Tcp("localhost:5901".into())));
         assert_eq!("[::1]:5901".parse(), Ok(Address::Tcp("[::1]:5901".into())));
         assert_eq!("./vnc".parse(), Ok(Address::Unix("./vnc".into())));
+        assert_eq!("unix:vnc".parse(), Ok(Address::Unix("vnc".into())));
+        assert_eq!("vnc://host:5901".parse(), Ok(Address::Tcp("host:5901".into())));
         assert_eq!(pve("pve://pve1/100"), ("https://pve1:8006/".into(), 100));
         assert_eq!(pve("pve://10.0.0.5/100"), ("https://10.0.0.5:8006/".into(), 100));
         assert_eq!(
@@ -183,6 +223,8 @@ mod tests {
             "screen",
             ":5900",
             "host:port",
+            "host::5901",
+            "host:99999",
             "pve://pve1",
             "pve://pve1/vm",
             "pve://u@h/1",

@@ -24,7 +24,11 @@ where
 {
     let mut banner = [0; 12];
     read(stream, &mut banner, "reading the VNC server's greeting").await?;
-    let v38 = version(&banner)?;
+    let v38 = match version(&banner) {
+        Ok(v38) => v38,
+        Err(e) if banner == *b"RFB 003.003\n" => return Err(old(stream, e).await),
+        Err(e) => return Err(e.into()),
+    };
     let ours = if v38 { b"RFB 003.008\n" } else { b"RFB 003.007\n" };
     write(stream, ours, "greeting the VNC server").await?;
     security(stream, auth, v38).await?;
@@ -37,6 +41,20 @@ where
     let length = u32::from_be_bytes([init[20], init[21], init[22], init[23]]);
     let name = text(stream, length, "desktop name").await?;
     Ok(ServerInit { width, height, name })
+}
+
+/// A server that speaks 3.3, which is old, or does so to refuse: TigerVNC has it for whom it has locked out.
+async fn old<S: AsyncRead + AsyncWrite + Unpin>(stream: &mut S, unknown: ProtocolError) -> Error {
+    let asked = async {
+        write(stream, b"RFB 003.003\n", "greeting the VNC server").await?;
+        let mut kind = [0; 4];
+        read(stream, &mut kind, "reading the security type").await?;
+        match kind {
+            [0, 0, 0, 0] => refusal(stream).await,
+            _ => Ok(unknown.into()),
+        }
+    };
+    asked.await.unwrap_or_else(|e| e)
 }
 
 /// True for 3.8 and above, false for 3.7.
@@ -153,6 +171,22 @@ mod tests {
             b"\xff\xfe\xfd123456789",
         ] {
             assert!(version(bad).is_err());
+        }
+    }
+
+    /// TigerVNC greets so whom it has locked out after wrong passwords.
+    #[tokio::test]
+    async fn an_old_greeting_that_refuses_says_why() {
+        for (kind, want) in [(0, "Too many security failures"), (1, "it greeted with")] {
+            let (mut ours, mut theirs) = tokio::io::duplex(256);
+            theirs.write_all(b"RFB 003.003\n").await.unwrap();
+            theirs.write_all(&[0, 0, 0, kind]).await.unwrap();
+            theirs.write_all(&[0, 0, 0, 26]).await.unwrap();
+            theirs.write_all(b"Too many security failures").await.unwrap();
+            let Err(error) = handshake(&mut ours, &Auth::None).await else {
+                panic!("it opened");
+            };
+            assert!(error.to_string().contains(want), "{error}");
         }
     }
 }
