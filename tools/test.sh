@@ -85,6 +85,8 @@ one() {
       # The end-to-end tests measure and wait for whole desktops: one at a time.
       local -a how=()
       [ "$1" != e2e ] || how=(-- --test-threads=1)
+      # Its tests wait for a server far more than they compute.
+      [ "$1" != proxmox ] || how=(-- --test-threads=6)
       # It tells each case as it ends.
       [ "$1" != truth ] || how=(-- --nocapture)
       run_stage "$1" cargo_test --test "$1" "${how[@]}"

@@ -62,12 +62,16 @@ impl Tail {
 
 // The supervisor is the program's parent and waits for it, so that the exit status is known and not guessed. It is
 // detached from the agent's command, which ends at once. Each file appears with its whole content.
+// Its command line holds no word of the program's, so that `pkill -f PROGRAM` ends the program and leaves the one who
+// tells of it; the other signals it outlives.
 const SUPERVISOR: &str = r#"
-d=$1; shift
-"$@" >"$d/out" 2>"$d/err" </dev/null &
+trap : HUP INT TERM
+d=$1
+sh "$d/run" >"$d/out" 2>"$d/err" </dev/null &
 pid=$!
 echo "$pid" >"$d/pid.new" && mv "$d/pid.new" "$d/pid"
 wait "$pid"; code=$?
+while [ "$code" -gt 128 ] && kill -0 "$pid" 2>/dev/null; do wait "$pid"; code=$?; done
 echo "$code" >"$d/exit.new" && mv "$d/exit.new" "$d/exit"
 "#;
 
@@ -78,13 +82,14 @@ pub fn launch_command(user: &str, argv: &[String]) -> Command {
     let script = format!(
         "command -v {program} >/dev/null || {{ echo \"no program {shown} in PATH=$PATH\" >&2; exit 127; }}\n\
          d=$(mktemp -d \"${{TMPDIR:-/tmp}}/mosdat-app.XXXXXX\") || exit 1\n\
-         setsid /bin/sh -c {supervisor} supervisor \"$d\" {words} >/dev/null 2>&1 </dev/null &\n\
+         printf '%s\\n' {run} >\"$d/run\" || exit 1\n\
+         setsid /bin/sh -c {supervisor} supervisor \"$d\" >/dev/null 2>&1 </dev/null &\n\
          n=0; while [ ! -e \"$d/pid\" ]; do n=$((n + 1)); [ $n -gt 100 ] && exit 1; sleep 0.1; done\n\
          read -r pid <\"$d/pid\"; echo \"$pid $d\"",
         program = quote(program),
         shown = program.replace(['"', '$', '`', '\\'], "?"),
         supervisor = quote(SUPERVISOR),
-        words = words.join(" "),
+        run = quote(&format!("exec {}", words.join(" "))),
     );
     Command::script(script, TIMEOUT).as_user(user)
 }
@@ -109,6 +114,11 @@ pub async fn launch(guest: &dyn Guest, session: &Session, argv: &[String]) -> Re
 }
 
 impl App {
+    /// The file that is there once the program has ended.
+    pub(super) fn exit_file(&self) -> String {
+        format!("{}/exit", self.dir)
+    }
+
     /// Whether the program still runs.
     ///
     /// # Errors

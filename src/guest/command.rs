@@ -141,7 +141,11 @@ pub fn bootstrap(command: &Command) -> SecretString {
     }
     let words = match &command.what {
         What::Argv(argv) => argv.iter().map(|w| quote(w)).collect::<Vec<_>>().join(" "),
-        What::Script(text) => format!("/bin/sh -c {}", quote(text)),
+        // Its text is in no command line: `pkill -f PROGRAM` would find the shell that says so.
+        What::Script(text) => {
+            line(format!("export _mosdat_script={}", quote(text)));
+            r#"/bin/sh -c 'eval "unset _mosdat_script; $_mosdat_script"'"#.to_string()
+        }
     };
     let input = match &command.input {
         None => "</dev/null".to_string(),

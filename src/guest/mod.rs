@@ -11,6 +11,7 @@ mod command;
 mod diagnose;
 mod error;
 mod look;
+mod nodes;
 mod package;
 mod put;
 mod reboot;
@@ -23,10 +24,11 @@ pub use command::{Command, Exit, Output, What, bootstrap, quote, refused};
 pub use diagnose::diagnose;
 pub use error::Error;
 pub use look::{MOST, Read, listens, read_text};
+pub use nodes::{Node, Query, Tree, beneath_pointer, nodes};
 pub use package::{Installed, PackageError, install, is_version, uninstall};
 pub use put::{File, put};
 pub use reboot::reboot;
-pub use session::{Session, Sight, discover, has_window, process_runs, window_places};
+pub use session::{Session, Sight, awaits_window, discover, has_window, process_runs, window_places};
 
 use async_trait::async_trait;
 

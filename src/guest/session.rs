@@ -1,6 +1,6 @@
 //! The desktop session: who is logged in, and the environment that a program needs to appear there.
 
-use super::{Command, Error, Exit, Guest, Output};
+use super::{App, Command, Error, Exit, Guest, Output};
 use secrecy::SecretString;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -161,9 +161,10 @@ pub async fn process_runs(guest: &dyn Guest, name: &str) -> Result<bool, Error> 
 // Prints where the windows are, if that is asked for, and errors. `xdotool search` ends with 1 also when it reached no
 // display.
 const WINDOW: &str = r#"
+look() {
 if [ -z "$DISPLAY" ]; then
-  [ $absent = 5 ] && exit 6
-  echo "the session has no DISPLAY" >&2; exit 7
+  [ $absent = 5 ] && return 6
+  echo "the session has no DISPLAY" >&2; return 7
 fi
 if command -v xdotool >/dev/null; then
   ids=$(xdotool search --onlyvisible --name "$pattern" 2>/dev/null)
@@ -174,17 +175,27 @@ if command -v xdotool >/dev/null; then
         sed -n 's/^X=/x /p; s/^Y=/y /p; s/^WIDTH=/w /p; s/^HEIGHT=/h /p' | tr '\n' ' '
       echo
     done
-    exit 0
+    return 0
   fi
-  xdotool getdisplaygeometry >/dev/null || exit 7
-  exit $absent
+  xdotool getdisplaygeometry >/dev/null || return 7
+  return $absent
 elif command -v wmctrl >/dev/null; then
-  list=$(wmctrl -lG) || exit 7
-  list=$(printf '%s\n' "$list" | grep -F -- "$title") || exit $absent
+  list=$(wmctrl -lG) || return 7
+  list=$(printf '%s\n' "$list" | grep -F -- "$title") || return $absent
   [ -z "$places" ] || printf '%s\n' "$list" | while read -r _ _ x y w h _; do echo "x $x y $y w $w h $h"; done
-  exit 0
+  return 0
 fi
-exit 4
+return 4
+}
+n=0
+while :; do
+  look; code=$?
+  [ $code = $absent ] || exit $code
+  n=$((n + 1)); [ $n -lt $looks ] || exit $code
+  # Nobody waits for the window of a program that has ended.
+  [ -z "$ended" ] || [ ! -e "$ended" ] || exit $code
+  sleep 0.2
+done
 "#;
 
 /// What is known about a window.
@@ -206,7 +217,16 @@ pub enum Sight {
 /// # Errors
 /// The link failed, or the guest has no program that lists windows, or it does not work.
 pub async fn has_window(guest: &dyn Guest, session: &Session, title: &str) -> Result<Sight, Error> {
-    Ok(windows(guest, session, title, false).await?.0)
+    Ok(windows(guest, session, title, Asked::Once).await?.0)
+}
+
+/// The same, for the window of a program that was just started: looks for up to two seconds within the guest, where a look
+/// costs far less than a question from outside.
+///
+/// # Errors
+/// As [`has_window`].
+pub async fn awaits_window(guest: &dyn Guest, session: &Session, title: &str, app: &App) -> Result<Sight, Error> {
+    Ok(windows(guest, session, title, Asked::Of(app)).await?.0)
 }
 
 /// Where the visible windows are whose title contains `title`: left edge, top edge, width and height, in pixels of the
@@ -215,8 +235,22 @@ pub async fn has_window(guest: &dyn Guest, session: &Session, title: &str) -> Re
 /// # Errors
 /// As [`has_window`].
 pub async fn window_places(guest: &dyn Guest, session: &Session, title: &str) -> Result<(Sight, Vec<[i64; 4]>), Error> {
-    windows(guest, session, title, true).await
+    windows(guest, session, title, Asked::Where).await
 }
+
+/// How windows are looked for.
+#[derive(Clone, Copy)]
+enum Asked<'a> {
+    /// Whether there is one.
+    Once,
+    /// Where they are.
+    Where,
+    /// Again for a while, unless this program ends.
+    Of(&'a App),
+}
+
+/// Looks at a window that is waited for, 0.2 s apart.
+const LOOKS: &str = "10";
 
 /// `x 10 y 20 w 300 h 200`
 fn place(line: &str) -> Option<[i64; 4]> {
@@ -234,7 +268,7 @@ async fn windows(
     guest: &dyn Guest,
     session: &Session,
     title: &str,
-    places: bool,
+    asked: Asked<'_>,
 ) -> Result<(Sight, Vec<[i64; 4]>), Error> {
     let command = Command::script(WINDOW, TIMEOUT)
         .as_user(&session.user)
@@ -246,7 +280,21 @@ async fn windows(
                 if session.is_wayland() { "5" } else { "1" }.into(),
             ),
             ("pattern".to_string(), regex::escape(title).into()),
-            ("places".to_string(), if places { "1" } else { "" }.into()),
+            (
+                "places".to_string(),
+                if matches!(asked, Asked::Where) { "1" } else { "" }.into(),
+            ),
+            (
+                "looks".to_string(),
+                if matches!(asked, Asked::Of(_)) { LOOKS } else { "1" }.into(),
+            ),
+            (
+                "ended".to_string(),
+                match asked {
+                    Asked::Of(app) => app.exit_file().into(),
+                    Asked::Once | Asked::Where => "".into(),
+                },
+            ),
         ]);
     let output = guest.exec(command).await?;
     let purpose = || "find windows by their title".to_string();

@@ -7,7 +7,7 @@ use super::step::Stage;
 use super::{display, record};
 use crate::api::FailureClass;
 use crate::desktop::{self, Button, Effect, Frame, Point, Wheel};
-use crate::guest::{self, Command, Exit, Output, Session, Sight, has_window};
+use crate::guest::{self, Command, Exit, Output, Session, Sight, awaits_window};
 use crate::results::{Evidence, Role};
 use crate::scenario::{
     self, Action, Capture, Check, Click, Direction, Drag, Launch, Motion, Scroll, Shell, Type, Words,
@@ -245,7 +245,7 @@ impl Stage<'_> {
     }
 
     /// The screen, with the pointer's way that the step says. A step's way is the same in each run.
-    fn pointing(&self) -> Arc<dyn Screen> {
+    pub(super) fn pointing(&self) -> Arc<dyn Screen> {
         let desktop = self.run.rig.desktop.clone();
         let seed = || (self.step.id.bytes()).fold(0, |seed: u64, b| seed.wrapping_mul(31).wrapping_add(b.into()));
         match self.step.motion {
@@ -387,10 +387,10 @@ impl Stage<'_> {
                 output: String::new(),
             },
         );
-        self.run.watch.add(app);
+        self.run.watch.add(app.clone());
         if let Some(title) = &launch.window {
             loop {
-                let sight = has_window(guest.as_ref(), &session, title).await?;
+                let sight = awaits_window(guest.as_ref(), &session, title, &app).await?;
                 if sight == Sight::Shown {
                     break;
                 }

@@ -58,6 +58,7 @@ pub(super) fn needs_frame(check: &Check) -> bool {
         | Check::Window(_)
         | Check::File(_)
         | Check::Clipboard(_)
+        | Check::Node(_)
         | Check::Exited(_)
         | Check::Port(_)
         | Check::Fact(_) => false,
@@ -69,15 +70,16 @@ pub(super) fn needs_frame(check: &Check) -> bool {
 pub(super) fn needs_guest(check: &Check) -> bool {
     match check {
         Check::See(_) | Check::Fact(_) => false,
-        // Where the window is, the guest knows.
+        // Where the window or the element is, the guest knows.
         Check::Text(target) => target
             .fields()
-            .is_some_and(|t| matches!(t.within, Some(Within::Window(_)))),
+            .is_some_and(|t| t.element.is_some() || matches!(t.within, Some(Within::Window(_)))),
         Check::Shell(_)
         | Check::Process(_)
         | Check::Window(_)
         | Check::File(_)
         | Check::Clipboard(_)
+        | Check::Node(_)
         | Check::Exited(_)
         | Check::Port(_) => true,
         Check::Not(check) => needs_guest(check),
@@ -219,6 +221,7 @@ impl Stage<'_> {
                 (Check::Process(_) | Check::Window(_) | Check::File(_) | Check::Clipboard(_) | Check::Port(_), _) => {
                     self.look_in_guest(check).await
                 }
+                (Check::Node(node), _) => self.look_at_node(node).await,
                 (Check::Exited(code), _) => self.look_at_end(*code).await,
                 (Check::Fact(facts), _) => Ok(match facts.iter().find(|fact| fact.holds() != Some(true)) {
                     None => Finding::new(Verdict::True, "it is so"),

@@ -8,6 +8,9 @@ use crate::{desktop, guest, vision};
 /// Reason of a failure in the set-up.
 pub(super) const SETUP_FAILED: &str = "SetupFailed";
 
+/// Reason where the guest lacks what a question needs.
+const LACKS: &str = "GuestLacksTool";
+
 /// Why a step did not pass.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Failure {
@@ -66,6 +69,11 @@ impl Failure {
     /// True where another attempt may help.
     pub fn is_about_the_product(&self) -> bool {
         matches!(self.kind, Kind::Failed | Kind::TimedOut)
+    }
+
+    /// True where the guest lacks what a question needs, so that asking again does not help and other ways may.
+    pub fn is_lack(&self) -> bool {
+        self.reason == LACKS
     }
 
     /// What the failure means in this part of the scenario: nothing in the set-up speaks about the product.
@@ -139,9 +147,7 @@ impl From<guest::Error> for Failure {
     fn from(error: guest::Error) -> Failure {
         let reason = match &error {
             guest::Error::NoSession { .. } => "NoDesktopSession",
-            guest::Error::NoTool { .. } | guest::Error::BrokenTool { .. } | guest::Error::UnseenWindow { .. } => {
-                "GuestLacksTool"
-            }
+            guest::Error::NoTool { .. } | guest::Error::BrokenTool { .. } | guest::Error::UnseenWindow { .. } => LACKS,
             guest::Error::NoUser { .. } => "NoSuchUser",
             guest::Error::TooLong { .. } => "CommandTooLong",
             guest::Error::Script { .. } => "GuestScriptFailed",

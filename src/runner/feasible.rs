@@ -69,6 +69,7 @@ fn commands(check: &Check, found: &mut Vec<String>) {
         | Check::Window(_)
         | Check::File(_)
         | Check::Clipboard(_)
+        | Check::Node(_)
         | Check::Exited(_)
         | Check::Port(_)
         | Check::Fact(_) => {}

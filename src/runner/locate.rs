@@ -18,6 +18,8 @@ pub(super) const VISION_GRACE: Duration = Duration::from_secs(30);
 /// An answer that came so late speaks about a picture that is too old to end a step with: one more look is taken.
 pub(super) const LATE: Duration = Duration::from_secs(2);
 const POLL: Duration = Duration::from_millis(250);
+/// A question to the guest costs it a process.
+const SLOW_POLL: Duration = Duration::from_secs(1);
 
 /// The scenario's target as the vision backends take it.
 pub(super) fn target_of(target: &Target) -> vision::Target {
@@ -49,13 +51,27 @@ impl Stage<'_> {
         let mut looked_at: Option<String> = None;
         let mut why: Option<Failure> = None;
         let mut again = true;
+        // An element may appear without a change of the picture.
+        let by_picture = target.fields().is_none_or(|t| t.element.is_none());
+        let mut pause = POLL;
         loop {
             let began = Instant::now();
             let frame = self.capture().await?;
             let digest = frame.digest();
-            if looked_at.as_deref() != Some(digest.as_str()) {
+            if !by_picture || looked_at.as_deref() != Some(digest.as_str()) {
                 match self.locate(&frame, target, false, until).await {
                     Ok(Located::Found(hit)) => {
+                        if hit.rung == Hit::NODE
+                            && let Some(reason) = self.covered(hit.point).await?
+                        {
+                            let failure = Failure::failed("TargetCovered", reason);
+                            if Instant::now() >= until {
+                                return Err(failure);
+                            }
+                            why = Some(failure);
+                            sleep(POLL).await;
+                            continue;
+                        }
                         let live = self.capture().await?;
                         if unchanged(&frame, &live, hit.rect) || self.is_there(target, &hit, &live, until).await? {
                             return Ok((hit, live));
@@ -88,7 +104,9 @@ impl Stage<'_> {
                         why = Some(Failure::failed("TargetAmbiguous", format!("{target}: {reason}")));
                     }
                     // An outage may pass while there is time; what it says in the end is an error, not a failure.
-                    Err(failure) if Instant::now() < until && !self.hopeless => why = Some(failure),
+                    Err(failure) if Instant::now() < until && !self.hopeless && !failure.is_lack() => {
+                        why = Some(failure)
+                    }
                     Err(failure) => return Err(failure),
                 }
             }
@@ -101,7 +119,10 @@ impl Stage<'_> {
                     why.unwrap_or_else(|| Failure::failed("TargetNotFound", format!("{target} was not found")));
                 return Err(failure);
             }
-            sleep(POLL.min(until.saturating_duration_since(Instant::now()))).await;
+            sleep(pause.min(until.saturating_duration_since(Instant::now()))).await;
+            if !by_picture {
+                pause = (pause * 5 / 4).min(SLOW_POLL);
+            }
         }
     }
 
@@ -149,6 +170,28 @@ impl Stage<'_> {
                 Part::Nowhere(reason) => return Ok(Located::NotFound { reason, sure: true }),
             }
         }
+        let element = target.fields().and_then(|t| t.element.as_ref());
+        let mut asked = None;
+        if let Some(element) = element {
+            let nth = target.fields().and_then(|t| t.nth);
+            let answer = match self.element(element, nth, wanted.region, frame).await {
+                Ok(answer) => answer,
+                // A guest that cannot tell is no reason not to look at the picture.
+                Err(failure) if looks_further(target) && failure.is_lack() => Located::NotFound {
+                    reason: failure.message,
+                    sure: false,
+                },
+                Err(failure) => return Err(failure),
+            };
+            match answer {
+                Located::NotFound { reason, sure } if looks_further(target) => asked = Some((reason, sure)),
+                answer => {
+                    let item = record::located(&target.to_string(), &answer, start.elapsed());
+                    self.run.recorder.evidence(&self.step.id, item);
+                    return Ok(answer);
+                }
+            }
+        }
         wanted.reference = self.wanted(target).await?;
         wanted.typed = wanted.text.as_ref().is_some_and(|text| {
             self.run
@@ -156,7 +199,17 @@ impl Stage<'_> {
                 .iter()
                 .any(|typed| typed.trim_end().ends_with(text.trim_end()))
         });
-        let answer = self.answer(vision.locate(frame, &wanted), until).await?;
+        let answer = match (self.answer(vision.locate(frame, &wanted), until).await?, asked) {
+            (Located::NotFound { reason, sure }, Some((tree, told))) => Located::NotFound {
+                reason: format!("accessibility tree: {tree}; {reason}"),
+                sure: sure && told,
+            },
+            (answer, Some((tree, _))) => {
+                self.note(&format!("not found in the accessibility tree: {tree}"));
+                answer
+            }
+            (answer, None) => answer,
+        };
         let item = record::located(&target.to_string(), &answer, start.elapsed());
         self.run.recorder.evidence(&self.step.id, item);
         self.remember(wanted.reference, &answer, frame);
@@ -206,6 +259,13 @@ impl Stage<'_> {
         self.shown = Some(frame.digest());
         self.run.recorder.screenshot(&self.step.id, role, frame, marks).await;
     }
+}
+
+/// True where the target can be looked for also without the accessibility tree.
+fn looks_further(target: &Target) -> bool {
+    target
+        .fields()
+        .is_none_or(|t| t.reference.is_some() || t.text.is_some() || t.describe.is_some())
 }
 
 /// True where the picture within `rect` is the same in both frames, a blinking caret aside.

@@ -15,6 +15,7 @@ mod in_guest;
 mod locate;
 mod machine;
 mod never;
+mod nodes;
 mod package;
 mod record;
 mod reference;

@@ -84,9 +84,11 @@ pub(super) fn ambiguous(hits: &[Hit]) -> String {
         .take(8)
         .map(|h| format!("'{}' at {},{}", h.matched, h.rect.x, h.rect.y))
         .collect();
-    let how = match hits.iter().all(|h| h.rung == Hit::REFERENCE) {
-        true => "nth, or let the reference show more of what is around it",
-        false => "exact, nth, near, left_of, right_of, above or below",
+    let all = |rung: &str| hits.iter().all(|h| h.rung == rung);
+    let how = match (all(Hit::REFERENCE), all(Hit::NODE)) {
+        (true, _) => "nth, or let the reference show more of what is around it",
+        (_, true) => "role, state, path, app, in or nth",
+        _ => "exact, nth, near, left_of, right_of, above or below",
     };
     format!(
         "{} places fit equally well ({}); narrow it down with {how}",

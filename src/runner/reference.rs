@@ -61,14 +61,18 @@ impl Stage<'_> {
         }
     }
 
-    /// True if a reference is where it was found, on a newer picture: what it excludes may have changed.
+    /// True if a reference or an element is where it was found, on a newer picture: what it excludes may have changed.
     pub(super) async fn is_there(
         &mut self,
         target: &Target,
         hit: &Hit,
-        live: &Frame,
+        live: &Arc<Frame>,
         until: Instant,
     ) -> Result<bool, Failure> {
+        if let (Hit::NODE, Some(TargetFields { element: Some(_), .. })) = (hit.rung, target.fields()) {
+            let answer = self.locate(live, target, false, until).await?;
+            return Ok(matches!(answer, Located::Found(again) if again.rung == hit.rung && again.point == hit.point));
+        }
         if hit.rung != Hit::REFERENCE {
             return Ok(false);
         }

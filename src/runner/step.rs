@@ -2,6 +2,7 @@
 
 use super::check::{Held, needs_guest};
 use super::failure::{Failure, Kind, SETUP_FAILED};
+use super::nodes::Owner;
 use super::record;
 use super::reference::Missed;
 use super::run::{Ended, Run};
@@ -37,7 +38,8 @@ fn uses_guest(step: &Step) -> bool {
         Action::Type(typing) => typing.paste.is_some(),
         _ => false,
     };
-    acts || step.conditions().any(needs_guest)
+    let by_element = |target: &crate::scenario::Target| target.fields().is_some_and(|t| t.element.is_some());
+    acts || step.targets().into_iter().any(by_element) || step.conditions().any(needs_guest)
 }
 
 /// A step in progress.
@@ -63,6 +65,8 @@ pub(super) struct Stage<'a> {
     pub noop: bool,
     /// The reference that was not found on the last look, and where it was looked for.
     pub missed: Option<Missed>,
+    /// Whose element was found last.
+    pub owner: Option<Owner>,
 }
 
 /// Runs a step that holds no others to its one end.
@@ -123,6 +127,7 @@ impl<'a> Stage<'a> {
             pointers: Vec::new(),
             noop: false,
             missed: None,
+            owner: None,
         }
     }
 }

@@ -72,7 +72,7 @@ fn choose(title: &str, places: &[[i64; 4]], w: u32, h: u32) -> Result<Part, Fail
     }
 }
 
-fn clipped([x, y, width, height]: [i64; 4], w: u32, h: u32) -> Option<Rect> {
+pub(super) fn clipped([x, y, width, height]: [i64; 4], w: u32, h: u32) -> Option<Rect> {
     let (left, top) = (x.clamp(0, w.into()), y.clamp(0, h.into()));
     let (right, bottom) = ((x + width).clamp(0, w.into()), (y + height).clamp(0, h.into()));
     let size = |from: i64, to: i64| u32::try_from(to - from).ok().filter(|n| *n > 0);

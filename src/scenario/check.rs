@@ -1,5 +1,6 @@
 //! What must hold, as typed values.
 
+use super::accessible::Accessible;
 use super::model::{Fact, Shell};
 use super::target::Target;
 
@@ -20,6 +21,8 @@ pub enum Check {
     File(FileCheck),
     /// The clipboard's text fits.
     Clipboard(Fits),
+    /// An element of the accessibility tree is there, and its value fits.
+    Node(Box<NodeCheck>),
     /// Something in the guest listens at this TCP port.
     Port(u16),
     /// The program that was launched last has ended with this exit code.
@@ -52,6 +55,15 @@ pub struct FileCheck {
     pub fits: Fits,
 }
 
+/// An element of the accessibility tree as a check.
+#[derive(Clone, Debug)]
+pub struct NodeCheck {
+    /// Which.
+    pub element: Accessible,
+    /// What its text or its number has to be like.
+    pub value: Option<Fits>,
+}
+
 /// What a text has to be like: all that is given.
 #[derive(Clone, Debug, Default)]
 pub struct Fits {
@@ -63,7 +75,24 @@ pub struct Fits {
     pub matches: Option<regex::Regex>,
 }
 
+impl PartialEq for Fits {
+    fn eq(&self, other: &Fits) -> bool {
+        let pattern = |fits: &Fits| fits.matches.as_ref().map(|m| m.as_str().to_string());
+        self.contains == other.contains && self.equals == other.equals && pattern(self) == pattern(other)
+    }
+}
+
 impl Fits {
+    /// True where nothing is asked.
+    pub fn is_empty(&self) -> bool {
+        self.contains.is_none() && self.equals.is_none() && self.matches.is_none()
+    }
+
+    /// True where the text is as it has to be.
+    pub fn holds(&self, text: &str) -> bool {
+        self.miss(text, "", "").is_none()
+    }
+
     /// True where the text as a whole is compared, so that a part of it says nothing.
     pub fn needs_whole(&self) -> bool {
         self.equals.is_some() || self.matches.is_some()

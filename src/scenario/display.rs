@@ -1,5 +1,6 @@
 //! How targets and conditions read in labels and reports.
 
+use super::accessible::Accessible;
 use super::model::{Check, Fits, Length, ShellCheck, Target, TargetFields, Type, Within, Words};
 use std::fmt;
 
@@ -14,6 +15,12 @@ impl fmt::Display for Target {
 
 impl fmt::Display for TargetFields {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(element) = &self.element {
+            element.fmt(f)?;
+            if self.reference.is_some() || self.text.is_some() || self.describe.is_some() {
+                f.write_str(" or ")?;
+            }
+        }
         if let Some(reference) = &self.reference {
             write!(f, "reference '{}'", reference.name)?;
             if self.anywhere {
@@ -57,6 +64,33 @@ impl fmt::Display for TargetFields {
     }
 }
 
+/// `push button 'Save' (checked, in Lab Demo)`
+impl fmt::Display for Accessible {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.role.as_deref().unwrap_or("element"))?;
+        match &self.name {
+            Some(Fits {
+                equals: Some(name),
+                contains: None,
+                matches: None,
+            }) => write!(f, " '{name}'")?,
+            Some(fits) => write!(f, " whose name{fits}")?,
+            None => {}
+        }
+        let states = self.states.iter().map(|(state, wanted)| match wanted {
+            true => state.clone(),
+            false => format!("not {state}"),
+        });
+        let path = (!self.path.is_empty()).then(|| format!("in {}", self.path.join(", in ")));
+        let app = self.app.as_ref().map(|app| format!("of {app}"));
+        let more: Vec<String> = states.chain(path).chain(app).collect();
+        if !more.is_empty() {
+            write!(f, " ({})", more.join(", "))?;
+        }
+        Ok(())
+    }
+}
+
 impl fmt::Display for Check {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let list = |f: &mut fmt::Formatter<'_>, word: &str, checks: &[Check]| {
@@ -77,6 +111,13 @@ impl fmt::Display for Check {
             Check::Window(title) => write!(f, "window '{title}' is shown"),
             Check::File(file) => write!(f, "file {}{}", file.path, file.fits),
             Check::Clipboard(fits) => write!(f, "clipboard{fits}"),
+            Check::Node(node) => {
+                node.element.fmt(f)?;
+                match &node.value {
+                    Some(fits) => fits.fmt(f),
+                    None => f.write_str(" is there"),
+                }
+            }
             Check::Exited(code) => write!(f, "the program has ended with exit code {code}"),
             Check::Port(port) => write!(f, "port {port} listens"),
             Check::Fact(facts) => {

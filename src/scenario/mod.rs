@@ -4,6 +4,7 @@
 //! and the nearest; nothing is accepted and ignored; a secret can only stand where it may be used; ids of steps do
 //! not depend on inputs. `plan` is the only way to filled-in texts: it needs a value for every input.
 
+mod accessible;
 mod bundle;
 mod check;
 mod chord;
@@ -25,6 +26,7 @@ mod text;
 mod vocabulary;
 mod yaml;
 
+pub use accessible::{Accessible, STATES, same_role};
 pub use chord::{KEYS, MODIFIERS};
 pub use error::{Errors, Place, Problem};
 pub use import::{Area as ImportArea, Construct, Fate, ImportRemark, Imported, constructs, import};

@@ -1,6 +1,6 @@
 //! What a scenario says, as typed values.
 
-pub use super::check::{Check, FileCheck, Fits, ShellCheck};
+pub use super::check::{Check, FileCheck, Fits, NodeCheck, ShellCheck};
 use super::late::Late;
 use super::machine::{Install, Power, Snapshot, Uninstall};
 pub use super::target::{Length, Target, TargetFields, Within};
@@ -202,6 +202,18 @@ impl Step {
             _ => None,
         };
         own.into_iter().chain(self.verify.as_ref())
+    }
+
+    /// Where on the screen its action is done.
+    pub fn targets(&self) -> Vec<&Target> {
+        match &self.action {
+            Action::Click(click) => vec![&click.target],
+            Action::Type(typing) => typing.into.iter().collect(),
+            Action::Hover(target) => vec![target],
+            Action::Drag(drag) => vec![&drag.target, &drag.to],
+            Action::Scroll(scroll) => scroll.target.iter().collect(),
+            _ => Vec::new(),
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! Where on the screen something is: targets, and lengths.
 
+use super::accessible::Accessible;
 use super::reference::Reference;
 use std::sync::Arc;
 
@@ -22,10 +23,13 @@ impl Target {
     }
 }
 
-/// The long form of a target: `reference`, `text`, `describe` or several of them; or `at` alone.
+/// The long form of a target: an element of the accessibility tree, `reference`, `text`, `describe` or several of them;
+/// or `at` alone.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct TargetFields {
-    /// What it looks like; looked for first.
+    /// An element of the accessibility tree; looked for first.
+    pub element: Option<Accessible>,
+    /// What it looks like; looked for before what follows.
     pub reference: Option<Arc<Reference>>,
     /// The reference may be anywhere on the screen.
     pub anywhere: bool,

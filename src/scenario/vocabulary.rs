@@ -288,6 +288,11 @@ pub(super) const SHELL: &[&str] = &["command", "exit", "as", "env", "capture"];
 pub(super) const TARGET: &[&str] = &[
     "text",
     "describe",
+    "role",
+    "name",
+    "state",
+    "app",
+    "path",
     "reference",
     "anywhere",
     "at",
@@ -301,7 +306,8 @@ pub(super) const TARGET: &[&str] = &[
     "above",
     "below",
 ];
-pub(super) const PLANNED_TARGET: Planned = Planned(&["node", "role", "name", "state"]);
+/// What a target or a `node` condition says of an element of the accessibility tree.
+pub(super) const NODE: &[&str] = &["role", "name", "state", "app", "path"];
 
 /// Members of `references`, and of a sidecar, which is one without the picture.
 pub(super) const REFERENCE: &[&str] = &["png", "digest", "areas", "click"];
@@ -322,6 +328,7 @@ pub(super) const CHECKS: &[(&str, &[&str])] = &[
     ("window", &[]),
     ("file", &["contains", "equals", "matches"]),
     ("clipboard", &[]),
+    ("node", &["contains", "equals", "matches"]),
     ("port", &[]),
     ("exited", &[]),
     ("fact", &[]),
@@ -329,7 +336,7 @@ pub(super) const CHECKS: &[(&str, &[&str])] = &[
     ("any", &[]),
     ("all", &[]),
 ];
-pub(super) const PLANNED_CHECKS: Planned = Planned(&["node", "log"]);
+pub(super) const PLANNED_CHECKS: Planned = Planned(&["log"]);
 pub(super) const CLIPBOARD: &[&str] = &["contains", "equals", "matches"];
 
 pub(super) fn check_names() -> Vec<&'static str> {

@@ -49,7 +49,7 @@ pub struct Hit {
     pub point: Point,
     /// 0 to 1; of a reference, the similarity. A VLM gives none; its hits say 0.5.
     pub confidence: f32,
-    /// What answered: `reference`, `ocr` or `vlm`.
+    /// What answered: `node`, `reference`, `ocr` or `vlm`.
     #[serde(skip_deserializing)]
     pub rung: &'static str,
     /// The text or description that was matched, as the backend saw it.
@@ -59,6 +59,9 @@ pub struct Hit {
 impl Hit {
     /// The rung of references.
     pub const REFERENCE: &str = "reference";
+
+    /// The rung of elements of the accessibility tree.
+    pub const NODE: &str = "node";
 
     /// A text read with less certainty than this proves nothing.
     pub(super) const UNSURE: f32 = 0.6;

@@ -27,9 +27,16 @@ async fn codes_signals_outputs_and_environment() {
         ..script("")
     };
     assert_eq!(guest.exec(argv).await.unwrap().stdout, "a\nb\n");
+    let own = "pkill -f this-script-ends-nobody-$((1 + 1)); echo on; [ -z \"$_mosdat_script\" ]";
+    let output = guest.exec(script(own)).await.unwrap();
+    assert_eq!(
+        (output.exit, output.stdout.as_str()),
+        (Exit::Code(0), "on\n"),
+        "no command line holds what a script says"
+    );
     assert_eq!(
         api.arguments.lock().unwrap().join(" "),
-        "/bin/sh /bin/sh /bin/sh /bin/sh",
+        "/bin/sh /bin/sh /bin/sh /bin/sh /bin/sh",
         "values are in no argument"
     );
 }

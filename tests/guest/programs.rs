@@ -39,3 +39,14 @@ async fn last_words_begin_with_a_line_or_say_that_they_do_not() {
     }
     assert!(matches!(stderr, Tail::Piece(text) if text.len() > 60_000));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_one_who_tells_of_the_end_outlives_what_ends_the_program() {
+    let (guest, _) = guest().await;
+    let words = format!("mosdat-test-{}", std::process::id());
+    // All processes of the program, found by its words; and a signal to everybody in its session.
+    let all = format!("exec 3>&1; (sleep 1; pkill -f {words}-[a]) & : {words}-a; sleep 60");
+    assert_eq!(end(&guest, &all).await.0, Exit::Signal(15));
+    let session = "kill -HUP -$(ps -o sid= -p $$ | tr -d ' '); sleep 60";
+    assert_eq!(end(&guest, session).await.0, Exit::Signal(1));
+}

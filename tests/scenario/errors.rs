@@ -5,7 +5,7 @@ use mosdat::scenario::Scenario;
 const ACTIONS: &str = "launch, click, hover, drag, scroll, type, key, wait_for, wait_gone, never, expect, shell, stage, reboot, install, uninstall, snapshot, rollback, power, if, repeat, use, \
      screenshot, note";
 const ACTING: &str = "id, label, verify, verify_not, timeout, attempts, soft, when, on_failure, settle, dwell, motion";
-const CHECKS: &str = "see, text, reference, shell, process, window, file, clipboard, port, exited, fact, not, any, all";
+const CHECKS: &str = "see, text, reference, shell, process, window, file, clipboard, node, port, exited, fact, not, any, all";
 
 /// Errors of a scenario with these steps, whose first line is line 3.
 fn steps(steps: &str) -> String {
@@ -128,10 +128,35 @@ fn steps_and_options() {
 fn actions_and_conditions() {
     let table = [
         (
-            "  - click: {target: {role: button}}",
-            "login.yaml:3:22: not implemented yet: `role`. Implemented keys of a target: text, describe, reference, anywhere, at, reason, exact, nth, in, near, \
-             left_of, right_of, above, below"
-                .to_string(),
+            "  - click: {target: {role: checkbox}}",
+            "login.yaml:3:28: unknown role 'checkbox' of the accessibility tree; is 'check box' meant?".to_string(),
+        ),
+        (
+            "  - click: {target: {role: label, state: [showing, not chekked]}}",
+            "login.yaml:3:52: unknown state 'chekked'; did you mean 'checked'? Valid states, each also after 'not': active, busy, checkable, checked, \
+             collapsed, editable, enabled, expandable, expanded, focusable, focused, indeterminate, invalid-entry, is-default, modal, pressed, read-only, \
+             required, selectable, selected, sensitive, showing, visible, visited"
+                .into(),
+        ),
+        (
+            "  - click: {target: {state: checked, text: x}}",
+            "login.yaml:3:22: 'state' says more about an element of the accessibility tree; it needs 'role' or 'name' beside it".into(),
+        ),
+        (
+            "  - click: {target: {role: link, near: x}}",
+            "login.yaml:3:34: 'near' has no meaning for an element of the accessibility tree; it is for a 'text' beside it".into(),
+        ),
+        (
+            "  - expect: {node: {app: x}}",
+            "login.yaml:3:21: 'app' says more about an element of the accessibility tree; it needs 'role' or 'name' beside it".into(),
+        ),
+        (
+            "  - expect: {node: {}}",
+            "login.yaml:3:20: node needs 'role' or 'name'".into(),
+        ),
+        (
+            "  - expect: {node: {role: label, name: {equal: x}}}",
+            "login.yaml:3:41: unknown key of name 'equal'; did you mean 'equals'? Valid keys: contains, equals, matches".into(),
         ),
         (
             "  - click: {target: x, buton: left}",
@@ -139,7 +164,7 @@ fn actions_and_conditions() {
         ),
         (
             "  - click: {target: {exact: true}}",
-            "login.yaml:3:21: a target needs 'text', 'describe', 'reference' or 'at'".into(),
+            "login.yaml:3:21: a target needs 'text', 'describe', 'role' or 'name', 'reference' or 'at'".into(),
         ),
         (
             "  - hover: {at: [10, 0.5], text: x}",
@@ -263,8 +288,8 @@ fn actions_and_conditions() {
             format!("login.yaml:3:14: unknown condition 'sea'; did you mean 'see'? Valid conditions: {CHECKS}"),
         ),
         (
-            "  - wait_for: {node: x}",
-            format!("login.yaml:3:16: not implemented yet: `node`. Implemented conditions: {CHECKS}"),
+            "  - wait_for: {log: x}",
+            format!("login.yaml:3:16: not implemented yet: `log`. Implemented conditions: {CHECKS}"),
         ),
         (
             "  - expect: {see: x, text: y}",

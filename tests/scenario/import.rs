@@ -130,7 +130,9 @@ fn a_remark_stands_where_its_key_stands() {
     let text = "name: t\nsteps:\n  - verify: it is there\n    verify_timeout: 7\n    colour: red\n  - atspi:\n      role: button\n";
     assert_eq!(told(text, "verify_timeout"), ["4:5 changed"]);
     assert_eq!(told(text, "any other key"), ["5:5 by hand"]);
-    assert_eq!(told(text, "atspi"), ["6:5 by hand"]);
+    assert_eq!(told(text, "atspi"), ["6:5 changed"]);
+    let action = "name: t\nsteps:\n  - atspi: {role: link, via: action}\n";
+    assert_eq!(told(action, "atspi"), ["3:5 by hand"]);
     let remark = &import("old.yaml", text).unwrap().remarks[0].to_string();
     assert_eq!(
         remark,
@@ -251,7 +253,7 @@ fn long_files_are_told_and_carried() {
     let old = format!(
         "{}name: t\nsteps:\n- verify: a\n{}{}- verify: b\n",
         "# head\n".repeat(200),
-        "- atspi: {role: link}\n".repeat(300),
+        "- atspi: {role: link, via: action}\n".repeat(300),
         "# - shell: not now\n".repeat(300),
     );
     let done = import("old.yaml", &old).unwrap_or_else(|e| panic!("{e}"));
@@ -372,12 +374,12 @@ fn the_command_prints_the_text_and_tells_the_rest() {
     assert_eq!(err, "3 kept, 0 changed, 0 dropped, 0 by hand\n");
     let left = file(
         "left.yaml",
-        "name: t\nsteps:\n- verify: it is there\n- atspi: {role: link}\n",
+        "name: t\nsteps:\n- verify: it is there\n- atspi: {role: link, via: action}\n",
     );
     let (code, out, err) = run(&["--format", "json", "--quiet"], &left);
     assert_eq!(code, Some(3));
     assert!(
-        out.contains("# TODO(import): atspi (line 4): {\"role\":\"link\"}\n"),
+        out.contains("# TODO(import): atspi (line 4): ") && out.contains(" ({\"role\":\"link\",\"via\":\"action\"})\n"),
         "{out}"
     );
     let remarks: serde_json::Value = serde_json::from_str(&err).expect("JSON");

@@ -26,9 +26,7 @@ impl Import {
     }
 
     pub fn localize(&mut self, entry: &Entry, old: &mut Old<'_>, mut common: Common, steps: &mut Steps, place: &Place) {
-        if let Some(node) = old.take("atspi") {
-            self.tell(Area::Step, "atspi with localize", &node.place);
-        }
+        let node = old.take("atspi").map(|e| self.atspi_beside(e)).unwrap_or_default();
         self.focus(old, steps, place);
         let hover = old.take("hover");
         let button = old.take("click");
@@ -38,13 +36,18 @@ impl Import {
             }
         }
         let target = match self.target(entry, old) {
+            Ok(Out::Str(words)) if !node.is_empty() => {
+                Out::Map(node.into_iter().chain([member("describe", Out::Str(words))]).collect())
+            }
             Ok(target) => target,
             Err(why) => {
                 let _ = self.typing(old);
                 return self.by_hand(Area::Step, "localize", &entry.place, &why);
             }
         };
-        self.tell(Area::Step, "localize", &entry.place);
+        if !matches!(target, Out::Map(ref m) if m.iter().any(|m| m.key == "describe")) {
+            self.tell(Area::Step, "localize", &entry.place);
+        }
         let hovers = hover.is_some_and(|e| truthy(&e.value));
         let right = button.and_then(|e| e.value.as_str()) == Some("right");
         let (before, text, after) = self.typing(old);

@@ -67,7 +67,7 @@ impl Import {
     }
 
     fn routine(&mut self, kind: Kind, entries: &[Entry], place: &Place) -> Vec<Member> {
-        let mut old = Old::new(place, entries);
+        let mut old = Old::new(entries);
         let mut members = Vec::new();
         if kind == Kind::Fragment {
             self.tell(Area::Routine, "a fragment", place);

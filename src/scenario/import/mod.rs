@@ -14,6 +14,7 @@ mod label;
 mod library;
 mod mend;
 mod names;
+mod nodes;
 mod old;
 mod out;
 mod phases;

@@ -1,18 +1,15 @@
 //! Reading the old dialect's objects: which members have been looked at, and values that it coerced.
 
-use super::super::error::Place;
 use super::super::node::{Entry, Node, Value};
 
 /// An object whose members are taken one by one; what is left has no meaning.
 pub(super) struct Old<'n> {
-    pub place: &'n Place,
     left: Vec<&'n Entry>,
 }
 
 impl<'n> Old<'n> {
-    pub fn new(place: &'n Place, entries: &'n [Entry]) -> Old<'n> {
+    pub fn new(entries: &'n [Entry]) -> Old<'n> {
         Old {
-            place,
             left: entries.iter().collect(),
         }
     }

@@ -58,7 +58,7 @@ impl Import {
     pub fn call(&mut self, entry: &Entry, label: Option<String>, steps: &mut Steps, place: &Place) {
         let (name, with) = match &entry.value.value {
             Value::Map(entries) => {
-                let mut old = Old::new(&entry.value.place, entries);
+                let mut old = Old::new(entries);
                 let found = (old.take("name").map(|e| &e.value), old.take("with"));
                 for e in old.rest() {
                     self.tell_as(

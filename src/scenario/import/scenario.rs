@@ -14,7 +14,7 @@ impl Import {
         let Value::Map(entries) = &tree.value else {
             return Vec::new();
         };
-        let mut old = Old::new(&tree.place, entries);
+        let mut old = Old::new(entries);
         self.scope();
         if let Some(e) = old.take("vars") {
             self.vars(e);

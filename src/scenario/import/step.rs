@@ -8,7 +8,7 @@ use super::label::above;
 use super::old::Old;
 use super::out::{Item, Out, member};
 use super::table::{Area, Fate, row};
-use super::{Import, label, told};
+use super::{Import, label};
 
 /// Seconds of waiting that every step of the new language does by itself.
 const SETTLES: i64 = 3;
@@ -78,7 +78,7 @@ impl Import {
             self.by_hand(Area::Step, "any other key", &node.place, &text);
             return;
         };
-        let mut old = Old::new(&node.place, entries);
+        let mut old = Old::new(entries);
         let text = above(&self.file.lines, &node.place);
         if text != label::Above::default() {
             self.tell(Area::Text, "a comment above a step", &node.place);
@@ -110,12 +110,14 @@ impl Import {
             self.launch(entry, &mut old, common, steps, &node.place);
         } else if let Some(entry) = old.take("if_visible") {
             self.if_visible(entry, &mut old, common, steps, &node.place);
-        } else if old.has("atspi") && !old.has("localize") {
-            self.node_step(&mut old, "atspi", common);
-        } else if old.has("verify_atspi") {
-            self.node_step(&mut old, "verify_atspi", common);
-        } else if old.has("wait_for") {
-            self.node_step(&mut old, "wait_for", common);
+        } else if let Some(entry) = (!old.has("localize")).then(|| old.take("atspi")).flatten() {
+            self.atspi(entry, &mut old, common, steps, &node.place);
+        } else if let Some(entry) = old.take("verify_atspi") {
+            self.focus(&mut old, steps, &node.place);
+            self.verify_atspi(entry, common, steps, &node.place);
+        } else if let Some(entry) = old.take("wait_for") {
+            self.focus(&mut old, steps, &node.place);
+            self.wait_for(entry, common, steps, &node.place);
         } else if let Some(entry) = old.take("localize") {
             self.localize(entry, &mut old, common, steps, &node.place);
         } else if TYPING.iter().any(|key| old.has(key)) {
@@ -149,26 +151,6 @@ impl Import {
     fn strangers(&mut self, old: Old<'_>) {
         for entry in old.rest() {
             self.by_hand(Area::Step, "any other key", &entry.place, &format!("`{}`", entry.key));
-        }
-    }
-
-    fn node_step(&mut self, old: &mut Old<'_>, key: &'static str, common: Common) {
-        if let Some(entry) = old.take(key) {
-            self.by_hand(Area::Step, key, &entry.place, &told(&entry.value));
-        }
-        if let Some(entry) = old.take("focus") {
-            let fate = Fate::Dropped;
-            self.tell_as(
-                fate,
-                Area::Step,
-                "focus",
-                &entry.place,
-                "; it is left out with its step",
-            );
-        }
-        if common.verify.is_some() {
-            let text = "its `verify` is left out with it";
-            self.by_hand(Area::Step, "verify", old.place, text);
         }
     }
 

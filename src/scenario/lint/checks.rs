@@ -65,6 +65,7 @@ fn settled(check: &Check) -> Option<(bool, String)> {
         | Check::Window(_)
         | Check::Fact(_)
         | Check::File(_)
+        | Check::Node(_)
         | Check::Exited(_)
         | Check::Port(_) => None,
     }
@@ -163,6 +164,7 @@ fn positive(check: &Check, wanted: bool) -> bool {
         | Check::Window(_)
         | Check::File(_)
         | Check::Clipboard(_)
+        | Check::Node(_)
         | Check::Exited(_)
         | Check::Port(_)
         | Check::Fact(_) => wanted,

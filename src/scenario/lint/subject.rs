@@ -174,6 +174,7 @@ pub(super) fn parts(check: &Check) -> Vec<&Check> {
         | Check::Window(_)
         | Check::File(_)
         | Check::Clipboard(_)
+        | Check::Node(_)
         | Check::Exited(_)
         | Check::Port(_)
         | Check::Fact(_) => {}
@@ -187,15 +188,7 @@ fn all_parts(step: &Step) -> impl Iterator<Item = &Check> {
 
 /// Everything on the screen that a step looks for.
 pub(super) fn targets(step: &Step) -> Vec<(&Target, Purpose)> {
-    let pointed: Vec<&Target> = match &step.action {
-        Action::Click(click) => vec![&click.target],
-        Action::Type(typing) => typing.into.iter().collect(),
-        Action::Hover(target) => vec![target],
-        Action::Drag(drag) => vec![&drag.target, &drag.to],
-        Action::Scroll(scroll) => scroll.target.iter().collect(),
-        _ => Vec::new(),
-    };
-    let pointed = pointed.into_iter().map(|t| (t, Purpose::Acting));
+    let pointed = step.targets().into_iter().map(|t| (t, Purpose::Acting));
     let looked = all_parts(step).filter_map(|check| match check {
         Check::Text(target) => Some((target, Purpose::Looking)),
         _ => None,

@@ -121,13 +121,15 @@ impl Parser<'_> {
         if !matches!(node.value, Value::Map(_)) {
             return self.text(node, what).map(Target::Words);
         }
-        let fields = self.fields(node, "a target", v::TARGET, &v::PLANNED_TARGET)?;
+        let fields = self.fields(node, "a target", v::TARGET, &v::NONE)?;
+        let element = self.accessible(&fields)?;
         let reference = match fields.get("reference") {
             Some(n) => Some(self.reference(n)?),
             None => None,
         };
         let mut text = |key: &str| fields.get(key).and_then(|n| self.text(n, &format!("'{key}'")));
         let mut target = TargetFields {
+            element,
             reference,
             anywhere: false,
             text: text("text"),
@@ -175,9 +177,15 @@ impl Parser<'_> {
             );
             return None;
         }
-        if fields.get("text").is_none() && fields.get("describe").is_none() && target.reference.is_none() {
+        if ["text", "describe"].iter().all(|key| fields.get(key).is_none())
+            && target.reference.is_none()
+            && target.element.is_none()
+        {
             if !fields.has_strangers() {
-                self.problem(&node.place, "a target needs 'text', 'describe', 'reference' or 'at'");
+                self.problem(
+                    &node.place,
+                    "a target needs 'text', 'describe', 'role' or 'name', 'reference' or 'at'",
+                );
             }
             return None;
         }

@@ -64,7 +64,8 @@ impl Parser<'_> {
             "reference" => self.target(node, "'reference'").map(Check::Text),
             "window" => self.text(value, "'window'").map(Check::Window),
             "file" => self.file(value, &fields),
-            "clipboard" => self.clipboard(value),
+            "clipboard" => self.fits_or_text(value, "'clipboard'").map(Check::Clipboard),
+            "node" => self.node_check(value, &fields),
             "exited" => {
                 let code = self.integer(value, "'exited'", 0, 255)?;
                 i32::try_from(code).ok().map(Check::Exited)
@@ -87,7 +88,7 @@ impl Parser<'_> {
     }
 
     /// `contains`, `equals` and `matches`, as far as they are there.
-    fn fits(&mut self, fields: &Fields<'_>) -> Option<Fits> {
+    pub(super) fn fits(&mut self, fields: &Fields<'_>) -> Option<Fits> {
         let matches = match fields.get("matches") {
             Some(n) => Some(self.regex(n, "'matches'")?),
             None => None,
@@ -107,36 +108,6 @@ impl Parser<'_> {
         let path = self.guest_path(node, "'file'")?;
         let fits = self.fits(fields)?;
         Some(Check::File(FileCheck { path, fits }))
-    }
-
-    /// Text is what the clipboard has to hold.
-    fn clipboard(&mut self, node: &Node) -> Option<Check> {
-        if !matches!(node.value, Value::Map(_)) {
-            let equals = Some(self.text(node, "'clipboard'")?);
-            return Some(Check::Clipboard(Fits {
-                equals,
-                ..Fits::default()
-            }));
-        }
-        let fields = self.fields(node, "clipboard", v::CLIPBOARD, &v::NONE)?;
-        let fits = self.fits(&fields)?;
-        if matches!(
-            &fits,
-            Fits {
-                contains: None,
-                equals: None,
-                matches: None
-            }
-        ) {
-            if !fields.has_strangers() {
-                self.problem(
-                    &node.place,
-                    format!("clipboard needs one of {}", v::CLIPBOARD.join(", ")),
-                );
-            }
-            return None;
-        }
-        Some(Check::Clipboard(fits))
     }
 
     fn checks(&mut self, node: &Node, what: &str) -> Option<Vec<Check>> {

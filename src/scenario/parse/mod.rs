@@ -3,6 +3,7 @@
 //! It reads a scenario twice: when it is loaded, texts stay as written and references are checked; when a run is
 //! planned, the same code reads it again with the inputs' values and every text is filled in.
 
+mod accessible;
 pub(super) mod action;
 mod area;
 mod check;

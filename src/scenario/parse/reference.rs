@@ -90,12 +90,17 @@ impl Parser<'_> {
             }
             None => false,
         };
-        if target.reference.is_some() && target.text.is_none() && target.describe.is_none() {
-            let only_text = ["exact", "in", "near", "left_of", "right_of", "above", "below"];
-            let nth = (!anywhere).then_some("nth");
-            if let Some(other) = only_text.into_iter().chain(nth).find_map(|k| fields.entry(k)) {
+        if target.text.is_none() && target.describe.is_none() {
+            let only_text = ["exact", "near", "left_of", "right_of", "above", "below"];
+            let element = target.element.is_some();
+            let nth = (!anywhere && !element).then_some("nth");
+            let within = (!element).then_some("in");
+            if let Some(other) = (only_text.into_iter().chain(nth).chain(within)).find_map(|k| fields.entry(k)) {
                 let message = match other.key.as_str() {
                     "nth" => "'nth' of a 'reference' needs 'anywhere': at its place there is one".to_string(),
+                    key if element => format!(
+                        "'{key}' has no meaning for an element of the accessibility tree; it is for a 'text' beside it"
+                    ),
                     key => format!("'{key}' has no meaning for a 'reference' alone; it is for a 'text' beside it"),
                 };
                 self.problem(&other.place, message);

@@ -5,9 +5,10 @@ mod words;
 
 pub use page::page;
 
+use super::accessible::{ROLES, STATES};
 use super::vocabulary as v;
 use serde_json::{Map, Value, json};
-use words::{ACTIONS, CHECK_OPTIONS, CHECKS, INPUT, Member, OPTIONS, ROUTINE, TARGET, TOP, Takes};
+use words::{ACTIONS, CHECK_OPTIONS, CHECKS, INPUT, Member, NODE, OPTIONS, ROUTINE, TARGET, TOP, Takes};
 
 /// The JSON Schema (draft 2020-12) of a stand-alone scenario. It knows every word and what it takes; what depends on more
 /// than one place (names, ids, references) only the loader knows.
@@ -23,6 +24,7 @@ pub fn json_schema() -> Value {
             {"$ref": "#/$defs/value"}, {"type": "array", "items": {"$ref": "#/$defs/value"}, "minItems": 1},
         ]}},
         "fits": {"oneOf": [{"$ref": "#/$defs/text"}, at_least_one(object(&CHECK_OPTIONS[1..4]))]},
+        "node": node(),
         "target": {"oneOf": [{"$ref": "#/$defs/text"}, target()]},
         "check": {"oneOf": [{"$ref": "#/$defs/text"}, check(&[])]},
         "input": object(INPUT),
@@ -72,6 +74,16 @@ fn takes(what: Takes) -> Value {
         Takes::References => json!({"type": "object"}),
         Takes::Scalar => of("value"),
         Takes::Fits => of("fits"),
+        Takes::Role => json!({"enum": ROLES}),
+        Takes::States => {
+            let states: Vec<String> = STATES
+                .iter()
+                .flat_map(|s| [s.to_string(), format!("not {s}")])
+                .collect();
+            let state = json!({"enum": states});
+            json!({"oneOf": [state, {"type": "array", "items": state, "minItems": 1}]})
+        }
+        Takes::Node => of("node"),
     }
 }
 
@@ -102,9 +114,15 @@ fn at_least_one(mut object: Value) -> Value {
 
 fn target() -> Value {
     let mut target = object(TARGET);
-    target["anyOf"] =
-        json!([{"required": ["text"]}, {"required": ["describe"]}, {"required": ["at"]}, {"required": ["reference"]}]);
+    target["anyOf"] = json!([{"required": ["text"]}, {"required": ["describe"]}, {"required": ["at"]}, {"required": ["reference"]},
+               {"required": ["role"]}, {"required": ["name"]}]);
     target
+}
+
+fn node() -> Value {
+    let mut node = object(NODE);
+    node["anyOf"] = json!([{"required": ["role"]}, {"required": ["name"]}]);
+    node
 }
 
 /// A condition as an object, with what else the object may have.
@@ -171,6 +189,7 @@ mod tests {
         assert_eq!(keys(INPUT), sorted(v::INPUT));
         assert_eq!(keys(ROUTINE), sorted(v::ROUTINE));
         assert_eq!(keys(TARGET), sorted(v::TARGET));
+        assert_eq!(keys(NODE), sorted(v::NODE));
         assert_eq!(keys(OPTIONS), v::all_options());
         assert_eq!(keys(CHECKS), sorted(&v::check_names()));
         let mut options: Vec<&str> = v::CHECKS.iter().flat_map(|(_, o)| o.iter().copied()).collect();

@@ -1,7 +1,8 @@
 //! The reference page.
 
+use super::super::accessible::{ROLES, STATES};
 use super::super::vocabulary as v;
-use super::words::{ACTIONS, CHECK_OPTIONS, CHECKS, INPUT, Member, OPTIONS, ROUTINE, TARGET, TOP, Takes};
+use super::words::{ACTIONS, CHECK_OPTIONS, CHECKS, INPUT, Member, NODE, OPTIONS, ROUTINE, TARGET, TOP, Takes};
 use std::fmt::Write;
 
 const HEAD: &str = "# The scenario language: reference
@@ -47,6 +48,20 @@ pub fn page() -> String {
     table(&mut out, OPTIONS);
     let _ = writeln!(out, "\n## Targets\n");
     table(&mut out, TARGET);
+    let roles: Vec<String> = ROLES.iter().map(|role| format!("`{role}`")).collect();
+    let states: Vec<String> = STATES.iter().map(|state| format!("`{state}`")).collect();
+    let _ = writeln!(
+        out,
+        "\n## Elements of the accessibility tree\n\nMembers of a target and of the condition `node`; `role` or `name` is needed.\n"
+    );
+    table(&mut out, NODE);
+    let _ = writeln!(
+        out,
+        "\nRoles, as AT-SPI names them (`push button` and `button`, `text` and `entry`, `label` and `static` are one each): \
+         {}.\n\nStates: {}.",
+        roles.join(", "),
+        states.join(", ")
+    );
     let _ = writeln!(out, "\n## Conditions\n");
     table(&mut out, CHECKS);
     let _ = writeln!(out, "\nOptions beside them:\n");
@@ -101,6 +116,9 @@ fn words(takes: Takes) -> String {
         Takes::Routines => "an object of routines".into(),
         Takes::References => "an object of reference images".into(),
         Takes::Scalar => "a value of the input's type".into(),
+        Takes::Role => "a role".into(),
+        Takes::States => "a state, such as `checked`, or its opposite, `not checked`; or a list of them".into(),
+        Takes::Node => "an object with `role`, `name`, `state`, `app`, `path`".into(),
         Takes::Fits => "text, or an object with `contains`, `equals`, `matches`".into(),
     }
 }

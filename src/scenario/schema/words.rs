@@ -57,6 +57,12 @@ pub(super) enum Takes {
     Scalar,
     /// Text or `contains`, `equals`, `matches`.
     Fits,
+    /// A role of the accessibility tree.
+    Role,
+    /// A state or its opposite, or a list of such.
+    States,
+    /// An element of the accessibility tree.
+    Node,
 }
 
 /// A member of an object.
@@ -212,7 +218,29 @@ pub(super) const OPTIONS: &[Member] = &[
     ),
 ];
 
+/// What is said of an element of the accessibility tree.
+pub(super) const NODE: &[Member] = &[
+    member("role", Role, "Role of an element of the accessibility tree."),
+    member("name", Fits, "The element's name."),
+    member(
+        "state",
+        States,
+        "States of the element; without `showing` and `visible` among them, it must be on the screen.",
+    ),
+    member("app", Text, "Part of the name of the element's program."),
+    member(
+        "path",
+        Texts,
+        "Names or roles of elements that it is in, the outermost first; others may be between them.",
+    ),
+];
+
 pub(super) const TARGET: &[Member] = &[
+    member("role", Role, NODE[0].says),
+    member("name", Fits, NODE[1].says),
+    member("state", States, NODE[2].says),
+    member("app", Text, NODE[3].says),
+    member("path", Texts, NODE[4].says),
     member("reference", Literal, "Name of a reference image."),
     member(
         "anywhere",
@@ -254,6 +282,11 @@ pub(super) const CHECKS: &[Member] = &[
     member("window", Text, "A window is shown whose title contains this."),
     member("file", Text, "The file is there, and fits."),
     member("clipboard", Fits, "The clipboard holds this text, or fits."),
+    member(
+        "node",
+        Node,
+        "An element of the accessibility tree is there, and its text or number fits.",
+    ),
     member(
         "port",
         Int(1, 65_535),
