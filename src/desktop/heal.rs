@@ -72,11 +72,17 @@ impl Task {
             let wake = self.next_answer();
             tokio::select! {
                 opened = &mut opening => return Ok(opened),
-                command = self.commands.recv(), if self.playing.is_none() => match command {
+                command = self.commands.recv() => match command {
                     // Nobody would know which link they went to.
                     Some(Command::Send { done, .. } | Command::Clipboard { done, .. }) => {
                         let reason = trouble.to_string();
                         let _ = done.send(Err(Error::Interrupted { sent: 0, of: 1, reason }));
+                    }
+                    // What was decided by a picture of before the outage is not done to whatever is shown after it.
+                    Some(Command::Input { script, done }) => {
+                        let reason = trouble.to_string();
+                        let of = script.len();
+                        let _ = done.send(Err(Error::Interrupted { sent: 0, of, reason }));
                     }
                     command => {
                         if let Some(end) = self.take_command(command) {

@@ -11,7 +11,8 @@
 //!   update has painted that pixel: servers answer all that is asked of them with one update, so nothing older than
 //!   the question for the pixel can come after it. The frame counts as requested when the pixel was.
 //! * An answer may lack parts that the server was about to look at (TigerVNC, when the screen is busy), which then come
-//!   with no other answer. When nothing more comes for a while, one pixel is asked for again, and with it everything.
+//!   with no other answer. When nothing more comes for a while, one pixel is asked for again, and with it everything. If
+//!   that took more than one such question, the next capture waits for silence as after a change of the resolution.
 //! * A server that paints without having been asked does not keep to that, and is not asked incrementally again.
 //! * A change of the resolution breaks the count: some servers drop the request, some answer it in the new size. Then the
 //!   request is repeated after a grace time, and the frame is only given out after the link has been silent that long.
@@ -91,6 +92,9 @@ pub(super) struct Proof {
     painted: bool,
     /// The server paints unasked.
     unasked: bool,
+    /// More than one question for a pixel may be unanswered: the answers of the next capture are not told from theirs
+    /// until the link has been silent.
+    doubt: bool,
 }
 
 impl Proof {
@@ -106,6 +110,7 @@ impl Proof {
             pixel_painted: false,
             painted: false,
             unasked: false,
+            doubt: false,
         }
     }
 
@@ -131,6 +136,9 @@ impl Proof {
         self.counting = false;
         self.coverage.clear();
         (self.grace, self.retry, self.full_asked) = (None, None, false);
+        if std::mem::take(&mut self.doubt) {
+            self.grace = Some(now + GRACE);
+        }
         Some(match self.changes_asked {
             true => self.ask_pixel(now),
             false => self.ask_full(now),
@@ -234,11 +242,11 @@ impl Proof {
         };
         if self.grace.is_none() {
             self.retry = Some(now + RETRY);
-            return if in_update {
-                Next::Nothing
-            } else {
-                Next::Send(self.ask_pixel(since))
-            };
+            if in_update {
+                return Next::Nothing;
+            }
+            self.doubt |= matches!(self.phase, Phase::Pixel { .. });
+            return Next::Send(self.ask_pixel(since));
         }
         if self.full_asked && self.coverage.is_full() && !in_update {
             return self.complete(since);
@@ -334,6 +342,27 @@ mod tests {
         p.overdue(t1, false);
         assert_eq!(update(&mut p, &[Rect::new(0, 4, 8, 4)], t1), Next::Complete(t0));
         assert_eq!(p.capture(t1), Some(Ask::Pixel));
+    }
+
+    #[test]
+    fn answers_that_cannot_be_told_apart_are_waited_out() {
+        let (t0, t1) = (Instant::now(), Instant::now() + Duration::from_secs(1));
+        let t2 = t1 + Duration::from_secs(1);
+        let mut p = Proof::new((8, 8));
+        p.capture(t0);
+        update(&mut p, &[Rect::new(0, 0, 8, 4)], t0);
+        // Two questions for a pixel, and the rest comes after all.
+        assert_eq!(p.overdue(t1, false), Next::Send(Ask::Pixel));
+        assert_eq!(p.overdue(t1, false), Next::Send(Ask::Pixel));
+        assert_eq!(update(&mut p, &[Rect::new(0, 4, 8, 4)], t1), Next::Complete(t0));
+        // Whatever answers those may paint everything, as it was before the next request.
+        assert_eq!(p.capture(t1), Some(Ask::Pixel));
+        assert_eq!(update(&mut p, &[ALL], t1), Next::Nothing);
+        assert_eq!(update(&mut p, &[ALL], t1), Next::Nothing);
+        assert_eq!(p.overdue(t2, false), Next::Send(Ask::Full));
+        assert_eq!(update(&mut p, &[ALL], t2), Next::Nothing);
+        assert_eq!(p.overdue(t2, false), Next::Complete(t1));
+        assert_eq!(p.capture(t2), Some(Ask::Full), "doubt ends with the silence");
     }
 
     #[test]

@@ -155,7 +155,8 @@ impl Desktop {
     }
 
     /// Opens a session that heals: `dial` opens a stream to the server, now and each time the link has died. Input that
-    /// is under way then ends with [`Error::Interrupted`] and is not repeated; captures wait for the new link.
+    /// is under way or asked for then ends with [`Error::Interrupted`] and is not repeated: what the screen shows afterwards
+    /// may be another thing. Captures wait for the new link.
     ///
     /// # Errors
     /// As [`Desktop::open`], and [`Error::Dial`], if the first link cannot be opened.

@@ -1,6 +1,7 @@
 //! The background task that owns the link: it reads all the time, plays input in order, proves frames fresh (see
 //! `proof`), tells changes, and opens the link anew when it has died.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -13,8 +14,12 @@ use super::link::{Dial, Link};
 use super::playing::Playing;
 use super::proof::{Ask, Next, Proof};
 use super::rfb::{Clipboard, Event, clipboard, message};
+use super::script::Step;
 use super::session::Shared;
 use super::{Error, Frame, Options};
+
+/// Whom an input's end is told.
+type Done = oneshot::Sender<Result<(), Error>>;
 
 pub(super) struct Task {
     pub(super) link: Link,
@@ -23,6 +28,8 @@ pub(super) struct Task {
     pub(super) options: Arc<Options>,
     pub(super) commands: mpsc::Receiver<Command>,
     pub(super) playing: Option<Playing>,
+    /// What is to be played after that.
+    queued: VecDeque<(Vec<Step>, Done)>,
     /// Inputs whose bytes are written but perhaps not yet handed over.
     pub(super) unsent: Vec<oneshot::Sender<Result<(), Error>>>,
     /// Captures whose request has not been sent.
@@ -55,6 +62,8 @@ const STALL: Duration = Duration::from_secs(1);
 /// How often the pointer is told where it is while changes are waited for: QEMU refreshes an idle console less and less
 /// often, and any input event puts it back to 30 ms.
 const NUDGE: Duration = Duration::from_millis(100);
+/// Bytes that may wait for the server before its questions are left unanswered.
+const MOST_WAITING: usize = 4 << 20;
 /// How long the last bytes may take.
 const FAREWELL: Duration = Duration::from_millis(500);
 
@@ -75,6 +84,7 @@ impl Task {
             options,
             commands,
             playing: None,
+            queued: VecDeque::new(),
             unsent: Vec::new(),
             waiting: Vec::new(),
             asked: Vec::new(),
@@ -134,7 +144,11 @@ impl Task {
     }
 
     pub(super) fn fail_input(&mut self, error: &Error) {
-        for done in self.unsent.drain(..).chain(self.playing.take().map(|p| p.done)) {
+        let queued = self.queued.drain(..).map(|(_, done)| done);
+        for done in (self.unsent.drain(..))
+            .chain(self.playing.take().map(|p| p.done))
+            .chain(queued)
+        {
             let _ = done.send(Err(error.clone()));
         }
     }
@@ -155,7 +169,6 @@ impl Task {
         self.start_capture().await?;
         self.watch();
         let wake = self.next_deadline();
-        let idle = self.playing.is_none();
         tokio::select! {
             flushed = self.link.exchange() => {
                 if flushed? {
@@ -163,7 +176,7 @@ impl Task {
                 }
                 self.take_events()?;
             }
-            command = self.commands.recv(), if idle => return Ok(self.take_command(command)),
+            command = self.commands.recv() => return Ok(self.take_command(command)),
             () = tokio::time::sleep_until(wake.into()) => {}
         }
         Ok(None)
@@ -174,7 +187,7 @@ impl Task {
         match command {
             None => return Some(End::Closed(None)),
             Some(Command::Close { done }) => return Some(End::Closed(Some(done))),
-            Some(Command::Input { script, done }) => self.playing = Some(Playing::new(script, done)),
+            Some(Command::Input { script, done }) => self.queued.push_back((script, done)),
             Some(Command::Capture(waiter)) => self.waiting.push(waiter),
             Some(Command::Watch(watcher)) => {
                 self.watchers.push(watcher);
@@ -190,25 +203,32 @@ impl Task {
         None
     }
 
-    /// Writes the steps of the playing script whose time has come.
+    /// Writes the steps whose time has come, one script after the other.
     fn play_due(&mut self) {
-        let Some(playing) = &mut self.playing else { return };
-        // Whoever wanted this is gone. The rest must not be played into what others do next.
-        if playing.done.is_closed() {
-            self.playing = None;
-            self.hands.release_all(&mut self.link.outgoing);
-            return;
-        }
-        let now = Instant::now();
-        while let Some(input) = playing.next_due(now) {
-            self.hands.send(input, &mut self.link.outgoing);
-        }
-        if playing.finished()
-            && let Some(playing) = self.playing.take()
-        {
-            self.unsent.push(playing.done);
-            // Answered after a flush, even if everything was handed over already.
-            self.link.ask_flush();
+        loop {
+            if self.playing.is_none() {
+                let next = self.queued.pop_front();
+                self.playing = next.map(|(script, done)| Playing::new(script, done));
+            }
+            let Some(playing) = &mut self.playing else { return };
+            // Whoever wanted this is gone. The rest must not be played into what others do next.
+            if playing.done.is_closed() {
+                self.playing = None;
+                self.hands.release_all(&mut self.link.outgoing);
+                continue;
+            }
+            let now = Instant::now();
+            while let Some(input) = playing.next_due(now) {
+                self.hands.send(input, &mut self.link.outgoing);
+            }
+            if !playing.finished() {
+                return;
+            }
+            if let Some(playing) = self.playing.take() {
+                self.unsent.push(playing.done);
+                // Answered after a flush, even if everything was handed over already.
+                self.link.ask_flush();
+            }
         }
     }
 
@@ -394,7 +414,10 @@ impl Task {
                 }
             },
         };
-        self.link.outgoing.extend_from_slice(&answer);
+        // A server that asks and does not read gets no more.
+        if self.link.outgoing.len() <= MOST_WAITING {
+            self.link.outgoing.extend_from_slice(&answer);
+        }
     }
 
     /// The link is new: nothing that was under way on the old one counts.
@@ -430,10 +453,14 @@ impl Task {
         self.link.check_blocked(now, self.options.timeout)
     }
 
-    /// When the link counts as dead if nothing comes: only where it can be opened anew, and something has been asked.
+    /// When the link counts as dead: only where it can be opened anew, and something has been asked. Nothing comes, or all
+    /// sorts of things and never the answer.
     fn dead_at(&self) -> Option<Instant> {
         let since = self.proof.since().filter(|_| self.dial.is_some())?;
-        Some(since.max(self.link.heard) + self.options.silence)
+        let silent = since.max(self.link.heard) + self.options.silence;
+        // A large picture over a thin wire is an answer.
+        let unanswered = (!self.link.decoder.in_update()).then(|| since + self.options.timeout * 2);
+        Some(unanswered.map_or(silent, |at| at.min(silent)))
     }
 
     /// Answers those whose time is over. `trouble` is what keeps the link from working, for the message.
@@ -461,7 +488,12 @@ impl Task {
     pub(super) fn next_deadline(&self) -> Instant {
         let waiters = self.asked.iter().chain(&self.waiting).map(|w| w.deadline);
         let watchers = self.watchers.iter().map(|w| w.deadline);
-        let nudge = (!self.watchers.is_empty()).then(|| self.nudged + NUDGE);
+        let nudge = nudge_at(
+            self.nudged,
+            !self.watchers.is_empty(),
+            self.proof.busy(),
+            self.link.sending(),
+        );
         waiters
             .chain(watchers)
             .chain(nudge)
@@ -471,5 +503,25 @@ impl Task {
             .chain(self.link.blocked_since().map(|t| t + self.options.timeout))
             .min()
             .unwrap_or_else(|| Instant::now() + Duration::from_secs(3600))
+    }
+}
+
+/// When the pointer is to be told again: while changes are waited for, and the server is not busy with something else
+/// already. A time that has passed and does nothing would wake the task without end.
+fn nudge_at(last: Instant, waited_for: bool, asked: bool, sending: bool) -> Option<Instant> {
+    (waited_for && !asked && !sending).then(|| last + NUDGE)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_wakes_the_task_that_it_cannot_do() {
+        let now = Instant::now();
+        assert_eq!(nudge_at(now, true, false, false), Some(now + NUDGE));
+        for (waited_for, asked, sending) in [(false, false, false), (true, true, false), (true, false, true)] {
+            assert_eq!(nudge_at(now, waited_for, asked, sending), None);
+        }
     }
 }

@@ -491,6 +491,87 @@ async fn what_nobody_waits_for_is_played_no_further() {
     assert_eq!(pressed.last(), Some(&u32::from('q')), "what others do is done");
 }
 
+/// Several look on one session: who looks does not wait until who types has finished, and inputs keep their order.
+#[tokio::test]
+async fn a_picture_is_taken_while_somebody_types() {
+    let (tell, mut told) = tokio::sync::mpsc::unbounded_channel();
+    let d = desktop(|mut s| async move {
+        while let Some(said) = s.next().await {
+            match said {
+                Said::Request { .. } => s.paint(0, H, 1).await,
+                said => tell.send(said).unwrap(),
+            }
+        }
+    })
+    .await;
+    let slow = "a".repeat(250);
+    let typing = tokio::spawn({
+        let d = d.clone();
+        async move { d.type_text(&slow).await }
+    });
+    while !matches!(told.recv().await.expect("the server goes on"), Said::Key { .. }) {}
+    d.capture_within(Duration::from_secs(20)).await.unwrap();
+    assert!(!typing.is_finished());
+    // What comes second is played second.
+    let second = tokio::spawn({
+        let d = d.clone();
+        async move { d.key("z").await }
+    });
+    sleep(Duration::from_millis(100)).await;
+    typing.abort();
+    second.await.unwrap().unwrap();
+    let mut keys = Vec::new();
+    while let Some(said) = told.recv().await {
+        let Said::Key { keysym, down } = said else { continue };
+        keys.push((keysym, down));
+        if keysym == 0x7a && !down {
+            break;
+        }
+    }
+    let first_z = keys.iter().position(|k| k.0 == 0x7a).unwrap();
+    assert!(
+        keys[..first_z].iter().all(|k| k.0 == 0x61) && keys.len() == first_z + 2,
+        "{keys:?}"
+    );
+    assert_eq!(keys[first_z - 1], (0x61, false), "nothing is left pressed");
+    d.close().await;
+}
+
+/// One that asks for the clipboard again and again and reads nothing does not fill the memory.
+#[tokio::test]
+async fn questions_of_a_server_that_does_not_read_are_not_kept() {
+    let (ours, theirs) = tokio::io::duplex(64 * 1024);
+    let server = tokio::spawn(async move {
+        let mut s = Server::accept(theirs).await;
+        s.request().await;
+        // Extended clipboard: what is there? The answer is as long as the question.
+        let question = [
+            &[3, 0, 0, 0][..],
+            &(-4i32).to_be_bytes(),
+            &((1u32 << 26) | 1).to_be_bytes(),
+        ]
+        .concat();
+        let many = question.repeat(10_000);
+        for _ in 0..100 {
+            s.stream.write_all(&many).await.unwrap();
+        }
+        s.paint(0, H, 1).await;
+        let (mut read, mut buffer) = (0, vec![0; 1 << 16]);
+        while let Ok(n) = tokio::time::timeout(Duration::from_secs(1), s.stream.read(&mut buffer)).await {
+            read += n.unwrap();
+        }
+        read
+    });
+    let patient = Options {
+        timeout: Duration::from_secs(60),
+        ..Options::default()
+    };
+    let d = Desktop::open_with(ours, Auth::None, patient).await.unwrap();
+    assert_eq!(values(&d.capture().await.unwrap()), [1]);
+    let read = server.await.unwrap();
+    assert!((1 << 20..6 << 20).contains(&read), "{read} bytes");
+}
+
 #[tokio::test]
 async fn pointer_events_carry_buttons_and_stay_on_screen() {
     let (tell, mut told) = tokio::sync::mpsc::unbounded_channel();

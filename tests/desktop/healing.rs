@@ -92,11 +92,44 @@ async fn input_that_was_under_way_is_not_repeated() {
         panic!("{error}");
     };
     assert!(*of == 52 && (3..52).contains(sent), "{error}");
+    // Nor is anything done that was asked for while nobody could see the screen.
+    let error = d.key("y").await.unwrap_err();
+    assert!(matches!(error, Error::Interrupted { sent: 0, of: 2, .. }), "{error}");
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while d.link_lost() {
+        assert!(Instant::now() < deadline, "the link does not come back");
+        sleep(Duration::from_millis(10)).await;
+    }
     // The session goes on, with what is asked of it next and nothing else.
     d.key("z").await.unwrap();
     let said: Vec<_> = [told.recv().await, told.recv().await].into_iter().flatten().collect();
     let key = |down| crate::bad_server::Said::Key { down, keysym: 0x7a };
     assert_eq!(said, [key(true), key(false)]);
+}
+
+/// It lives, and has forgotten what it was asked.
+#[tokio::test]
+async fn a_server_that_says_everything_but_the_answer_is_left() {
+    let (ours, [first, second]) = pairs();
+    tokio::spawn(async move {
+        let mut s = Server::accept(first.unwrap()).await;
+        s.request().await;
+        // The bell.
+        while s.stream.write_all(&[2]).await.is_ok() {
+            sleep(Duration::from_millis(20)).await;
+        }
+        let mut s = Server::accept(second.unwrap()).await;
+        s.request().await;
+        s.paint(0, H, 7).await;
+        sleep(Duration::from_secs(60)).await;
+    });
+    let options = Options {
+        timeout: Duration::from_millis(300),
+        ..healing()
+    };
+    let d = desktop(ours, options).await;
+    let frame = d.capture_within(Duration::from_secs(30)).await.unwrap();
+    assert_eq!((values(&frame), frame.link.reopened), (vec![7], 1));
 }
 
 #[tokio::test]

@@ -5,7 +5,8 @@ use mosdat::scenario::Scenario;
 const ACTIONS: &str = "launch, click, hover, drag, scroll, type, key, wait_for, wait_gone, never, expect, shell, stage, reboot, install, uninstall, snapshot, rollback, power, if, repeat, use, \
      screenshot, note";
 const ACTING: &str = "id, label, verify, verify_not, timeout, attempts, soft, when, on_failure, settle, dwell, motion";
-const CHECKS: &str = "see, text, reference, shell, process, window, file, clipboard, node, port, exited, fact, not, any, all";
+const CHECKS: &str =
+    "see, text, reference, shell, process, window, file, clipboard, node, port, exited, fact, not, any, all";
 
 /// Errors of a scenario with these steps, whose first line is line 3.
 fn steps(steps: &str) -> String {
