@@ -26,6 +26,7 @@ impl Task {
         let (sent, of) = self.playing.as_ref().map_or((0, 0), Playing::progress);
         let reason = why.to_string();
         self.fail_input(&Error::Interrupted { sent, of, reason });
+        self.link.hang_up();
         let lost_at = Instant::now();
         self.shared.update(|s| s.lost = true);
         let mut last = why;

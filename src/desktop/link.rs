@@ -130,6 +130,14 @@ impl Link {
         self.blocked_since
     }
 
+    /// Closes the stream, whatever state it is in; the picture stays. Some servers take one viewer only.
+    pub(super) fn hang_up(&mut self) {
+        let (nowhere, _) = tokio::io::duplex(1);
+        let nowhere: Box<dyn Stream> = Box::new(nowhere);
+        (self.reader, self.writer) = tokio::io::split(nowhere);
+        self.outgoing.clear();
+    }
+
     /// Hands over what is left and ends the connection, at most within `limit`.
     pub(super) async fn farewell(&mut self, limit: Duration) {
         let farewell = async {
