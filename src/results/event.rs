@@ -220,6 +220,8 @@ impl PlannedStep {
 pub enum StepOutcome {
     /// It did what it should.
     Passed,
+    /// It did what it should, but its target was not found by what its author pinned it to. It counts as passed.
+    Healed,
     /// It did not, and is marked `soft`.
     SoftFailed,
     /// A check did not hold, or a target was not there.
@@ -239,6 +241,7 @@ impl StepOutcome {
     pub fn as_str(self) -> &'static str {
         match self {
             StepOutcome::Passed => "passed",
+            StepOutcome::Healed => "healed",
             StepOutcome::SoftFailed => "softFailed",
             StepOutcome::Failed => "failed",
             StepOutcome::TimedOut => "timedOut",
@@ -253,7 +256,7 @@ impl StepCounts {
     /// Counts a step that has ended.
     pub fn add(&mut self, outcome: StepOutcome) {
         let count = match outcome {
-            StepOutcome::Passed => &mut self.passed,
+            StepOutcome::Passed | StepOutcome::Healed => &mut self.passed,
             StepOutcome::SoftFailed => &mut self.soft_failed,
             StepOutcome::Failed | StepOutcome::TimedOut | StepOutcome::Crashed => &mut self.failed,
             StepOutcome::Skipped => &mut self.skipped,

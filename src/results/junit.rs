@@ -22,7 +22,7 @@ pub fn junit(events: &[Event]) -> String {
         let reason = step.end.as_ref().and_then(|e| e.reason).unwrap_or("NotRun");
         let message = step.end.as_ref().and_then(|e| e.message).unwrap_or("");
         let tag = match outcome {
-            StepOutcome::Passed => None,
+            StepOutcome::Passed | StepOutcome::Healed => None,
             StepOutcome::Skipped => {
                 skipped += 1;
                 Some("skipped")

@@ -15,13 +15,13 @@ p{margin:4px 0}a{color:inherit}.dim{color:var(--dim)}
 font-size:13px;white-space:nowrap}
 @media(prefers-color-scheme:dark){.badge{color:#101317}}
 .badge.big{font-size:17px;padding:3px 16px}
-.passed{background:var(--passed)}.failed,.timedOut,.crashed{background:var(--failed)}.softFailed{background:var(--soft)}
+.passed,.healed{background:var(--passed)}.failed,.timedOut,.crashed{background:var(--failed)}.softFailed{background:var(--soft)}
 .error,.invalid{background:var(--error)}
 .why{border-left:4px solid var(--failed);background:var(--card);padding:10px 14px;margin:14px 0;border-radius:0 6px 6px 0}
 .why.error{border-color:var(--error);background:var(--card)}
 dl{display:grid;grid-template-columns:max-content 1fr;gap:2px 18px;margin:14px 0}dt{color:var(--dim)}dd{margin:0;overflow-wrap:anywhere}
 .bar{display:flex;height:12px;gap:2px;margin:14px 0}.bar a{min-width:5px;border-radius:3px;background:var(--skipped)}
-.bar a.passed{background:var(--passed)}.bar a.failed,.bar a.timedOut,.bar a.crashed{background:var(--failed)}
+.bar a.passed,.bar a.healed{background:var(--passed)}.bar a.failed,.bar a.timedOut,.bar a.crashed{background:var(--failed)}
 .bar a.softFailed{background:var(--soft)}.bar a.error{background:var(--error)}
 details.step{background:var(--card);border:1px solid var(--line);border-radius:8px;margin:8px 0;padding:0 14px}
 details.step>summary{display:flex;gap:12px;align-items:baseline;padding:9px 0;cursor:pointer;list-style:none}

@@ -233,7 +233,7 @@ async fn routine(run: &mut Run, step: &Step, call: &Use, stop: &Stop) -> Result<
 /// The end of a step that holds others.
 fn end(run: &mut Run, step: &Step, result: Result<(), Ended>, start: Instant) -> Result<(), Ended> {
     match &result {
-        Ok(()) => run.end(step, Ok(()), 1, start),
+        Ok(()) => run.end(step, Ok(None), 1, start),
         Err(ended) if ended.step == step.id => run.end(step, Err(&ended.failure), 1, start),
         Err(ended) => {
             let told = Failure {

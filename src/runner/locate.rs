@@ -74,6 +74,7 @@ impl Stage<'_> {
                         }
                         let live = self.capture().await?;
                         if unchanged(&frame, &live, hit.rect) || self.is_there(target, &hit, &live, until).await? {
+                            self.healed = healed(target, hit.rung).or(self.healed.take());
                             return Ok((hit, live));
                         }
                         self.note("what was found has changed meanwhile; looking again");
@@ -90,6 +91,9 @@ impl Stage<'_> {
                         let message = format!("{target} was not found: {reason}");
                         why = Some(match sure {
                             true => Failure::failed("TargetNotFound", message),
+                            false if !looks_further(target) => {
+                                Failure::error(FailureClass::Guest, "CannotTell", message)
+                            }
                             // It may be there, misread: that is not the product's fault.
                             false => Failure::error(
                                 FailureClass::Vision,
@@ -261,6 +265,23 @@ impl Stage<'_> {
     }
 }
 
+/// What is said of a target that was found by something else than what it is pinned to: an element of the accessibility
+/// tree, or a reference image.
+fn healed(target: &Target, rung: &str) -> Option<String> {
+    let fields = target.fields()?;
+    let (pinned, missing) = match (&fields.element, &fields.reference) {
+        (Some(_), _) => (Hit::NODE, "in the accessibility tree"),
+        (None, Some(_)) => (Hit::REFERENCE, "by its reference image"),
+        (None, None) => return None,
+    };
+    let by = match rung {
+        Hit::REFERENCE => "its reference image",
+        "ocr" => "text recognition",
+        _ => "a vision model",
+    };
+    (rung != pinned).then(|| format!("{target}: found by {by}, not {missing}; look whether the scenario has to follow"))
+}
+
 /// True where the target can be looked for also without the accessibility tree.
 fn looks_further(target: &Target) -> bool {
     target
@@ -283,4 +304,34 @@ fn unchanged(a: &Frame, b: &Frame, rect: Rect) -> bool {
         }
     }
     differing * 20 <= all
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scenario::Accessible;
+
+    #[test]
+    fn what_is_pinned_and_found_by_something_else_is_healed() {
+        let text = TargetFields {
+            text: Some("Save".into()),
+            ..TargetFields::default()
+        };
+        let pinned = TargetFields {
+            element: Some(Accessible {
+                role: Some("link".into()),
+                ..Accessible::default()
+            }),
+            ..text.clone()
+        };
+        let of = |fields: &TargetFields, rung| healed(&Target::Fields(Box::new(fields.clone())), rung);
+        assert_eq!(of(&text, "ocr"), None);
+        assert_eq!(of(&pinned, Hit::NODE), None);
+        let told = of(&pinned, "ocr").unwrap();
+        assert!(
+            told.contains("found by text recognition, not in the accessibility tree"),
+            "{told}"
+        );
+        assert_eq!(healed(&Target::Words("x".into()), "vlm"), None);
+    }
 }

@@ -104,10 +104,11 @@ impl Run {
     }
 
     /// The step ends.
-    pub fn end(&mut self, step: &Step, result: Result<(), &Failure>, attempts: u32, start: Instant) {
-        let (outcome, failure) = match result {
-            Ok(()) => (StepOutcome::Passed, None),
-            Err(failure) => (failure.outcome(step.soft), Some(failure)),
+    pub fn end(&mut self, step: &Step, result: Result<Option<String>, &Failure>, attempts: u32, start: Instant) {
+        let (outcome, failure, healed) = match result {
+            Ok(None) => (StepOutcome::Passed, None, None),
+            Ok(healed) => (StepOutcome::Healed, None, healed),
+            Err(failure) => (failure.outcome(step.soft), Some(failure), None),
         };
         self.open.remove(&step.id);
         self.counts.add(outcome);
@@ -115,7 +116,7 @@ impl Run {
             step: step.id.clone(),
             outcome,
             reason: failure.map(|f| f.reason.to_string()),
-            message: failure.map(|f| f.message.clone()),
+            message: failure.map(|f| f.message.clone()).or(healed),
             class: failure.and_then(|f| match f.kind {
                 Kind::Error(class) => Some(class),
                 _ => None,

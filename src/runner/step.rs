@@ -67,6 +67,8 @@ pub(super) struct Stage<'a> {
     pub missed: Option<Missed>,
     /// Whose element was found last.
     pub owner: Option<Owner>,
+    /// What found a target that was pinned to something else.
+    pub healed: Option<String>,
 }
 
 /// Runs a step that holds no others to its one end.
@@ -101,6 +103,7 @@ pub(super) async fn run_leaf(run: &mut Run, step: &Step, stop: &Stop) -> Result<
     // An answer that came too late for the step, or was cut off with it.
     stage.tell_requests();
     let attempts = stage.attempts;
+    let healed = stage.healed.take();
     if let Some(error) = run.recorder.take_error() {
         result = Err(Failure::error(
             FailureClass::Artifact,
@@ -108,7 +111,7 @@ pub(super) async fn run_leaf(run: &mut Run, step: &Step, stop: &Stop) -> Result<
             error.to_string(),
         ));
     }
-    run.end(step, result.as_ref().copied(), attempts, start);
+    run.end(step, result.as_ref().map(|()| healed), attempts, start);
     result.map_err(|failure| Ended::new(failure, step))
 }
 
@@ -128,6 +131,7 @@ impl<'a> Stage<'a> {
             noop: false,
             missed: None,
             owner: None,
+            healed: None,
         }
     }
 }

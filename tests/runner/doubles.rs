@@ -29,6 +29,10 @@ pub struct World {
     pub windows: Vec<String>,
     /// The session is a Wayland one: other windows than these may be there.
     pub wayland: bool,
+    /// What the accessibility tree holds (JSON); none: the guest has nothing that reads it.
+    pub tree: Option<serde_json::Value>,
+    /// The process and the title of the window under the pointer, one look after the other, the last one from then on.
+    pub beneath: Vec<(u32, String)>,
     /// Where the guest's programs are, if not where this machine's are.
     pub path: Option<std::path::PathBuf>,
     /// The answer to every question, if not from the world.
@@ -350,6 +354,26 @@ impl Guest for Double {
                         user.trim()
                     ),
                 ));
+            }
+            if command.env.contains_key("QUERY") {
+                let tree = self.world.lock().unwrap().tree.clone();
+                return Ok(match tree {
+                    Some(tree) => said(0, &tree.to_string()),
+                    None => said(4, ""),
+                });
+            }
+            if command
+                .input
+                .as_ref()
+                .is_some_and(|i| i.expose_secret().contains("XQueryPointer"))
+            {
+                let mut world = self.world.lock().unwrap();
+                let shown = match world.beneath.len() {
+                    0 => return Ok(said(4, "")),
+                    1 => world.beneath[0].clone(),
+                    _ => world.beneath.remove(0),
+                };
+                return Ok(said(0, &format!("{}\n{}\n", shown.0, shown.1)));
             }
             if script.contains("xdotool search") && command.env.contains_key("title") {
                 let title = command.env["title"].expose_secret();

@@ -15,5 +15,6 @@ mod killed;
 mod machine;
 mod mutation;
 mod never;
+mod nodes;
 mod references;
 mod table;
