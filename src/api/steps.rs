@@ -154,6 +154,9 @@ pub struct Step {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(regex(pattern = "^(instant|linear|bezier|windmouse)$"))]
     pub motion: Option<String>,
+    /// What pictures that are kept from then on do not show: a list x, y, width, height, or true for the place of the target.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mask: Option<Loose>,
     /// How often the action is tried, from 1; before each further attempt `verify` is looked at first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 20))]

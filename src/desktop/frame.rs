@@ -103,6 +103,25 @@ impl Frame {
         image
     }
 
+    /// The same picture with these parts of it painted over, in grey.
+    pub fn covering(&self, parts: &[Rect]) -> Frame {
+        let mut image = self.image.clone();
+        let all = Rect::new(0, 0, image.width(), image.height());
+        for part in parts.iter().filter_map(|part| part.intersection(&all)) {
+            for y in part.y..part.bottom() {
+                for x in part.x..part.right() {
+                    image.put_pixel(x, y, image::Rgba([128, 128, 128, 255]));
+                }
+            }
+        }
+        Frame {
+            image,
+            digest: OnceLock::new(),
+            cursor: self.cursor.clone(),
+            ..*self
+        }
+    }
+
     /// The picture as an RGB PNG (fast compression: evidence is written often and read rarely).
     ///
     /// # Errors

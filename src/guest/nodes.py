@@ -1,4 +1,5 @@
-# Prints elements of the accessibility tree as JSON. QUERY: {"roles": [...], "name": "...", "app": "..."}; empty: any.
+# Prints elements of the accessibility tree as JSON. QUERY: {"roles": [...], "name": "...", "app": "...", "hidden": false};
+# what is empty says nothing, and with "hidden" what closed menus hold is told, too.
 # Exit codes: 4 a library is missing, 5 there is no accessibility bus. Protocol: AT-SPI 2, through libatspi.
 import json
 import os
@@ -102,6 +103,10 @@ def walk(node, way, pid, app):
     role, name = node.get_role_name(), node.get_name() or ""
     if (not roles or role in roles) and wanted in name.casefold():
         tell(node, role, name, way, pid, app)
+    # Nothing that a closed menu holds is on the screen, and a program may have hundreds of them.
+    if role in ("menu", "popup menu") and not query["hidden"]:
+        if not node.get_state_set().contains(Atspi.StateType.SHOWING):
+            return
     count = node.get_child_count()
     if count > MOST_CHILDREN:
         cut = True

@@ -54,6 +54,8 @@ pub struct Query {
     pub name: String,
     /// Part of its program's name, likewise.
     pub app: String,
+    /// Also what closed menus hold.
+    pub hidden: bool,
 }
 
 /// Reads the tree of the session's programs.

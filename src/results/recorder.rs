@@ -4,7 +4,7 @@ use super::event::*;
 use super::mask::Masks;
 use super::{Error, html, junit};
 use crate::api::{RunFailure, RunResult, StepCounts};
-use crate::desktop::Frame;
+use crate::desktop::{Frame, Rect};
 use crate::scenario::Plan;
 use secrecy::SecretString;
 use std::collections::HashMap;
@@ -45,6 +45,8 @@ struct Inner {
     masks: Masks,
     /// Files of pictures by digest: a desktop that did not change is stored once.
     pictures: HashMap<String, String>,
+    /// Parts of the screen that no stored picture shows.
+    covered: Vec<Rect>,
     error: Option<Error>,
     start: Instant,
     finished: bool,
@@ -72,6 +74,7 @@ impl Recorder {
                 past: Vec::new(),
                 masks: Masks::default(),
                 pictures: HashMap::new(),
+                covered: Vec::new(),
                 error: None,
                 start: Instant::now(),
                 finished: false,
@@ -109,6 +112,23 @@ impl Recorder {
     /// Values to replace by `***` in everything that is recorded from now on.
     pub fn hide(&self, secrets: &[SecretString]) {
         self.lock().masks.add(secrets);
+    }
+
+    /// A part of the screen, in pixels, that pictures stored from now on do not show.
+    pub fn cover(&self, part: Rect) {
+        let mut inner = self.lock();
+        if !inner.covered.contains(&part) {
+            inner.covered.push(part);
+        }
+    }
+
+    /// The frame as it may be stored.
+    fn storable(&self, frame: &Arc<Frame>) -> Arc<Frame> {
+        let covered = self.lock().covered.clone();
+        match covered.as_slice() {
+            [] => frame.clone(),
+            parts => Arc::new(frame.covering(parts)),
+        }
     }
 
     /// The text with the hidden values replaced.
@@ -150,6 +170,7 @@ impl Recorder {
 
     /// Stores a picture and records it.
     pub async fn screenshot(&self, step: &str, role: Role, frame: &Arc<Frame>, marks: Vec<Mark>) {
+        let frame = &self.storable(frame);
         let digest = frame.digest();
         let known = self.lock().pictures.get(&digest).cloned();
         let file = match known {
@@ -190,7 +211,7 @@ impl Recorder {
     pub async fn candidate(&self, step: &str, reference: &str, frame: &Arc<Frame>, sidecar: String) {
         let name = |end: &str| format!("{CANDIDATES_DIR}/{step}/{reference}.{end}");
         let (picture, text) = (name("png"), name("yaml"));
-        let (paths, frame) = ((self.dir.join(&picture), self.dir.join(&text)), frame.clone());
+        let (paths, frame) = ((self.dir.join(&picture), self.dir.join(&text)), self.storable(frame));
         let write = move || {
             let io = |doing, path: &Path| {
                 let path = path.to_path_buf();

@@ -7,7 +7,7 @@ use super::within::Part;
 use crate::api::FailureClass;
 use crate::desktop::{Frame, Point, Rect};
 use crate::results::{Mark, Role};
-use crate::scenario::{Length, Target, TargetFields};
+use crate::scenario::{Length, Mask, Target, TargetFields};
 use crate::vision::{self, Hit, Located};
 use std::sync::Arc;
 use std::time::Duration;
@@ -74,6 +74,9 @@ impl Stage<'_> {
                         }
                         let live = self.capture().await?;
                         if unchanged(&frame, &live, hit.rect) || self.is_there(target, &hit, &live, until).await? {
+                            if self.step.mask == Some(Mask::Target) {
+                                self.run.recorder.cover(hit.rect);
+                            }
                             self.healed = healed(target, hit.rung).or(self.healed.take());
                             return Ok((hit, live));
                         }
@@ -259,6 +262,7 @@ impl Stage<'_> {
     }
 
     pub(super) async fn show(&mut self, role: Role, frame: &Arc<Frame>, mut marks: Vec<Mark>) {
+        self.cover(frame);
         marks.extend(frame.pointer().map(record::pointer_mark));
         self.shown = Some(frame.digest());
         self.run.recorder.screenshot(&self.step.id, role, frame, marks).await;

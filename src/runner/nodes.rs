@@ -85,6 +85,7 @@ impl Stage<'_> {
             .to_string(),
             roles,
             app: element.app.clone().unwrap_or_default(),
+            hidden: element.may_be_hidden(),
         };
         Ok(guest::nodes(link.as_ref(), &session, &query).await?)
     }

@@ -87,6 +87,7 @@ impl Stage<'_> {
     /// Returns what is worth telling in the failure.
     pub(super) async fn explain_missed(&mut self) -> Option<String> {
         let Missed { wanted, frame } = self.missed.take()?;
+        self.cover(&frame);
         let looked = frame.clone();
         let explained = tokio::task::spawn_blocking(move || wanted.reference.explain(&looked, wanted.anywhere)).await;
         let explained = match explained {

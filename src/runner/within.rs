@@ -5,7 +5,7 @@ use super::step::Stage;
 use crate::api::FailureClass;
 use crate::desktop::{Frame, Rect};
 use crate::guest::{Sight, window_places};
-use crate::scenario::{Length, Within};
+use crate::scenario::{Length, Mask, Within};
 
 /// What is known of the part.
 pub(super) enum Part {
@@ -37,6 +37,15 @@ impl Stage<'_> {
                     session.leader
                 ),
             )),
+        }
+    }
+
+    /// Pictures of this size do not show from now on what the step says.
+    pub(super) fn cover(&self, frame: &Frame) {
+        if let Some(Mask::Region(sides)) = &self.step.mask
+            && let Part::Here(part) = region(sides, frame.width(), frame.height())
+        {
+            self.run.recorder.cover(part);
         }
     }
 }

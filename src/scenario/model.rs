@@ -3,7 +3,7 @@
 pub use super::check::{Check, FileCheck, Fits, NodeCheck, ShellCheck};
 use super::late::Late;
 use super::machine::{Install, Power, Snapshot, Uninstall};
-pub use super::target::{Length, Target, TargetFields, Within};
+pub use super::target::{Length, Mask, Target, TargetFields, Within};
 pub use crate::api::{InputType, Platform};
 use secrecy::SecretString;
 use std::collections::BTreeMap;
@@ -107,6 +107,8 @@ pub struct Step {
     pub dwell: Option<Duration>,
     /// How the pointer moves, where the step says so.
     pub motion: Option<Motion>,
+    /// What pictures that are kept from then on do not show.
+    pub mask: Option<Mask>,
     /// Steps for the reader of a failure; their outcome decides nothing.
     pub on_failure: Vec<Step>,
     /// Set where the step's texts name values that only the run gets: it has to be filled in first.

@@ -68,6 +68,15 @@ pub enum Within {
     Window(String),
 }
 
+/// A part of the screen that pictures must not show.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Mask {
+    /// Where the step's target is.
+    Target,
+    /// Left edge, top edge, width, height.
+    Region([Length; 4]),
+}
+
 /// A distance on the screen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Length {

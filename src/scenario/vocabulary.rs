@@ -39,6 +39,7 @@ const ACTING: &[&str] = &[
     "soft",
     "when",
     "on_failure",
+    "mask",
 ];
 const MOVING: &[&str] = &[
     "id",
@@ -50,6 +51,7 @@ const MOVING: &[&str] = &[
     "soft",
     "when",
     "on_failure",
+    "mask",
     "settle",
 ];
 const POINTING: &[&str] = &[
@@ -62,6 +64,7 @@ const POINTING: &[&str] = &[
     "soft",
     "when",
     "on_failure",
+    "mask",
     "settle",
     "dwell",
     "motion",
@@ -75,9 +78,10 @@ const LAUNCHING: &[&str] = &[
     "soft",
     "when",
     "on_failure",
+    "mask",
 ];
-const CHECKING: &[&str] = &["id", "label", "timeout", "soft", "when", "on_failure"];
-const TELLING: &[&str] = &["id", "label", "when"];
+const CHECKING: &[&str] = &["id", "label", "timeout", "soft", "when", "on_failure", "mask"];
+const TELLING: &[&str] = &["id", "label", "when", "mask"];
 const CHOOSING: &[&str] = &["id", "label", "timeout", "soft", "when"];
 const GROUPING: &[&str] = &["id", "label", "soft", "when", "on_failure"];
 const CALLING: &[&str] = &["id", "label", "soft", "when", "on_failure", "with", "capture"];
@@ -220,7 +224,7 @@ pub(super) fn action_names() -> Vec<&'static str> {
 /// Words of the language that this version does not carry out.
 pub(super) struct Planned(pub &'static [&'static str]);
 
-pub(super) const PLANNED_OPTIONS: Planned = Planned(&["mask"]);
+pub(super) const PLANNED_OPTIONS: Planned = Planned(&[]);
 pub(super) const NONE: Planned = Planned(&[]);
 
 pub(super) const TOP: &[&str] = &[

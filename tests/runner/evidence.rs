@@ -220,3 +220,50 @@ async fn what_failed_tells_the_state_of_the_guest() {
     assert_eq!((ran.outcome.result, ran.reason()), (RunResult::Failed, "CheckFailed"));
     assert!(guest(&ran).is_empty());
 }
+
+/// What must not be seen is in no picture that is kept, from that step on, and is looked at all the same.
+#[tokio::test(flavor = "multi_thread")]
+async fn masked_parts_are_in_no_picture() {
+    let steps = "  - click: Open\n  - {id: b, click: {target: {text: Save}}, mask: true}\n  - {screenshot: later, mask: [0.5, 0, 0.5, 20]}\n  - expect: {text: Save}\n";
+    let ran = run(&format!("name: t\nsteps:\n{steps}"), |w| {
+        w.show("Open");
+        w.show("Save");
+    })
+    .await;
+    assert_eq!(ran.outcome.result, RunResult::Passed, "{:?}", ran.outcome);
+    let save = mosdat::desktop::Rect::new(40, 50, 80, 20);
+    let grey = |file: &str, rect: mosdat::desktop::Rect| {
+        let picture = image::open(ran.dir.path().join(file)).unwrap().to_rgb8();
+        let part = |x, y| picture.get_pixel(x, y).0 == [128; 3];
+        (rect.y..rect.bottom()).all(|y| (rect.x..rect.right()).all(|x| part(x, y)))
+    };
+    let mut seen = Vec::new();
+    for event in &ran.events {
+        if let Body::Evidence {
+            step,
+            item: Evidence::Screenshot { file, width, .. },
+        } = &event.body
+        {
+            let right = mosdat::desktop::Rect::new(width.div_ceil(2), 0, 10, 20);
+            seen.push((step.clone(), grey(file, save), grey(file, right)));
+        }
+    }
+    let of = |step: &str| {
+        seen.iter()
+            .filter(|s| s.0.starts_with(step))
+            .map(|s| (s.1, s.2))
+            .collect::<Vec<_>>()
+    };
+    assert!(
+        of("s01").iter().all(|s| *s == (false, false)) && !of("s01").is_empty(),
+        "{seen:?}"
+    );
+    assert!(
+        of("b").iter().all(|s| *s == (true, false)) && !of("b").is_empty(),
+        "{seen:?}"
+    );
+    assert!(
+        of("s03").iter().chain(&of("s04")).all(|s| *s == (true, true)) && !of("s04").is_empty(),
+        "{seen:?}"
+    );
+}

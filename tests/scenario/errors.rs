@@ -4,7 +4,7 @@ use mosdat::scenario::Scenario;
 
 const ACTIONS: &str = "launch, click, hover, drag, scroll, type, key, wait_for, wait_gone, never, expect, shell, stage, reboot, install, uninstall, snapshot, rollback, power, if, repeat, use, \
      screenshot, note";
-const ACTING: &str = "id, label, verify, verify_not, timeout, attempts, soft, when, on_failure, settle, dwell, motion";
+const ACTING: &str = "id, label, verify, verify_not, timeout, attempts, soft, when, on_failure, mask, settle, dwell, motion";
 const CHECKS: &str =
     "see, text, reference, shell, process, window, file, clipboard, node, port, exited, fact, not, any, all";
 
@@ -87,7 +87,7 @@ fn steps_and_options() {
         (
             "  - expect: x\n    attempts: 2",
             "login.yaml:4:5: expect does not know the option 'attempts'. Valid options: id, label, timeout, soft, when, \
-             on_failure"
+             on_failure, mask"
                 .into(),
         ),
         (
@@ -146,6 +146,14 @@ fn actions_and_conditions() {
         (
             "  - click: {target: {role: link, near: x}}",
             "login.yaml:3:34: 'near' has no meaning for an element of the accessibility tree; it is for a 'text' beside it".into(),
+        ),
+        (
+            "  - {key: enter, mask: true}",
+            "login.yaml:3:5: 'mask: true' covers the place of the step's target, which this step does not have; give a region, [x, y, width, height]".into(),
+        ),
+        (
+            "  - {key: enter, mask: [0, 0, 10]}",
+            "login.yaml:3:24: 'mask' is [x, y, width, height], not 3 numbers".into(),
         ),
         (
             "  - expect: {node: {app: x}}",
@@ -225,7 +233,7 @@ fn actions_and_conditions() {
         ),
         (
             "  - hover: {text: x, in: [0, 0, 0.5]}",
-            "login.yaml:3:26: 'in' must be a list [x, y, width, height], or part of a window's title, not a list".into(),
+            "login.yaml:3:26: 'in' is [x, y, width, height], not 3 numbers".into(),
         ),
         (
             "  - hover: {text: x, in: [0, 0, 0, 5]}",

@@ -39,6 +39,8 @@ pub(super) const PACKAGES: &[&str] = &[
     "python3",
     "python3-gi",
     "gir1.2-gtk-3.0",
+    // A Qt program beside the GTK one, for the accessibility tree
+    "speedcrunch",
     // Wayland, for later: a compositor that can draw with pixman, and its hands and eyes
     "cage",
     "wtype",

@@ -106,21 +106,7 @@ impl Parser<'_> {
     /// A region, or the title of a window.
     pub(super) fn within(&mut self, node: &Node) -> Option<Within> {
         match &node.value {
-            Value::Seq(items) if items.len() == 4 => {
-                let sides: Vec<Option<Length>> = items.iter().map(|n| self.length(n, "a number in 'in'")).collect();
-                let mut sides: Vec<Length> = sides.into_iter().collect::<Option<_>>()?;
-                // 1.0 is 1 once it went through a program that writes JSON; nobody looks at a column of one pixel.
-                for side in &mut sides[2..] {
-                    if *side == Length::Pixels(1) {
-                        *side = Length::Part(1_000_000);
-                    }
-                }
-                if sides[2..].iter().any(|side| side.of(10_000) == 0) {
-                    self.problem(&node.place, "'in' is [x, y, width, height]; this region is empty");
-                    return None;
-                }
-                sides.try_into().ok().map(Within::Region)
-            }
+            Value::Seq(_) => self.region(node, "'in'").map(Within::Region),
             Value::Str(_) => self.text(node, "'in'").map(Within::Window),
             _ => {
                 let wanted = "a list [x, y, width, height], or part of a window's title";
@@ -128,6 +114,31 @@ impl Parser<'_> {
                 None
             }
         }
+    }
+
+    /// `[x, y, width, height]`.
+    pub(super) fn region(&mut self, node: &Node, what: &str) -> Option<[Length; 4]> {
+        let Value::Seq(items) = &node.value else { return None };
+        if items.len() != 4 {
+            let message = format!("{what} is [x, y, width, height], not {} numbers", items.len());
+            self.problem(&node.place, message);
+            return None;
+        }
+        let number = format!("a number in {what}");
+        let sides: Vec<Option<Length>> = items.iter().map(|n| self.length(n, &number)).collect();
+        let mut sides: Vec<Length> = sides.into_iter().collect::<Option<_>>()?;
+        // 1.0 is 1 once it went through a program that writes JSON; nobody looks at a column of one pixel.
+        for side in &mut sides[2..] {
+            if *side == Length::Pixels(1) {
+                *side = Length::Part(1_000_000);
+            }
+        }
+        if sides[2..].iter().any(|side| side.of(10_000) == 0) {
+            let message = format!("{what} is [x, y, width, height]; this region is empty");
+            self.problem(&node.place, message);
+            return None;
+        }
+        sides.try_into().ok()
     }
 
     fn length(&mut self, node: &Node, what: &str) -> Option<Length> {

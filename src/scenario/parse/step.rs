@@ -2,7 +2,7 @@
 
 use super::super::error::{Place, nearest, unknown};
 use super::super::late::Late;
-use super::super::model::{Action, Check, Display, Motion, Repeat, Section, Step};
+use super::super::model::{Action, Check, Display, Mask, Motion, Repeat, Section, Step};
 use super::super::node::{Entry, Node, Value};
 use super::super::{text, vocabulary as v};
 use super::Parser;
@@ -110,6 +110,10 @@ impl Parser<'_> {
             }),
             None => None,
         };
+        let mask = match option("mask").filter(|_| allowed("mask")) {
+            Some(n) => self.mask(n)?,
+            None => None,
+        };
         let soft = match option("soft").filter(|_| allowed("soft")) {
             Some(n) => {
                 if section != Section::Steps {
@@ -169,7 +173,7 @@ impl Parser<'_> {
             None => Vec::new(),
         };
         let action = action?;
-        Some(Step {
+        let step = Step {
             label: label.unwrap_or_else(|| describe(&action)),
             id,
             section,
@@ -183,9 +187,32 @@ impl Parser<'_> {
             settle,
             dwell,
             motion,
+            mask,
             on_failure,
             late: None,
-        })
+        };
+        if step.mask == Some(Mask::Target) && step.targets().is_empty() {
+            self.problem(
+                &node.place,
+                "'mask: true' covers the place of the step's target, which this step does not have; give a region, [x, y, width, height]",
+            );
+            return None;
+        }
+        Some(step)
+    }
+
+    /// `true`, or a region.
+    fn mask(&mut self, node: &Node) -> Option<Option<Mask>> {
+        match &node.value {
+            Value::Bool(true) => Some(Some(Mask::Target)),
+            Value::Bool(false) => Some(None),
+            Value::Seq(_) => Some(Some(Mask::Region(self.region(node, "'mask'")?))),
+            _ => {
+                let wanted = "true, or a region [x, y, width, height]";
+                self.problem(&node.place, super::expected("'mask'", wanted, node));
+                None
+            }
+        }
     }
 
     /// Finds the one action; everything else must be an option that this action knows.

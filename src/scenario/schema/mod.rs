@@ -59,6 +59,9 @@ fn takes(what: Takes) -> Value {
         Takes::Within => json!({"oneOf": [
             of("text"), {"type": "array", "items": {"type": "number", "minimum": 0}, "minItems": 4, "maxItems": 4},
         ]}),
+        Takes::Mask => json!({"oneOf": [
+            {"type": "boolean"}, {"type": "array", "items": {"type": "number", "minimum": 0}, "minItems": 4, "maxItems": 4},
+        ]}),
         Takes::Capture => {
             json!({"oneOf": [of("text"), {"type": "object", "minProperties": 1, "additionalProperties": of("text")}]})
         }

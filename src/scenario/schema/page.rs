@@ -106,6 +106,7 @@ fn words(takes: Takes) -> String {
         Takes::Facts => "an object of names and values, or lists of values".into(),
         Takes::Place => "`[x, y]`".into(),
         Takes::Within => "text, or `[x, y, width, height]`".into(),
+        Takes::Mask => "`[x, y, width, height]`, or `true`".into(),
         Takes::Capture => "a name, or an object of names and regular expressions".into(),
         Takes::Outputs => "a list of outputs, or an object of names and outputs".into(),
         Takes::Target => "a target".into(),

@@ -35,6 +35,8 @@ pub(super) enum Takes {
     Place,
     /// `[x, y, width, height]`, or a text.
     Within,
+    /// `[x, y, width, height]`, or true.
+    Mask,
     /// A name, or an object of names and texts.
     Capture,
     /// Outputs of a routine.
@@ -209,6 +211,11 @@ pub(super) const OPTIONS: &[Member] = &[
         "motion",
         One(v::MOTIONS),
         "How the pointer gets there; linear without it.",
+    ),
+    member(
+        "mask",
+        Mask,
+        "What pictures that are kept from then on do not show: [x, y, width, height], or true for the place of the step's target.",
     ),
     member("with", ValueMap, "Values for the routine's inputs."),
     member(
