@@ -59,6 +59,7 @@ pub(super) fn needs_frame(check: &Check) -> bool {
         | Check::File(_)
         | Check::Clipboard(_)
         | Check::Node(_)
+        | Check::Log(_)
         | Check::Exited(_)
         | Check::Port(_)
         | Check::Fact(_) => false,
@@ -80,6 +81,7 @@ pub(super) fn needs_guest(check: &Check) -> bool {
         | Check::File(_)
         | Check::Clipboard(_)
         | Check::Node(_)
+        | Check::Log(_)
         | Check::Exited(_)
         | Check::Port(_) => true,
         Check::Not(check) => needs_guest(check),
@@ -218,9 +220,15 @@ impl Stage<'_> {
                     }
                 }),
                 (Check::Shell(shell), _) => self.shell_check(shell, until).await,
-                (Check::Process(_) | Check::Window(_) | Check::File(_) | Check::Clipboard(_) | Check::Port(_), _) => {
-                    self.look_in_guest(check).await
-                }
+                (
+                    Check::Process(_)
+                    | Check::Window(_)
+                    | Check::File(_)
+                    | Check::Log(_)
+                    | Check::Clipboard(_)
+                    | Check::Port(_),
+                    _,
+                ) => self.look_in_guest(check).await,
                 (Check::Node(node), _) => self.look_at_node(node).await,
                 (Check::Exited(code), _) => self.look_at_end(*code).await,
                 (Check::Fact(facts), _) => Ok(match facts.iter().find(|fact| fact.holds() != Some(true)) {

@@ -70,6 +70,7 @@ fn commands(check: &Check, found: &mut Vec<String>) {
         | Check::File(_)
         | Check::Clipboard(_)
         | Check::Node(_)
+        | Check::Log(_)
         | Check::Exited(_)
         | Check::Port(_)
         | Check::Fact(_) => {}

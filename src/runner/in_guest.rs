@@ -49,6 +49,14 @@ impl Stage<'_> {
                     Some(read) => self.fitting(&file.fits, &read, &file.path),
                 }
             }
+            Check::Log(log) => {
+                let session = self.session().await?;
+                let marks = self.run.logs.clone()?;
+                match guest::log_since(link, &session, &log.path, &marks).await? {
+                    None => Finding::new(Verdict::False, format!("there is no file {}", log.path)),
+                    Some(read) => self.line_of(&log.fits, &read, &log.path),
+                }
+            }
             Check::Clipboard(fits) => {
                 let session = self.session().await?;
                 let read = guest::clipboard(link, &session).await?;
@@ -82,6 +90,32 @@ impl Stage<'_> {
                 format!("it ended with {}", super::watch::describe(exit)),
             ),
         })
+    }
+
+    /// Whether one of the lines fits.
+    fn line_of(&self, fits: &Fits, read: &Read, path: &str) -> Finding {
+        if let Some(line) = read.text.lines().find(|line| fits.holds(line)) {
+            let shown = record::cut(&self.masked(line), 200);
+            return Finding::new(Verdict::True, format!("{path} has the line '{shown}'"));
+        }
+        let last = record::last_lines(&self.masked(&read.text));
+        match (read.whole, last.as_str()) {
+            (false, _) => Finding::new(
+                Verdict::CannotTell,
+                format!(
+                    "more than the {} KiB that are read were written to {path} since the run began",
+                    MOST / 1024
+                ),
+            ),
+            (true, "") => Finding::new(
+                Verdict::False,
+                format!("nothing was written to {path} since the run began"),
+            ),
+            (true, last) => Finding::new(
+                Verdict::False,
+                format!("no line that was written to {path} since the run began fits; the last are '{last}'"),
+            ),
+        }
     }
 
     fn fitting(&self, fits: &Fits, read: &Read, what: &str) -> Finding {

@@ -7,7 +7,7 @@ use super::watch::Watch;
 use super::{Limits, Outcome, Rig};
 use crate::api::{FailureClass, RunFailure, RunResult, StepCounts};
 use crate::desktop::{LinkFacts, Rect};
-use crate::guest::Session;
+use crate::guest::{self, Guest, LogMarks, Session};
 use crate::results::{Body, PlannedStep, Recorder, StepOutcome};
 use crate::scenario::{Action, Check, Plan, Step};
 use crate::vision::{Reference, References};
@@ -19,6 +19,8 @@ use tokio_util::sync::CancellationToken;
 
 /// Cleanup has time of its own, or a run that was out of time could leave anything behind.
 const CLEANUP: Duration = Duration::from_secs(600);
+/// How long the guest may take to tell how long its logs are.
+const LOGS: Duration = Duration::from_secs(30);
 
 /// What the steps of a run share.
 pub(super) struct Run {
@@ -30,6 +32,8 @@ pub(super) struct Run {
     pub checkpoints: BTreeMap<String, Option<Watch>>,
     /// The VM is off: a step has switched it off.
     pub off: bool,
+    /// How long the logs were when the run began, or why nobody knows.
+    pub logs: Result<LogMarks, Failure>,
     /// Texts that were typed, secrets aside.
     pub typed: BTreeSet<String>,
     /// References that have been looked for, by name.
@@ -174,6 +178,30 @@ fn wanted(check: &Check, asked: bool, codes: &mut BTreeSet<i32>) {
     }
 }
 
+/// How long the logs are that the plan will look at. What goes wrong is told by the step that looks.
+async fn log_marks(plan: &Plan, guest: &dyn Guest) -> Result<LogMarks, Failure> {
+    let mut paths: BTreeSet<String> = BTreeSet::new();
+    let checks = plan.all_steps().flat_map(Step::conditions).flat_map(Check::parts);
+    paths.extend(checks.filter_map(|check| match check {
+        Check::Log(log) => Some(log.path.clone()),
+        _ => None,
+    }));
+    match paths.is_empty() {
+        true => Ok(LogMarks::default()),
+        false => {
+            let paths: Vec<String> = paths.into_iter().collect();
+            match tokio::time::timeout(LOGS, guest::log_marks(guest, &paths)).await {
+                Ok(marks) => Ok(marks?),
+                Err(_) => Err(Failure::error(
+                    FailureClass::Guest,
+                    "GuestStuck",
+                    format!("the guest did not tell the length of its logs within {LOGS:?}"),
+                )),
+            }
+        }
+    }
+}
+
 /// Carries the plan out and records it; never fails itself. The recorder was made with this plan, which its first event
 /// tells. `cancel` ends it early; cleanup runs all the same.
 pub async fn run(plan: Plan, rig: Rig, recorder: Recorder, limits: Limits, cancel: CancellationToken) -> Outcome {
@@ -186,6 +214,7 @@ pub async fn run(plan: Plan, rig: Rig, recorder: Recorder, limits: Limits, cance
         .all_steps()
         .map(|step| (step.id.clone(), step.label.clone()))
         .collect();
+    let guest = rig.guest.clone();
     let mut run = Run {
         rig,
         recorder: recorder.clone(),
@@ -193,6 +222,7 @@ pub async fn run(plan: Plan, rig: Rig, recorder: Recorder, limits: Limits, cance
         watch: Watch::expecting(codes(&plan)),
         checkpoints: BTreeMap::new(),
         off: false,
+        logs: log_marks(&plan, guest.as_ref()).await,
         typed: BTreeSet::new(),
         references: BTreeMap::new(),
         moving: None,

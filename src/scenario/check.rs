@@ -19,6 +19,8 @@ pub enum Check {
     Window(String),
     /// A file of the guest is there, and fits.
     File(FileCheck),
+    /// A line that fits was written to this file since the run began.
+    Log(FileCheck),
     /// The clipboard's text fits.
     Clipboard(Fits),
     /// An element of the accessibility tree is there, and its value fits.
@@ -35,6 +37,19 @@ pub enum Check {
     Any(Vec<Check>),
     /// Each holds.
     All(Vec<Check>),
+}
+
+impl Check {
+    /// The condition and all those within it.
+    pub fn parts(&self) -> Vec<&Check> {
+        let mut all = vec![self];
+        match self {
+            Check::Not(inner) => all.extend(inner.parts()),
+            Check::Any(checks) | Check::All(checks) => all.extend(checks.iter().flat_map(Check::parts)),
+            _ => {}
+        }
+        all
+    }
 }
 
 /// A command as a check.

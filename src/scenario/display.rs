@@ -110,6 +110,7 @@ impl fmt::Display for Check {
             Check::Process(name) => write!(f, "process {name} runs"),
             Check::Window(title) => write!(f, "window '{title}' is shown"),
             Check::File(file) => write!(f, "file {}{}", file.path, file.fits),
+            Check::Log(log) => write!(f, "a line of {}{}", log.path, log.fits),
             Check::Clipboard(fits) => write!(f, "clipboard{fits}"),
             Check::Node(node) => {
                 node.element.fmt(f)?;

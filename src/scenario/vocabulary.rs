@@ -224,7 +224,6 @@ pub(super) fn action_names() -> Vec<&'static str> {
 /// Words of the language that this version does not carry out.
 pub(super) struct Planned(pub &'static [&'static str]);
 
-pub(super) const PLANNED_OPTIONS: Planned = Planned(&[]);
 pub(super) const NONE: Planned = Planned(&[]);
 
 pub(super) const TOP: &[&str] = &[
@@ -331,6 +330,7 @@ pub(super) const CHECKS: &[(&str, &[&str])] = &[
     ("process", &[]),
     ("window", &[]),
     ("file", &["contains", "equals", "matches"]),
+    ("log", &["contains", "equals", "matches"]),
     ("clipboard", &[]),
     ("node", &["contains", "equals", "matches"]),
     ("port", &[]),
@@ -340,7 +340,6 @@ pub(super) const CHECKS: &[(&str, &[&str])] = &[
     ("any", &[]),
     ("all", &[]),
 ];
-pub(super) const PLANNED_CHECKS: Planned = Planned(&["log"]);
 pub(super) const CLIPBOARD: &[&str] = &["contains", "equals", "matches"];
 
 pub(super) fn check_names() -> Vec<&'static str> {

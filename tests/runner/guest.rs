@@ -89,3 +89,64 @@ async fn windows_that_cannot_be_listed_are_not_absent() {
         ran.message()
     );
 }
+
+/// What was there before the run says nothing; a log that was begun anew is read from its beginning.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_log_is_read_from_where_the_run_began() {
+    let dir = tempfile::tempdir().expect("folder");
+    let (file, later) = (dir.path().join("app.log"), dir.path().join("later.log"));
+    std::fs::write(&file, "ready: false\nconnected\n").expect("file");
+    let log = async |command: &str, condition: &str| {
+        let (path, later) = (file.display(), later.display());
+        let command = command
+            .replace("LOG", &path.to_string())
+            .replace("LATER", &later.to_string());
+        let condition = condition
+            .replace("LOG", &path.to_string())
+            .replace("LATER", &later.to_string());
+        let steps =
+            format!("  - shell: {{command: '{command}'}}\n  - {{id: a, expect: {condition}, timeout: 500ms}}\n");
+        run(&format!("name: t\nsteps:\n{steps}"), |_| {}).await
+    };
+    let ran = log("true", "{log: LOG, contains: connected}").await;
+    assert_eq!(ran.outcome.result, RunResult::Failed);
+    assert!(ran.message().contains("nothing was written to"), "{}", ran.message());
+    for (command, condition, wanted) in [
+        (
+            "echo connected >> LOG",
+            "{log: LOG, equals: connected}",
+            RunResult::Passed,
+        ),
+        (
+            "echo connected to >> LOG",
+            "{log: LOG, equals: connected}",
+            RunResult::Failed,
+        ),
+        // Each line by itself.
+        (
+            "echo a 1 >> LOG; echo b 2 >> LOG",
+            "{log: LOG, matches: \"^b .$\"}",
+            RunResult::Passed,
+        ),
+        (
+            "echo a 1 >> LOG; echo b 2 >> LOG",
+            "{log: LOG, contains: a, matches: \"2\"}",
+            RunResult::Failed,
+        ),
+        ("echo new > LOG", "{log: LOG, equals: new}", RunResult::Passed),
+        ("true", "{log: LATER, contains: x}", RunResult::Failed),
+        ("echo x > LATER", "{log: LATER, contains: x}", RunResult::Passed),
+        ("true", "{not: {log: LATER, contains: x}}", RunResult::Passed),
+    ] {
+        let ran = log(command, condition).await;
+        assert_eq!(ran.outcome.result, wanted, "{command}: {condition}: {}", ran.message());
+    }
+    let many = "i=0; while [ $i -lt 110000 ]; do echo 0123456789; i=$((i + 1)); done >> LOG";
+    let ran = log(many, "{log: LOG, contains: y}").await;
+    assert_eq!(
+        (ran.outcome.result, ran.reason()),
+        (RunResult::Error, "CannotTell"),
+        "{}",
+        ran.message()
+    );
+}

@@ -4,9 +4,10 @@ use mosdat::scenario::Scenario;
 
 const ACTIONS: &str = "launch, click, hover, drag, scroll, type, key, wait_for, wait_gone, never, expect, shell, stage, reboot, install, uninstall, snapshot, rollback, power, if, repeat, use, \
      screenshot, note";
-const ACTING: &str = "id, label, verify, verify_not, timeout, attempts, soft, when, on_failure, mask, settle, dwell, motion";
+const ACTING: &str =
+    "id, label, verify, verify_not, timeout, attempts, soft, when, on_failure, mask, settle, dwell, motion";
 const CHECKS: &str =
-    "see, text, reference, shell, process, window, file, clipboard, node, port, exited, fact, not, any, all";
+    "see, text, reference, shell, process, window, file, log, clipboard, node, port, exited, fact, not, any, all";
 
 /// Errors of a scenario with these steps, whose first line is line 3.
 fn steps(steps: &str) -> String {
@@ -297,8 +298,8 @@ fn actions_and_conditions() {
             format!("login.yaml:3:14: unknown condition 'sea'; did you mean 'see'? Valid conditions: {CHECKS}"),
         ),
         (
-            "  - wait_for: {log: x}",
-            format!("login.yaml:3:16: not implemented yet: `log`. Implemented conditions: {CHECKS}"),
+            "  - wait_for: {log: /var/log/x}",
+            "login.yaml:3:15: 'log' needs 'contains', 'equals' or 'matches' beside it: what the line has to be like".into(),
         ),
         (
             "  - expect: {see: x, text: y}",

@@ -66,6 +66,7 @@ fn settled(check: &Check) -> Option<(bool, String)> {
         | Check::Fact(_)
         | Check::File(_)
         | Check::Node(_)
+        | Check::Log(_)
         | Check::Exited(_)
         | Check::Port(_) => None,
     }
@@ -165,6 +166,7 @@ fn positive(check: &Check, wanted: bool) -> bool {
         | Check::File(_)
         | Check::Clipboard(_)
         | Check::Node(_)
+        | Check::Log(_)
         | Check::Exited(_)
         | Check::Port(_)
         | Check::Fact(_) => wanted,

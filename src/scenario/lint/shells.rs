@@ -3,7 +3,7 @@
 use super::super::model::{Action, Check, Section, Shell, Step};
 use super::checks::short;
 use super::script::{Command, Join, Script};
-use super::subject::{Purpose, Subject, demands, parts, shell_action, shells};
+use super::subject::{Purpose, Subject, demands, shell_action, shells};
 use super::{Found, Place, Severity};
 
 /// Where in its step a command's text stands.
@@ -134,7 +134,7 @@ fn asks_what_runs(step: &Step) -> bool {
             Check::Process(_) | Check::Exited(_) | Check::Window(_) | Check::Port(_) | Check::Shell(_)
         )
     };
-    matches!(step.action, Action::WaitGone(_)) || demands(step).iter().any(|d| parts(d.check).iter().any(about))
+    matches!(step.action, Action::WaitGone(_)) || demands(step).iter().any(|d| d.check.parts().iter().any(about))
 }
 
 /// A command whose failure nobody sees.

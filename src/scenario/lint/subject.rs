@@ -161,29 +161,8 @@ pub(super) fn checks_by_itself(step: &Step) -> bool {
     }
 }
 
-/// A condition and all those within it.
-pub(super) fn parts(check: &Check) -> Vec<&Check> {
-    let mut all = vec![check];
-    match check {
-        Check::Not(inner) => all.extend(parts(inner)),
-        Check::Any(checks) | Check::All(checks) => all.extend(checks.iter().flat_map(parts)),
-        Check::See(_)
-        | Check::Text(_)
-        | Check::Shell(_)
-        | Check::Process(_)
-        | Check::Window(_)
-        | Check::File(_)
-        | Check::Clipboard(_)
-        | Check::Node(_)
-        | Check::Exited(_)
-        | Check::Port(_)
-        | Check::Fact(_) => {}
-    }
-    all
-}
-
 fn all_parts(step: &Step) -> impl Iterator<Item = &Check> {
-    demands(step).into_iter().flat_map(|d| parts(d.check))
+    demands(step).into_iter().flat_map(|d| d.check.parts())
 }
 
 /// Everything on the screen that a step looks for.

@@ -5,7 +5,7 @@ use super::super::model::{Check, FileCheck, Fits, ShellCheck};
 use super::super::node::{Node, Value};
 use super::super::vocabulary as v;
 use super::Parser;
-use super::fields::{Fields, not_yet};
+use super::fields::Fields;
 
 impl Parser<'_> {
     /// A condition. Text is a question for the judge.
@@ -29,11 +29,9 @@ impl Parser<'_> {
             }
         }
         let Some((name, options)) = found else {
-            let planned = entries.iter().find(|e| v::PLANNED_CHECKS.0.contains(&e.key.as_str()));
-            match (planned, entries.first()) {
-                (Some(e), _) => self.problem(&e.place, not_yet(&e.key, "conditions", &names)),
-                (None, Some(e)) => self.problem(&e.place, unknown("condition", "conditions", &e.key, &names)),
-                (None, None) => self.problem(
+            match entries.first() {
+                Some(e) => self.problem(&e.place, unknown("condition", "conditions", &e.key, &names)),
+                None => self.problem(
                     &node.place,
                     format!("{what} needs a condition. Valid conditions: {}", names.join(", ")),
                 ),
@@ -64,6 +62,17 @@ impl Parser<'_> {
             "reference" => self.target(node, "'reference'").map(Check::Text),
             "window" => self.text(value, "'window'").map(Check::Window),
             "file" => self.file(value, &fields),
+            "log" => {
+                let path = self.guest_path(value, "'log'")?;
+                let fits = self.fits(&fields)?;
+                if fits.is_empty() {
+                    let message =
+                        "'log' needs 'contains', 'equals' or 'matches' beside it: what the line has to be like";
+                    self.problem(&node.place, message);
+                    return None;
+                }
+                Some(Check::Log(FileCheck { path, fits }))
+            }
             "clipboard" => self.fits_or_text(value, "'clipboard'").map(Check::Clipboard),
             "node" => self.node_check(value, &fields),
             "exited" => {

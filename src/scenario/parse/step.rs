@@ -6,7 +6,6 @@ use super::super::model::{Action, Check, Display, Mask, Motion, Repeat, Section,
 use super::super::node::{Entry, Node, Value};
 use super::super::{text, vocabulary as v};
 use super::Parser;
-use super::fields::not_yet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -243,9 +242,7 @@ impl Parser<'_> {
             let meant = strangers
                 .iter()
                 .find(|e| nearest(&e.key, names.iter().copied()).is_some())
-                .or(strangers
-                    .iter()
-                    .find(|e| !v::PLANNED_OPTIONS.0.contains(&e.key.as_str())));
+                .or(strangers.first());
             match meant {
                 Some(e) => {
                     let other = v::OTHERWISE.iter().find(|(name, _)| *name == e.key);
@@ -273,9 +270,7 @@ impl Parser<'_> {
                 continue;
             }
             let what = format!("option of {}", word.name);
-            let message = if v::PLANNED_OPTIONS.0.contains(&key) {
-                not_yet(key, &format!("options of {}", word.name), word.options)
-            } else if all_options.contains(&key) {
+            let message = if all_options.contains(&key) {
                 format!(
                     "{} does not know the option '{key}'. Valid options: {}",
                     word.name,

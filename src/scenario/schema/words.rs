@@ -288,6 +288,11 @@ pub(super) const CHECKS: &[Member] = &[
     member("process", Text, "Such a process runs."),
     member("window", Text, "A window is shown whose title contains this."),
     member("file", Text, "The file is there, and fits."),
+    member(
+        "log",
+        Text,
+        "A line that fits was written to this file of the guest since the run began.",
+    ),
     member("clipboard", Fits, "The clipboard holds this text, or fits."),
     member(
         "node",
