@@ -59,6 +59,14 @@ until = time.monotonic() + SECONDS
 found, unreadable, seen, cut = [], [], 0, False
 
 
+# What D-Bus and the toolkits say of an element that has gone meanwhile; anything else is a program that does not answer.
+GONE = ("does not exist", "doesn't exist", "o such object", "nknown object", "no longer exists")
+
+
+def gone(error):
+    return any(words in error.message for words in GONE)
+
+
 def value(node):
     """What it holds: a text, or a number."""
     text = node.get_text_iface()
@@ -111,9 +119,13 @@ def walk(node, way, pid, app):
     if count > MOST_CHILDREN:
         cut = True
     for i in range(min(count, MOST_CHILDREN)):
-        child = node.get_child_at_index(i)
-        if child is not None:
-            walk(child, way + [[role, name]], pid, app)
+        try:
+            child = node.get_child_at_index(i)
+            if child is not None:
+                walk(child, way + [[role, name]], pid, app)
+        except GLib.Error as error:
+            if not gone(error):
+                raise
 
 
 for i in range(desktop.get_child_count()):
