@@ -83,10 +83,9 @@ async fn compare(server: &str, width: u32, height: u32, port: u16) {
             compressed,
             ..Options::default()
         };
-        let stream = Counted(
-            TcpStream::connect(("127.0.0.1", port)).await.expect("connect"),
-            bytes.clone(),
-        );
+        let stream = TcpStream::connect(("127.0.0.1", port)).await.expect("connect");
+        stream.set_nodelay(true).expect("socket option");
+        let stream = Counted(stream, bytes.clone());
         let d = Desktop::open_with(stream, Auth::None, options).await.expect("session");
         let mut times = Vec::new();
         let mut sent = 0;

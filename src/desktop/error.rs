@@ -56,6 +56,12 @@ pub enum Error {
         /// How long it has been silent.
         after: Duration,
     },
+    /// A picture was asked for, and the server has said all sorts of things but that.
+    #[error("the VNC server talks, and has not sent the picture that was asked for within {after:?}")]
+    Unanswered {
+        /// How long it was waited for.
+        after: Duration,
+    },
     /// No stream to the server could be opened.
     #[error("no connection to the VNC server: {reason}")]
     Dial {

@@ -37,7 +37,9 @@ impl Hands {
                 key(down, keysym, scan, out);
             }
             Input::Pointer { at } => {
-                self.shared.update(|s| (s.position, s.pointed) = (at, true));
+                // The screen may have become smaller since the way was planned.
+                self.shared
+                    .update(|s| (s.position, s.pointed) = (at.clamped(s.size), true));
                 self.pointer(0, out);
             }
             Input::Button { down, button } => {
@@ -70,10 +72,15 @@ impl Hands {
         }
     }
 
-    /// The link is gone, and the server has let go of everything.
-    pub(super) fn forget(&mut self) {
+    /// The link is new. Servers let go of keys when a viewer goes and not of buttons (QEMU, TigerVNC), and take only a change
+    /// of what this viewer has told: so what was held is told once more, and let go of.
+    pub(super) fn start_anew(&mut self, out: &mut BytesMut) {
         self.keys.clear();
-        self.buttons = 0;
+        if self.buttons != 0 {
+            self.pointer(0, out);
+            self.buttons = 0;
+            self.pointer(0, out);
+        }
     }
 
     fn pointer(&self, wheel: u8, out: &mut BytesMut) {

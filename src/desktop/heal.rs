@@ -5,12 +5,14 @@ use std::time::{Duration, Instant};
 use super::Error;
 use super::command::Command;
 use super::link::{Dial, Link};
-use super::playing::Playing;
 use super::task::{End, Task};
 
 /// The pause before the first new attempt, doubled for each further one up to the longest.
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+
+/// A link that was open for so long was a good one.
+const LIVED: Duration = Duration::from_secs(10);
 
 fn pause(attempt: u32) -> Duration {
     (FIRST_PAUSE * 2u32.saturating_pow(attempt.min(16))).min(LONGEST_PAUSE)
@@ -23,17 +25,26 @@ impl Task {
         let Some(dial) = self.dial.clone() else {
             return Err(End::Failed(why));
         };
-        let (sent, of) = self.playing.as_ref().map_or((0, 0), Playing::progress);
-        let reason = why.to_string();
-        self.fail_input(&Error::Interrupted { sent, of, reason });
+        let first = why.to_string();
+        self.fail_input(|sent, of| Error::Interrupted {
+            sent,
+            of,
+            reason: first.clone(),
+        });
         self.link.hang_up();
         let lost_at = Instant::now();
+        // A link that opens and dies before it has shown anything is the same trouble as one that does not open.
+        if self.opened.elapsed() >= LIVED {
+            self.trouble = None;
+        }
+        let (since, before) = self.trouble.unwrap_or((lost_at, 0));
         self.shared.update(|s| s.lost = true);
         let mut last = why;
-        for attempt in 0.. {
-            if lost_at.elapsed() >= self.options.heal {
+        for attempt in before.. {
+            if since.elapsed() >= self.options.heal {
                 break;
             }
+            self.trouble = Some((since, attempt + 1));
             match self.attempt(&dial, pause(attempt), &last).await? {
                 Ok(link) => {
                     let offline = lost_at.elapsed();
@@ -51,7 +62,10 @@ impl Task {
         }
         Err(End::Failed(Error::Lost {
             after: self.options.heal,
-            reason: last.to_string(),
+            reason: match last.to_string() {
+                last if last == first => first,
+                last => format!("{last}; it had died because: {first}"),
+            },
         }))
     }
 

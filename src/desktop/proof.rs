@@ -24,8 +24,10 @@ use super::rfb::Coverage;
 
 /// How long a server may stay silent after a resolution change before a request counts as dropped or answered.
 pub(super) const GRACE: Duration = Duration::from_millis(500);
-/// How long the rest of an answer may take to begin.
+/// How long the rest of an answer may take to begin, the first time.
 const RETRY: Duration = Duration::from_millis(50);
+/// How long an update without pixels may stand for an answer before changes are asked for again.
+const REPEAT: Duration = Duration::from_secs(1);
 /// The pixel that is asked for before a full request.
 const PIXEL: Rect = Rect {
     x: 0,
@@ -81,6 +83,8 @@ pub(super) struct Proof {
     grace: Option<Instant>,
     /// Set by an answer that is not complete.
     retry: Option<Instant>,
+    /// How long the next one is waited for: a slow server is not asked ever more.
+    pause: Duration,
     /// The full request of this capture has been sent: what is painted counts.
     full_asked: bool,
     /// A request that no capture waits for has not been answered: an incremental one, or one for a pixel.
@@ -90,6 +94,8 @@ pub(super) struct Proof {
     pixel_painted: bool,
     /// The update being received has painted something.
     painted: bool,
+    /// When changes are asked for again, after an update that told none.
+    repeat: Option<Instant>,
     /// The server paints unasked.
     unasked: bool,
     /// More than one question for a pixel may be unanswered: the answers of the next capture are not told from theirs
@@ -104,11 +110,13 @@ impl Proof {
             phase: Phase::Idle,
             grace: None,
             retry: None,
+            pause: RETRY,
             full_asked: false,
             changes_asked: false,
             counting: false,
             pixel_painted: false,
             painted: false,
+            repeat: None,
             unasked: false,
             doubt: false,
         }
@@ -136,8 +144,12 @@ impl Proof {
         self.counting = false;
         self.coverage.clear();
         (self.grace, self.retry, self.full_asked) = (None, None, false);
+        self.pause = RETRY;
+        self.repeat = None;
         if std::mem::take(&mut self.doubt) {
+            // Nothing counts before the link has been silent and the picture was asked for after that.
             self.grace = Some(now + GRACE);
+            return Some(self.ask_pixel(now));
         }
         Some(match self.changes_asked {
             true => self.ask_pixel(now),
@@ -158,9 +170,14 @@ impl Proof {
     }
 
     /// Asks for changes, unless that is under way or the server cannot be asked so.
-    pub(super) fn watch(&mut self) -> Option<Ask> {
-        if self.busy() || self.changes_asked || self.unasked {
+    pub(super) fn watch(&mut self, now: Instant) -> Option<Ask> {
+        if self.busy() || self.unasked {
             return None;
+        }
+        if self.changes_asked {
+            self.repeat.take_if(|at| *at <= now)?;
+            // Two may be open now, and the answer to the second must not be taken for that to a capture.
+            self.doubt = true;
         }
         self.changes_asked = true;
         Some(Ask::Changes)
@@ -179,7 +196,8 @@ impl Proof {
     pub(super) fn painted(&mut self, r: &Rect) {
         self.painted = true;
         if self.phase == Phase::Idle {
-            self.unasked |= !self.changes_asked;
+            // What answers one question too many was asked for.
+            self.unasked |= !self.changes_asked && !self.doubt;
         } else if self.counting {
             self.pixel_painted |= r.intersection(&PIXEL).is_some();
             if self.full_asked {
@@ -199,10 +217,12 @@ impl Proof {
         if self.phase == Phase::Idle && self.changes_asked {
             if self.painted {
                 self.changes_asked = false;
+                self.repeat = None;
                 return Next::Nothing;
             }
-            // Only a pointer or a light: with some servers this has used the request up, with others another is harmless.
-            return Next::Send(Ask::Changes);
+            // Only a pointer or a light. QEMU and TigerVNC keep the request open then; another one is for those that do not.
+            self.repeat.get_or_insert(now + REPEAT);
+            return Next::Nothing;
         }
         if !self.counting {
             return Next::Nothing;
@@ -224,7 +244,8 @@ impl Proof {
             self.retry = None;
             return Next::Send(self.ask_full(since));
         }
-        self.retry = Some(now + RETRY);
+        // What paints nothing is a light or a pointer, and the answer is still to come.
+        self.retry = Some(now + if self.painted { self.pause } else { GRACE });
         Next::Nothing
     }
 
@@ -241,10 +262,11 @@ impl Proof {
             return Next::Nothing;
         };
         if self.grace.is_none() {
-            self.retry = Some(now + RETRY);
+            self.retry = Some(now + self.pause);
             if in_update {
                 return Next::Nothing;
             }
+            self.pause = (self.pause * 2).min(GRACE);
             self.doubt |= matches!(self.phase, Phase::Pixel { .. });
             return Next::Send(self.ask_pixel(since));
         }
@@ -301,8 +323,8 @@ mod tests {
     fn a_change_on_its_way_is_not_taken_for_the_answer() {
         let (t0, t1) = (Instant::now(), Instant::now() + Duration::from_secs(1));
         let mut p = Proof::new((8, 8));
-        assert_eq!(p.watch(), Some(Ask::Changes));
-        assert_eq!(p.watch(), None);
+        assert_eq!(p.watch(Instant::now()), Some(Ask::Changes));
+        assert_eq!(p.watch(Instant::now()), None);
         assert_eq!(p.capture(t0), Some(Ask::Pixel));
         // The answer to the incremental request, under way when the capture began, although it paints everything.
         assert_eq!(update(&mut p, &[Rect::new(4, 4, 2, 2)], t1), Next::Nothing);
@@ -310,14 +332,18 @@ mod tests {
         // What has been painted until now does not count.
         assert_eq!(update(&mut p, &[Rect::new(0, 0, 8, 7)], t1), Next::Nothing);
         assert_eq!(update(&mut p, &[Rect::new(0, 7, 8, 1)], t1), Next::Complete(t0));
-        assert_eq!(p.watch(), Some(Ask::Changes), "the pixel answered the old one");
+        assert_eq!(
+            p.watch(Instant::now()),
+            Some(Ask::Changes),
+            "the pixel answered the old one"
+        );
         assert_eq!(
             update(&mut p, &[], t1),
-            Next::Send(Ask::Changes),
-            "a pointer's picture is no change"
+            Next::Nothing,
+            "a pointer's picture is no change, and no answer"
         );
         assert_eq!(update(&mut p, &[Rect::new(1, 1, 1, 1)], t1), Next::Nothing);
-        assert_eq!(p.watch(), Some(Ask::Changes));
+        assert_eq!(p.watch(Instant::now()), Some(Ask::Changes));
     }
 
     #[test]
@@ -334,7 +360,7 @@ mod tests {
         assert_eq!(p.overdue(t1, false), Next::Send(Ask::Pixel), "even that may be lacking");
         assert_eq!(update(&mut p, &[Rect::new(0, 0, 1, 1)], t1), Next::Send(Ask::Full));
         assert_eq!(update(&mut p, &[Rect::new(0, 4, 8, 4)], t1), Next::Complete(t0));
-        assert_eq!(p.capture(t1), Some(Ask::Full));
+        assert_eq!(p.capture(t1), Some(Ask::Pixel), "one of the two may still be answered");
         // Or the rest comes after all; then the answer to the pixel is still on its way when the next capture begins.
         let mut p = Proof::new((8, 8));
         p.capture(t0);
@@ -342,6 +368,27 @@ mod tests {
         p.overdue(t1, false);
         assert_eq!(update(&mut p, &[Rect::new(0, 4, 8, 4)], t1), Next::Complete(t0));
         assert_eq!(p.capture(t1), Some(Ask::Pixel));
+    }
+
+    #[test]
+    fn of_two_open_questions_for_changes_the_second_proves_nothing() {
+        let (t0, t1) = (Instant::now(), Instant::now() + Duration::from_secs(1));
+        let mut p = Proof::new((8, 8));
+        let t2 = t1 + Duration::from_secs(1);
+        assert_eq!(p.watch(t0), Some(Ask::Changes));
+        // A light, which did not use the question up; or did it?
+        assert_eq!(update(&mut p, &[], t0), Next::Nothing);
+        assert_eq!(p.watch(t0), None);
+        assert_eq!(p.watch(t1), Some(Ask::Changes));
+        assert_eq!(update(&mut p, &[Rect::new(0, 0, 8, 4)], t1), Next::Nothing);
+        // What answers the second says nothing about the server's manners, and proves nothing.
+        update(&mut p, &[ALL], t1);
+        assert!(p.tells_changes());
+        assert_eq!(p.capture(t1), Some(Ask::Pixel));
+        assert_eq!(update(&mut p, &[ALL], t1), Next::Nothing);
+        assert_eq!(p.overdue(t2, false), Next::Send(Ask::Full));
+        assert_eq!(update(&mut p, &[ALL], t2), Next::Nothing);
+        assert_eq!(p.overdue(t2, false), Next::Complete(t1));
     }
 
     #[test]
@@ -374,7 +421,7 @@ mod tests {
         assert!(p.tells_changes(), "a message about the cursor is no picture");
         update(&mut p, &[ALL], now);
         assert!(!p.tells_changes());
-        assert_eq!(p.watch(), None);
+        assert_eq!(p.watch(Instant::now()), None);
         assert_eq!(p.capture(now), Some(Ask::Full));
     }
 
@@ -383,7 +430,7 @@ mod tests {
         let (t0, later) = (Instant::now(), Instant::now() + Duration::from_secs(1));
         for watched in [false, true] {
             let mut p = Proof::new((8, 8));
-            watched.then(|| p.watch());
+            watched.then(|| p.watch(Instant::now()));
             p.capture(t0);
             p.update_began();
             p.resized(4, 4, t0);

@@ -28,10 +28,12 @@ pub(super) struct Task {
     pub(super) options: Arc<Options>,
     pub(super) commands: mpsc::Receiver<Command>,
     pub(super) playing: Option<Playing>,
+    /// Events may be decoded that have not been taken.
+    backlog: bool,
     /// What is to be played after that.
     queued: VecDeque<(Vec<Step>, Done)>,
-    /// Inputs whose bytes are written but perhaps not yet handed over.
-    pub(super) unsent: Vec<oneshot::Sender<Result<(), Error>>>,
+    /// Inputs whose bytes are written but perhaps not yet handed over, with the number of their events.
+    pub(super) unsent: Vec<(Done, usize)>,
     /// Captures whose request has not been sent.
     pub(super) waiting: Vec<Waiter>,
     /// Captures that the request under way answers.
@@ -39,6 +41,12 @@ pub(super) struct Task {
     pub(super) watchers: Vec<Watcher>,
     pub(super) proof: Proof,
     pub(super) changes: Changes,
+    /// The picture has been thrown away and not come again.
+    blank: bool,
+    /// Since when and how often the link has been opened anew without a picture on it.
+    pub(super) trouble: Option<(Instant, u32)>,
+    /// When this link was opened.
+    pub(super) opened: Instant,
     /// When the pointer was last told where it is.
     nudged: Instant,
     /// When changes were asked for last.
@@ -64,6 +72,8 @@ const STALL: Duration = Duration::from_secs(1);
 const NUDGE: Duration = Duration::from_millis(100);
 /// Bytes that may wait for the server before its questions are left unanswered.
 const MOST_WAITING: usize = 4 << 20;
+/// How long what has arrived is decoded without a look at anything else.
+const AT_ONCE: Duration = Duration::from_millis(20);
 /// How long the last bytes may take.
 const FAREWELL: Duration = Duration::from_millis(500);
 
@@ -85,6 +95,10 @@ impl Task {
             commands,
             playing: None,
             queued: VecDeque::new(),
+            backlog: false,
+            blank: false,
+            trouble: None,
+            opened: Instant::now(),
             unsent: Vec::new(),
             waiting: Vec::new(),
             asked: Vec::new(),
@@ -140,16 +154,19 @@ impl Task {
         for watcher in self.watchers.drain(..) {
             let _ = watcher.done.send(Err(error.clone()));
         }
-        self.fail_input(error);
+        self.fail_input(|_, _| error.clone());
     }
 
-    pub(super) fn fail_input(&mut self, error: &Error) {
-        let queued = self.queued.drain(..).map(|(_, done)| done);
-        for done in (self.unsent.drain(..))
-            .chain(self.playing.take().map(|p| p.done))
-            .chain(queued)
-        {
-            let _ = done.send(Err(error.clone()));
+    /// Tells whoever waits for an input; `error` makes of the events that were written, and of all, what is told.
+    pub(super) fn fail_input(&mut self, error: impl Fn(usize, usize) -> Error) {
+        let unsent = self.unsent.drain(..).map(|(done, of)| (done, of, of));
+        let playing = self.playing.take().map(|p| {
+            let (sent, of) = p.progress();
+            (p.done, sent, of)
+        });
+        let queued = self.queued.drain(..).map(|(script, done)| (done, 0, script.len()));
+        for (done, sent, of) in unsent.chain(playing).chain(queued) {
+            let _ = done.send(Err(error(sent, of)));
         }
     }
 
@@ -168,15 +185,28 @@ impl Task {
         self.check_deadlines()?;
         self.start_capture().await?;
         self.watch();
+        if self.backlog {
+            // Others have their turn, and commands and deadlines theirs, between two parts of what has arrived.
+            tokio::task::yield_now().await;
+            self.take_events()?;
+            return Ok(match self.commands.try_recv() {
+                Ok(command) => self.take_command(Some(command)),
+                Err(mpsc::error::TryRecvError::Empty) => None,
+                Err(mpsc::error::TryRecvError::Disconnected) => self.take_command(None),
+            });
+        }
         let wake = self.next_deadline();
+        let playing = &mut self.playing;
         tokio::select! {
             flushed = self.link.exchange() => {
                 if flushed? {
-                    self.unsent.drain(..).for_each(|done| { let _ = done.send(Ok(())); });
+                    self.unsent.drain(..).for_each(|(done, _)| { let _ = done.send(Ok(())); });
                 }
                 self.take_events()?;
             }
             command = self.commands.recv() => return Ok(self.take_command(command)),
+            // Nobody waits for it any more: what it holds is let go of at once.
+            () = async { playing.as_mut().expect("checked").done.closed().await }, if playing.is_some() => {}
             () = tokio::time::sleep_until(wake.into()) => {}
         }
         Ok(None)
@@ -191,12 +221,15 @@ impl Task {
             Some(Command::Capture(waiter)) => self.waiting.push(waiter),
             Some(Command::Watch(watcher)) => {
                 self.watchers.push(watcher);
-                self.tell_changes();
+                // Not half of an update.
+                if !self.proof.busy() && !self.link.decoder.in_update() {
+                    self.tell_changes();
+                }
             }
             Some(Command::Send { bytes, done }) => {
                 self.link.outgoing.extend_from_slice(&bytes);
                 self.link.ask_flush();
-                self.unsent.push(done);
+                self.unsent.push((done, 1));
             }
             Some(Command::Clipboard { text, done }) => self.set_clipboard(text, done),
         }
@@ -225,7 +258,8 @@ impl Task {
                 return;
             }
             if let Some(playing) = self.playing.take() {
-                self.unsent.push(playing.done);
+                let (_, of) = playing.progress();
+                self.unsent.push((playing.done, of));
                 // Answered after a flush, even if everything was handed over already.
                 self.link.ask_flush();
             }
@@ -234,7 +268,7 @@ impl Task {
 
     /// Sends a full request for those who wait, unless one is still unanswered.
     async fn start_capture(&mut self) -> Result<(), Error> {
-        if self.waiting.is_empty() || self.proof.busy() {
+        if self.waiting.is_empty() || self.proof.busy() || self.backlog {
             return Ok(());
         }
         // What has already arrived is older than the request and must not count for it.
@@ -256,7 +290,7 @@ impl Task {
         let now = Instant::now();
         // A server that does not tell changes has to be looked at. One that has been silent for long may be gone: a picture
         // asked for shows that, though nobody waits for it.
-        let look = match self.proof.tells_changes() {
+        let look = match self.proof.tells_changes() && !self.blank {
             false => self.nudged + NUDGE <= now,
             true => self.dial.is_some() && self.link.heard.max(self.watched) + self.options.silence <= now,
         };
@@ -264,7 +298,7 @@ impl Task {
             if let Some(ask) = self.proof.capture(now) {
                 self.send_request(ask);
             }
-        } else if let Some(ask) = self.proof.watch() {
+        } else if let Some(ask) = self.proof.watch(now) {
             self.watched = now;
             self.send_request(ask);
         } else if self.nudged + NUDGE <= now && self.link.outgoing.is_empty() {
@@ -291,12 +325,20 @@ impl Task {
                 return Ok(true);
             }
             self.take_events()?;
+            if self.backlog {
+                return Ok(false);
+            }
         }
         Ok(false)
     }
 
+    /// Takes what has been decoded. A server may say in a few bytes what takes long to draw: what is left after a while is a
+    /// backlog.
     fn take_events(&mut self) -> Result<(), Error> {
+        let began = Instant::now();
+        self.backlog = false;
         while let Some(event) = self.link.decoder.next_event()? {
+            self.backlog = began.elapsed() > AT_ONCE;
             match event {
                 Event::UpdateBegin => self.proof.update_began(),
                 Event::Painted(rect) => {
@@ -307,6 +349,7 @@ impl Task {
                     tracing::debug!(width, height, "the guest changed its resolution");
                     self.proof.resized(width, height, Instant::now());
                     self.changes.all_new();
+                    self.blank = true;
                     self.shared.resized((width, height));
                 }
                 Event::UpdateEnd => {
@@ -325,6 +368,9 @@ impl Task {
                 Event::Clipboard(said) => self.clipboard_message(said),
                 Event::Bell => {}
             }
+            if self.backlog {
+                break;
+            }
         }
         Ok(())
     }
@@ -333,7 +379,11 @@ impl Task {
         match next {
             Next::Nothing => {}
             Next::Send(ask) => self.send_request(ask),
-            Next::Complete(requested_at) => self.answer(requested_at),
+            Next::Complete(requested_at) => {
+                self.blank = false;
+                self.trouble = None;
+                self.answer(requested_at);
+            }
         }
     }
 
@@ -360,6 +410,10 @@ impl Task {
 
     /// Tells those who wait for changes what there is.
     fn tell_changes(&mut self) {
+        // Black is not what the screen shows.
+        if self.blank {
+            return;
+        }
         let canvas = self.link.decoder.canvas();
         for watcher in std::mem::take(&mut self.watchers) {
             let Some(rect) = self.changes.since(watcher.after, canvas.size()) else {
@@ -391,7 +445,7 @@ impl Task {
         self.clipboard = Some(text);
         self.link.outgoing.extend_from_slice(&message);
         self.link.ask_flush();
-        self.unsent.push(done);
+        self.unsent.push((done, 1));
     }
 
     fn clipboard_message(&mut self, said: Clipboard) {
@@ -426,7 +480,7 @@ impl Task {
         let size = self.link.decoder.canvas().size();
         self.proof = Proof::new(size);
         self.changes.all_new();
-        self.hands.forget();
+        (self.blank, self.backlog, self.opened) = (true, false, Instant::now());
         self.extended_clipboard = false;
         self.shared
             .update(|s| (s.told, s.scan_codes, s.power) = (false, false, false));
@@ -434,6 +488,7 @@ impl Task {
         again.append(&mut self.waiting);
         self.waiting = again;
         self.shared.resized(size);
+        self.hands.start_anew(&mut self.link.outgoing);
     }
 
     fn check_deadlines(&mut self) -> Result<(), Error> {
@@ -446,8 +501,13 @@ impl Task {
         if let Some(dead) = self.dead_at()
             && dead <= now
         {
-            return Err(Error::Silent {
-                after: self.options.silence,
+            return Err(match self.link.heard + self.options.silence <= now {
+                true => Error::Silent {
+                    after: self.options.silence,
+                },
+                false => Error::Unanswered {
+                    after: self.options.timeout * 2,
+                },
             });
         }
         self.link.check_blocked(now, self.options.timeout)
@@ -458,9 +518,9 @@ impl Task {
     fn dead_at(&self) -> Option<Instant> {
         let since = self.proof.since().filter(|_| self.dial.is_some())?;
         let silent = since.max(self.link.heard) + self.options.silence;
-        // A large picture over a thin wire is an answer.
-        let unanswered = (!self.link.decoder.in_update()).then(|| since + self.options.timeout * 2);
-        Some(unanswered.map_or(silent, |at| at.min(silent)))
+        // A large picture over a thin wire is an answer, but one that never ends is none.
+        let patience = if self.link.decoder.in_update() { 8 } else { 2 };
+        Some(silent.min(since + self.options.timeout * patience))
     }
 
     /// Answers those whose time is over. `trouble` is what keeps the link from working, for the message.

@@ -132,6 +132,55 @@ async fn a_server_that_says_everything_but_the_answer_is_left() {
     assert_eq!((values(&frame), frame.link.reopened), (vec![7], 1));
 }
 
+/// Servers let go of a viewer's keys when it goes, and not of its buttons.
+#[tokio::test]
+async fn a_button_that_was_held_is_let_go_of_on_the_new_link() {
+    let (ours, [first, second]) = pairs();
+    let (tell, mut told) = tokio::sync::mpsc::unbounded_channel();
+    tokio::spawn(async move {
+        let mut s = Server::accept(first.unwrap()).await;
+        while !matches!(s.next().await, Some(crate::bad_server::Said::Pointer { mask: 1, .. })) {}
+        drop(s);
+        let mut s = Server::accept(second.unwrap()).await;
+        while let Some(said) = s.next().await {
+            tell.send(said).unwrap();
+        }
+    });
+    let d = desktop(ours, healing()).await;
+    let at = mosdat::desktop::Point::new(5, 6);
+    let _ = d.press(at, mosdat::desktop::Button::Left).await;
+    let pointer = |mask| crate::bad_server::Said::Pointer { mask, x: 5, y: 6 };
+    assert_eq!(
+        [told.recv().await, told.recv().await],
+        [Some(pointer(1)), Some(pointer(0))]
+    );
+}
+
+/// The handshake works each time, and nothing after it.
+#[tokio::test]
+async fn links_that_die_at_once_are_one_trouble() {
+    let dialled = Arc::new(AtomicU32::new(0));
+    let count = dialled.clone();
+    let dial = move || {
+        count.fetch_add(1, Ordering::SeqCst);
+        async move {
+            let (ours, theirs) = tokio::io::duplex(64 * 1024);
+            tokio::spawn(async move { drop(Server::accept(theirs).await) });
+            Ok((Box::new(ours) as Box<dyn Stream>, Auth::None))
+        }
+    };
+    let options = Options {
+        heal: Duration::from_secs(3),
+        ..healing()
+    };
+    let d = Desktop::connect(dial, options).await.unwrap();
+    let error = d.capture_within(Duration::from_secs(60)).await.unwrap_err();
+    assert!(matches!(error, Error::Lost { .. }), "{error}");
+    // 0.2 s, 0.4, 0.8, 1.6 s: never again and again without a pause.
+    let times = dialled.load(Ordering::SeqCst);
+    assert!((3..=7).contains(&times), "{times}");
+}
+
 #[tokio::test]
 async fn a_link_that_stays_away_ends_the_session_with_the_reason() {
     let (ours, [only]) = pairs();

@@ -109,7 +109,12 @@ impl To {
             Address::Tcp(address) => {
                 let dial = move || {
                     let (address, password) = (address.clone(), password.clone());
-                    async move { dialled(TcpStream::connect(&address).await, &address, password) }
+                    async move {
+                        let stream = TcpStream::connect(&address).await;
+                        // Input is many small messages, each of which means something at its moment.
+                        let stream = stream.and_then(|stream| stream.set_nodelay(true).map(|()| stream));
+                        dialled(stream, &address, password)
+                    }
                 };
                 Desktop::connect(dial, options).await
             }

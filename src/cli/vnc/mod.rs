@@ -412,7 +412,8 @@ fn writable(path: &Path) -> anyhow::Result<()> {
     if path == Path::new("-") {
         return Ok(());
     }
-    let there = path.exists();
+    // A link that leads nowhere is there, too: it is somebody's.
+    let there = path.symlink_metadata().is_ok();
     let opened = std::fs::OpenOptions::new().create(true).append(true).open(path);
     opened.map_err(|e| invalid(&format!("writing {}: {e}", path.display())))?;
     if !there {
