@@ -11,7 +11,7 @@ mod processes;
 #[path = "../tests/desktop/xserver.rs"]
 mod xserver;
 
-use mosdat::desktop::{Auth, Button, Desktop, Options, Point};
+use mosdat::desktop::{Auth, Button, Desktop, Encoding, Options, Point};
 use processes::{Process, wait_for};
 use std::pin::Pin;
 use std::process::Command;
@@ -80,7 +80,11 @@ async fn compare(server: &str, width: u32, height: u32, port: u16) {
     for compressed in [false, true] {
         let bytes = Arc::new(AtomicU64::new(0));
         let options = Options {
-            compressed,
+            encodings: if compressed {
+                Encoding::COMPRESSED
+            } else {
+                &[Encoding::CopyRect]
+            },
             ..Options::default()
         };
         let stream = TcpStream::connect(("127.0.0.1", port)).await.expect("connect");

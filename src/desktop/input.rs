@@ -134,7 +134,8 @@ impl Desktop {
     }
 
     /// Types a text at no more than the session's rate; newline is Enter, tab is Tab. Where the server tells that Caps Lock
-    /// is on, it is off meanwhile.
+    /// is on, it is off meanwhile. It tells with its pictures only, so that a text before the session's first picture is typed
+    /// as the light stands.
     ///
     /// # Errors
     /// [`Error::Key`] for a control character, before anything is sent; otherwise if the link failed.

@@ -42,6 +42,34 @@ const NAMES: &[(&str, u32)] = &[
     ("f10", 0xffc7),
     ("f11", 0xffc8),
     ("f12", 0xffc9),
+    ("f13", 0xffca),
+    ("f14", 0xffcb),
+    ("f15", 0xffcc),
+    ("f16", 0xffcd),
+    ("f17", 0xffce),
+    ("f18", 0xffcf),
+    ("f19", 0xffd0),
+    ("f20", 0xffd1),
+    ("f21", 0xffd2),
+    ("f22", 0xffd3),
+    ("f23", 0xffd4),
+    ("f24", 0xffd5),
+    ("kp0", 0xffb0),
+    ("kp1", 0xffb1),
+    ("kp2", 0xffb2),
+    ("kp3", 0xffb3),
+    ("kp4", 0xffb4),
+    ("kp5", 0xffb5),
+    ("kp6", 0xffb6),
+    ("kp7", 0xffb7),
+    ("kp8", 0xffb8),
+    ("kp9", 0xffb9),
+    ("kpenter", 0xff8d),
+    ("kpadd", 0xffab),
+    ("kpsubtract", 0xffad),
+    ("kpmultiply", 0xffaa),
+    ("kpdivide", 0xffaf),
+    ("kpdecimal", 0xffae),
     ("plus", 0x2b),
     ("minus", 0x2d),
     ("comma", 0x2c),
@@ -73,15 +101,13 @@ const MODIFIERS: &[(&str, u32)] = &[
 ];
 
 pub(super) const SHIFT: u32 = 0xffe1;
-/// Characters that a US keyboard produces with Shift, besides the capital letters, and what the same keys give without.
-const SHIFTED: &str = "~!@#$%^&*()_+{}|:\"<>?";
-const UNSHIFTED: &str = "`1234567890-=[]\\;',./";
 
 /// Modifiers and a key to press together, such as `ctrl+shift+t`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Chord {
-    /// Keysyms in the order to press; released in reverse.
-    pub(super) keysyms: Vec<u32>,
+    /// What the author wants held, as keysyms in the order to press; the keyboard layout may need more for the key.
+    pub(super) modifiers: Vec<u32>,
+    pub(super) key: u32,
     text: String,
 }
 
@@ -139,15 +165,11 @@ pub fn parse_chord(text: &str) -> Result<Chord, KeyError> {
     if key.trim().is_empty() && modifiers.is_empty() {
         return Err(KeyError::Empty);
     }
-    let mut keysyms = Vec::new();
-    let mut press = |k: u32| {
-        if !keysyms.contains(&k) {
-            keysyms.push(k)
-        }
-    };
+    let mut held = Vec::new();
     for name in modifiers.split('+').map(str::trim).filter(|_| !modifiers.is_empty()) {
         match find(MODIFIERS, name) {
-            Some(k) => press(k),
+            Some(k) if held.contains(&k) => {}
+            Some(k) => held.push(k),
             None if find(NAMES, name).is_some() || name.chars().count() == 1 => {
                 return Err(KeyError::NotModifier {
                     name: name.into(),
@@ -159,59 +181,35 @@ pub fn parse_chord(text: &str) -> Result<Chord, KeyError> {
     }
     let key = key.trim();
     let mut characters = key.chars();
-    match (
-        find(NAMES, key).or_else(|| find(MODIFIERS, key)),
-        characters.next(),
-        characters.next(),
-    ) {
-        (Some(k), ..) => {
-            if char::from_u32(k).is_some_and(needs_shift) {
-                press(SHIFT);
-            }
-            press(k);
-        }
-        (None, Some(c), None) => {
-            let (k, shift) = keysym(c)?;
-            if shift {
-                press(SHIFT);
-            }
-            press(k);
-        }
+    let named = find(NAMES, key).or_else(|| find(MODIFIERS, key));
+    let key = match (named, characters.next(), characters.next()) {
+        (Some(k), ..) => k,
+        (None, Some(c), None) => keysym(c)?,
         _ => return Err(unknown(key, &text)),
-    }
-    if let [.., last] = &mut keysyms[..]
-        && modifiers.split('+').any(|m| m.trim() == "shift")
-    {
-        *last = shifted(*last);
-    }
-    Ok(Chord { keysyms, text })
-}
-
-/// What the key gives while Shift is down. A server that is told of the unshifted keysym then (Xvnc) would lift Shift to
-/// produce exactly that.
-fn shifted(keysym: u32) -> u32 {
-    let Some(c) = char::from_u32(keysym).filter(char::is_ascii) else {
-        return keysym;
     };
-    let symbol = UNSHIFTED.find(c).and_then(|i| SHIFTED.get(i..=i)?.chars().next());
-    symbol.unwrap_or(c.to_ascii_uppercase()).into()
+    held.retain(|k| *k != key);
+    let modifiers = held;
+    Ok(Chord { modifiers, key, text })
 }
 
-/// The keysym of a character and whether a US keyboard needs Shift for it. Latin-1 characters are their own keysym;
-/// others are 0x01000000 + code point (X Window System Protocol, appendix A).
-pub(super) fn keysym(c: char) -> Result<(u32, bool), KeyError> {
+/// The keysym of a character. Latin-1 characters are their own keysym; others are 0x01000000 + code point (X Window System
+/// Protocol, appendix A).
+pub(super) fn keysym(c: char) -> Result<u32, KeyError> {
     match c {
-        '\n' => Ok((0xff0d, false)),
-        '\t' => Ok((0xff09, false)),
-        ' '..='~' => Ok((c.into(), needs_shift(c))),
-        '\u{a0}'..='\u{ff}' => Ok((c.into(), false)),
+        '\n' => Ok(0xff0d),
+        '\t' => Ok(0xff09),
+        ' '..='~' | '\u{a0}'..='\u{ff}' => Ok(c.into()),
         c if c.is_control() => Err(KeyError::Untypable(c.into())),
-        c => Ok((0x0100_0000 + u32::from(c), false)),
+        c => Ok(0x0100_0000 + u32::from(c)),
     }
 }
 
-fn needs_shift(c: char) -> bool {
-    c.is_ascii_uppercase() || SHIFTED.contains(c)
+/// The character that a keysym stands for; keys such as Enter have none.
+pub(super) fn character(keysym: u32) -> Option<char> {
+    match keysym {
+        0x20..=0x7e | 0xa0..=0xff => char::from_u32(keysym),
+        k => char::from_u32(k.checked_sub(0x0100_0000)?),
+    }
 }
 
 fn find(table: &[(&str, u32)], name: &str) -> Option<u32> {
@@ -238,27 +236,25 @@ fn unknown(name: &str, chord: &str) -> KeyError {
 mod tests {
     use super::*;
 
-    fn keysyms(text: &str) -> Vec<u32> {
-        parse_chord(text).unwrap().keysyms
+    fn keysyms(text: &str) -> (Vec<u32>, u32) {
+        let chord = parse_chord(text).unwrap();
+        (chord.modifiers, chord.key)
     }
 
     #[test]
     fn chords() {
-        assert_eq!(keysyms("ctrl+shift+t"), [0xffe3, SHIFT, 0x54]);
-        assert_eq!(keysyms("shift+1"), [SHIFT, 0x21]);
-        assert_eq!(keysyms("shift+f1"), [SHIFT, 0xffbe]);
-        assert_eq!(keysyms("shift+enter"), [SHIFT, 0xff0d]);
-        assert_eq!(keysyms("ctrl+shift"), [0xffe3, SHIFT]);
-        assert_eq!(UNSHIFTED.len(), SHIFTED.len());
-        assert_eq!(keysyms("Ctrl + S"), [0xffe3, 0x73]);
-        assert_eq!(keysyms("F5"), [0xffc2]);
-        assert_eq!(keysyms("super"), [0xffeb]);
-        assert_eq!(keysyms("plus"), [SHIFT, 0x2b]);
+        assert_eq!(keysyms("ctrl+shift+t"), (vec![0xffe3, SHIFT], 0x74));
+        assert_eq!(keysyms("shift+enter"), (vec![SHIFT], 0xff0d));
+        assert_eq!(keysyms("ctrl+shift"), (vec![0xffe3], SHIFT));
+        assert_eq!(keysyms("ctrl+ctrl+s"), (vec![0xffe3], 0x73));
+        assert_eq!(keysyms("shift+shift"), (vec![], SHIFT));
+        assert_eq!(keysyms("Ctrl + S"), (vec![0xffe3], 0x73));
+        assert_eq!(keysyms("F5"), (vec![], 0xffc2));
+        assert_eq!(keysyms("super"), (vec![], 0xffeb));
         assert_eq!(keysyms("+"), keysyms("plus"));
-        assert_eq!(keysyms("ctrl++"), [0xffe3, SHIFT, 0x2b]);
-        assert_eq!(keysyms("ctrl+shift+plus"), [0xffe3, SHIFT, 0x2b]);
-        assert_eq!(keysyms("ctrl+,"), [0xffe3, 0x2c]);
-        assert_eq!(keysyms("alt+ü"), [0xffe9, 0xfc]);
+        assert_eq!(keysyms("ctrl++"), (vec![0xffe3], 0x2b));
+        assert_eq!(keysyms("ctrl+,"), (vec![0xffe3], 0x2c));
+        assert_eq!(keysyms("alt+ü"), (vec![0xffe9], 0xfc));
     }
 
     #[test]
@@ -283,11 +279,14 @@ mod tests {
 
     #[test]
     fn characters() {
-        assert_eq!(keysym('a'), Ok((0x61, false)));
-        assert_eq!(keysym('A'), Ok((0x41, true)));
-        assert_eq!(keysym('"'), Ok((0x22, true)));
-        assert_eq!(keysym('\''), Ok((0x27, false)));
-        assert_eq!(keysym('€'), Ok((0x0100_20ac, false)));
+        assert_eq!(keysym('a'), Ok(0x61));
+        assert_eq!(keysym('"'), Ok(0x22));
+        assert_eq!(keysym('€'), Ok(0x0100_20ac));
+        for c in ['a', '~', 'ÿ', '€', '你'] {
+            assert_eq!(character(keysym(c).unwrap()), Some(c));
+        }
+        assert_eq!(character(0xff0d), None);
+        assert_eq!(character(SHIFT), None);
         assert_eq!(keysym('\u{7}'), Err(KeyError::Untypable(7)));
     }
 }

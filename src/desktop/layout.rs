@@ -4,7 +4,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use super::keys::{SHIFT, keysym};
+use super::keys::{Chord, SHIFT, character, keysym};
 use crate::api::KeyboardLayout;
 
 /// The keyboard layout that the guest is set to.
@@ -169,6 +169,22 @@ const COMMON: &[(u32, u16)] = &[
     (0xff14, 0x46),
     (0xffc8, 0x57),
     (0xffc9, 0x58),
+    (0xffaa, 0x37),
+    (0xffb7, 0x47),
+    (0xffb8, 0x48),
+    (0xffb9, 0x49),
+    (0xffad, 0x4a),
+    (0xffb4, 0x4b),
+    (0xffb5, 0x4c),
+    (0xffb6, 0x4d),
+    (0xffab, 0x4e),
+    (0xffb1, 0x4f),
+    (0xffb2, 0x50),
+    (0xffb3, 0x51),
+    (0xffb0, 0x52),
+    (0xffae, 0x53),
+    (0xff8d, 0x9c),
+    (0xffaf, 0xb5),
     (0xff50, 0xc7),
     (0xff52, 0xc8),
     (0xff55, 0xc9),
@@ -196,7 +212,7 @@ impl Layout {
 
     /// How a character is typed; `None` if no key of the layout gives it.
     pub(super) fn strokes(self, c: char) -> Option<Vec<Stroke>> {
-        let (symbol, _) = keysym(c).ok()?;
+        let symbol = keysym(c).ok()?;
         if let Some(key) = COMMON.iter().find(|(k, _)| *k == symbol) {
             let (modifiers, key) = (Vec::new(), *key);
             return Some(vec![Stroke { modifiers, key }]);
@@ -230,21 +246,52 @@ impl Layout {
         })
     }
 
-    /// The key of a keysym as chords have them, whatever has to be held for it.
-    pub(super) fn scan_code(self, symbol: u32) -> Option<u16> {
-        if let Some((_, scan)) = COMMON.iter().find(|(k, _)| *k == symbol) {
-            return Some(*scan);
+    /// The keys of a chord: what its author wants held, what the layout needs for the key besides, and the key.
+    pub(super) fn chord(self, chord: &Chord) -> Stroke {
+        let mut modifiers: Vec<_> = chord.modifiers.iter().map(|k| (*k, common(*k))).collect();
+        let written = character(chord.key);
+        let Some(stroke) = written.and_then(|c| self.strokes(c)?.into_iter().next()) else {
+            let key = (chord.key, common(chord.key));
+            return Stroke { modifiers, key };
+        };
+        let Stroke { modifiers: needed, key } = stroke;
+        for modifier in needed {
+            if !modifiers.contains(&modifier) {
+                modifiers.push(modifier);
+            }
         }
-        let c = char::from_u32(if symbol > 0x0100_0000 {
-            symbol - 0x0100_0000
-        } else {
-            symbol
-        })?;
-        self.strokes(c)?.first().map(|s| s.key.1)
+        // A server that goes by keysyms would lift Shift again to produce what the key gives without it.
+        let with_shift = chord
+            .modifiers
+            .contains(&SHIFT)
+            .then(|| self.table().with_shift(written?));
+        let symbol = with_shift.flatten().and_then(|c| keysym(c).ok());
+        Stroke {
+            modifiers,
+            key: (symbol.unwrap_or(key.0), key.1),
+        }
     }
 }
 
+/// The scan code of a key that every layout has; 0 for others.
+fn common(symbol: u32) -> u16 {
+    COMMON.iter().find(|(k, _)| *k == symbol).map_or(0, |(_, scan)| *scan)
+}
+
 impl Table {
+    /// What the key of a character gives while Shift is down, where that is another one.
+    fn with_shift(&self, c: char) -> Option<char> {
+        let rows = self
+            .plain
+            .iter()
+            .zip(&self.shifted)
+            .flat_map(|(p, s)| p.chars().zip(s.chars()));
+        let mut keys = rows.chain(self.beside);
+        keys.find(|(plain, _)| *plain == c)
+            .map(|(_, shifted)| shifted)
+            .filter(|c| *c != '\0')
+    }
+
     /// The scan code of the key that gives a character, and whether Shift is needed.
     fn find(&self, c: char) -> Option<(u16, bool)> {
         for ((first, _), (plain, shifted)) in ROWS.iter().zip(self.plain.iter().zip(&self.shifted)) {
@@ -262,6 +309,7 @@ impl Table {
 
 #[cfg(test)]
 mod tests {
+    use super::super::keys::parse_chord;
     use super::*;
     use std::collections::HashSet;
 
@@ -307,8 +355,36 @@ mod tests {
         assert_eq!(keys(Layout::Fr, '1'), [(vec![0x2a], 0x02)]);
         assert_eq!(keys(Layout::Fr, '\n'), [(vec![], 0x1c)]);
         assert_eq!(Layout::EnUs.strokes('€'), None);
-        assert_eq!(Layout::Fr.scan_code(u32::from('a')), Some(0x10));
-        assert_eq!(Layout::EnUs.scan_code(0x54), Some(0x14), "T");
-        assert_eq!(Layout::EnUs.scan_code(0xffc9), Some(0x58));
+    }
+
+    #[test]
+    fn chords_press_what_the_layout_needs() {
+        let keys = |l: Layout, text: &str| {
+            let stroke = l.chord(&parse_chord(text).unwrap());
+            let held: Vec<u16> = stroke.modifiers.iter().map(|m| m.1).collect();
+            (held, stroke.key)
+        };
+        let (ctrl, shift, altgr) = (0x1d, 0x2a, 0xb8);
+        for (layout, chord, held, key) in [
+            (Layout::EnUs, "ctrl+plus", vec![ctrl, shift], (0x2b, 0x0d)),
+            (Layout::EnUs, "ctrl+shift+plus", vec![ctrl, shift], (0x2b, 0x0d)),
+            (Layout::EnUs, "ctrl+shift+t", vec![ctrl, shift], (0x54, 0x14)),
+            (Layout::EnUs, "shift+1", vec![shift], (0x21, 0x02)),
+            (Layout::EnUs, "f12", vec![], (0xffc9, 0x58)),
+            (Layout::EnUs, "ctrl+shift", vec![ctrl], (SHIFT, shift)),
+            (Layout::EnUs, "ctrl+€", vec![ctrl], (0x0100_20ac, 0)),
+            (Layout::EnUs, "meta", vec![], (0xffe7, 0)),
+            (Layout::De, "ctrl+plus", vec![ctrl], (0x2b, 0x1b)),
+            (Layout::De, "ctrl+/", vec![ctrl, shift], (0x2f, 0x08)),
+            (Layout::De, "ctrl+shift+2", vec![ctrl, shift], (0x22, 0x03)),
+            (Layout::De, "ctrl+z", vec![ctrl], (0x7a, 0x15)),
+            (Layout::De, "ctrl+@", vec![ctrl, altgr], (0x40, 0x10)),
+            (Layout::De, "altgr+q", vec![altgr], (0x71, 0x10)),
+            (Layout::Fr, "ctrl+a", vec![ctrl], (0x61, 0x10)),
+            (Layout::Fr, "ctrl+1", vec![ctrl, shift], (0x31, 0x02)),
+            (Layout::Fr, "ctrl+shift+enter", vec![ctrl, shift], (0xff0d, 0x1c)),
+        ] {
+            assert_eq!(keys(layout, chord), (held, key), "{layout} {chord}");
+        }
     }
 }

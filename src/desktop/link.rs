@@ -9,8 +9,9 @@ use std::time::{Duration, Instant};
 use bytes::{Buf, BytesMut};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadHalf, WriteHalf};
 
+use super::encoding::wanted;
 use super::rfb::handshake::handshake;
-use super::rfb::{Decoder, encoding, message};
+use super::rfb::{Decoder, message};
 use super::{Auth, Error, Options};
 
 /// A byte stream that leads to a VNC server.
@@ -56,7 +57,7 @@ impl Link {
         let mut outgoing = BytesMut::new();
         outgoing.extend_from_slice(&message::set_pixel_format());
         // Before the first pointer event: QEMU takes pointer events for relative motion until it has seen encodings.
-        outgoing.extend_from_slice(&message::set_encodings(&encodings(options)));
+        outgoing.extend_from_slice(&message::set_encodings(&wanted(options.encodings)));
         Ok(Link {
             reader,
             writer,
@@ -147,31 +148,6 @@ impl Link {
         };
         let _ = tokio::time::timeout(limit, farewell).await;
     }
-}
-
-/// What is asked for, in order of preference.
-fn encodings(options: &Options) -> Vec<i32> {
-    let mut list = Vec::new();
-    if options.compressed {
-        list.extend([encoding::TIGHT, encoding::ZRLE, encoding::ZLIB]);
-    }
-    list.push(encoding::COPY_RECT);
-    if options.compressed {
-        list.push(encoding::HEXTILE);
-    }
-    list.extend([
-        encoding::RAW,
-        encoding::DESKTOP_SIZE,
-        encoding::LAST_RECT,
-        encoding::CURSOR,
-    ]);
-    list.extend([
-        encoding::LED_STATE,
-        encoding::EXTENDED_KEY_EVENT,
-        encoding::DESKTOP_NAME,
-    ]);
-    list.extend([encoding::XVP, encoding::EXTENDED_CLIPBOARD]);
-    list
 }
 
 fn received(n: std::io::Result<usize>) -> Result<(), Error> {

@@ -15,6 +15,7 @@
 mod changes;
 mod command;
 mod effect;
+mod encoding;
 mod error;
 mod frame;
 mod geometry;
@@ -34,6 +35,7 @@ mod settle;
 mod task;
 
 pub use effect::{Effect, Observed};
+pub use encoding::Encoding;
 pub use error::Error;
 pub use frame::{Frame, LinkFacts};
 pub use geometry::{Button, Point, Rect};

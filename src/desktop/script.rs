@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::keys::{Chord, KeyError, SHIFT, keysym};
+use super::keys::{Chord, KeyError, keysym};
 use super::layout::Stroke;
 use super::{Button, Layout, Point, Wheel};
 
@@ -90,22 +90,36 @@ pub(super) fn text(text: &str, rate: u32, layout: Option<Layout>) -> Result<Vec<
     Ok(steps)
 }
 
-/// A character as a keysym.
+/// A character as the keysym of a US keyboard, where that has it; servers know what to hold for others.
 fn plain(c: char) -> Result<Stroke, KeyError> {
-    let (k, shifted) = keysym(c)?;
-    Ok(Stroke {
-        modifiers: if shifted { vec![(SHIFT, 0)] } else { Vec::new() },
-        key: (k, 0),
-    })
+    let keysym = keysym(c)?;
+    let stroke = Layout::EnUs.strokes(c).and_then(|strokes| strokes.into_iter().next());
+    let bare = Stroke {
+        modifiers: Vec::new(),
+        key: (keysym, 0),
+    };
+    Ok(stroke.map_or(bare, without_scan_codes))
 }
 
-/// A chord: pressed in order, held (for `time`, or as long as a tap), released in reverse.
+fn without_scan_codes(stroke: Stroke) -> Stroke {
+    Stroke {
+        modifiers: stroke.modifiers.into_iter().map(|(k, _)| (k, 0)).collect(),
+        key: (stroke.key.0, 0),
+    }
+}
+
+/// A chord: pressed in order, held (for `time`, or as long as a tap), released in reverse. Without a layout it is what a
+/// US keyboard has to press, as keysyms.
 pub(super) fn chord(chord: &Chord, layout: Option<Layout>, time: Option<Duration>) -> Vec<Step> {
-    let keys: Vec<(u32, u16)> = chord
-        .keysyms
-        .iter()
-        .map(|k| (*k, layout.and_then(|l| l.scan_code(*k)).unwrap_or(0)))
-        .collect();
+    let Stroke {
+        mut modifiers,
+        key: last,
+    } = match layout {
+        Some(layout) => layout.chord(chord),
+        None => without_scan_codes(Layout::EnUs.chord(chord)),
+    };
+    modifiers.push(last);
+    let keys = modifiers;
     let held = time.unwrap_or(CHORD_HELD);
     let mut steps: Vec<Step> = keys.iter().map(|k| key(AROUND_SHIFT, true, *k)).collect();
     let up = keys.iter().rev().enumerate();

@@ -13,7 +13,7 @@ use super::link::{Dial, Dialled, Link, Stream};
 use super::rfb::Cursor;
 use super::script::{self, Step};
 use super::task::Task;
-use super::{Error, Frame, Layout, Leds, LinkFacts, Motion, Point, Rect};
+use super::{Encoding, Error, Frame, Layout, Leds, LinkFacts, Motion, Point, Rect};
 
 /// How to authenticate to the VNC server.
 pub enum Auth {
@@ -47,8 +47,8 @@ pub struct Options {
     pub takes_pointer: bool,
     /// Pause between arriving and pressing.
     pub dwell: Duration,
-    /// Ask for compressed pixels (far servers). False asks for raw pixels, which is faster on the same machine.
-    pub compressed: bool,
+    /// Encodings of pixels to ask for, best first; raw ones come without being asked for.
+    pub encodings: &'static [Encoding],
 }
 
 impl Default for Options {
@@ -63,7 +63,7 @@ impl Default for Options {
             motion: Motion::Linear(Duration::from_millis(160)),
             takes_pointer: true,
             dwell: Duration::from_millis(50),
-            compressed: true,
+            encodings: Encoding::COMPRESSED,
         }
     }
 }
@@ -98,6 +98,8 @@ pub(super) struct State {
     pub told: bool,
     pub power: bool,
     pub clipboard: Option<Arc<str>>,
+    /// Encodings that the server has sent pixels in.
+    pub met: Vec<Encoding>,
     pub link: LinkFacts,
 }
 
@@ -193,6 +195,7 @@ impl Desktop {
             told: false,
             power: false,
             clipboard: None,
+            met: Vec::new(),
             link: LinkFacts::default(),
         };
         let shared = Arc::new(Shared {
@@ -207,6 +210,11 @@ impl Desktop {
             shared,
             options,
         }
+    }
+
+    /// Encodings that the server has sent pixels in on this link, in the order of their first use.
+    pub fn encodings_met(&self) -> Vec<Encoding> {
+        self.shared.get().met
     }
 
     /// The screen's width and height in pixels; changes when the guest changes its resolution.

@@ -30,6 +30,9 @@ impl Desktop {
     /// Waits until the screen has not changed for `quiet`, at most `max`. A blinking text cursor does not count as a
     /// change once it has been seen to blink.
     ///
+    /// It begins and ends with a capture. A server that does not answer these can make the call longer than `max`, by at
+    /// most the session's time-out for each.
+    ///
     /// # Errors
     /// As [`Desktop::capture`].
     pub async fn settle(&self, quiet: Duration, max: Duration) -> Result<Settled, Error> {

@@ -16,7 +16,7 @@ use super::proof::{Ask, Next, Proof};
 use super::rfb::{Clipboard, Event, clipboard, message};
 use super::script::Step;
 use super::session::Shared;
-use super::{Error, Frame, Options};
+use super::{Encoding, Error, Frame, Options};
 
 /// Whom an input's end is told.
 type Done = oneshot::Sender<Result<(), Error>>;
@@ -196,7 +196,12 @@ impl Task {
             });
         }
         let wake = self.next_deadline();
-        let playing = &mut self.playing;
+        let unwanted = async {
+            match &mut self.playing {
+                Some(playing) => playing.done.closed().await,
+                None => std::future::pending().await,
+            }
+        };
         tokio::select! {
             flushed = self.link.exchange() => {
                 if flushed? {
@@ -206,7 +211,7 @@ impl Task {
             }
             command = self.commands.recv() => return Ok(self.take_command(command)),
             // Nobody waits for it any more: what it holds is let go of at once.
-            () = async { playing.as_mut().expect("checked").done.closed().await }, if playing.is_some() => {}
+            () = unwanted => {}
             () = tokio::time::sleep_until(wake.into()) => {}
         }
         Ok(None)
@@ -354,6 +359,7 @@ impl Task {
                 }
                 Event::UpdateEnd => {
                     self.changes.update_ended();
+                    self.tell_encodings();
                     let next = self.proof.update_ended(Instant::now());
                     self.go_on(next);
                     if !self.proof.busy() {
@@ -373,6 +379,15 @@ impl Task {
             }
         }
         Ok(())
+    }
+
+    fn tell_encodings(&self) {
+        let met = self.link.decoder.met();
+        self.shared.update(|s| {
+            if s.met.len() != met.len() {
+                s.met = met.iter().filter_map(|number| Encoding::of(*number)).collect();
+            }
+        });
     }
 
     fn go_on(&mut self, next: Next) {
@@ -483,7 +498,7 @@ impl Task {
         (self.blank, self.backlog, self.opened) = (true, false, Instant::now());
         self.extended_clipboard = false;
         self.shared
-            .update(|s| (s.told, s.scan_codes, s.power) = (false, false, false));
+            .update(|s| (s.told, s.scan_codes, s.power, s.met) = (false, false, false, Vec::new()));
         let mut again = std::mem::take(&mut self.asked);
         again.append(&mut self.waiting);
         self.waiting = again;
@@ -505,9 +520,7 @@ impl Task {
                 true => Error::Silent {
                     after: self.options.silence,
                 },
-                false => Error::Unanswered {
-                    after: self.options.timeout * 2,
-                },
+                false => Error::Unanswered { after: self.patience() },
             });
         }
         self.link.check_blocked(now, self.options.timeout)
@@ -518,9 +531,13 @@ impl Task {
     fn dead_at(&self) -> Option<Instant> {
         let since = self.proof.since().filter(|_| self.dial.is_some())?;
         let silent = since.max(self.link.heard) + self.options.silence;
-        // A large picture over a thin wire is an answer, but one that never ends is none.
-        let patience = if self.link.decoder.in_update() { 8 } else { 2 };
-        Some(silent.min(since + self.options.timeout * patience))
+        Some(silent.min(since + self.patience()))
+    }
+
+    /// How long a server that says something may take for an answer. A large picture over a thin wire is an answer, but one
+    /// that never ends is none.
+    fn patience(&self) -> Duration {
+        self.options.timeout * if self.link.decoder.in_update() { 8 } else { 2 }
     }
 
     /// Answers those whose time is over. `trouble` is what keeps the link from working, for the message.

@@ -72,14 +72,5 @@ pub async fn log_since(
         ("marks".to_string(), marks.0.as_str().into()),
         ("most".to_string(), (MOST + 1).to_string().into()),
     ]);
-    let output = guest.exec(command).await?;
-    match output.exit {
-        Exit::Code(0) => {
-            let whole = !output.truncated && output.stdout.len() <= MOST;
-            let text = output.stdout;
-            Ok(Some(Read { text, whole }))
-        }
-        Exit::Code(3) => Ok(None),
-        _ => Err(failed(&format!("reading {path}"), &output)),
-    }
+    Read::by(guest, command, &format!("reading {path}")).await
 }

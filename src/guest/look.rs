@@ -17,6 +17,22 @@ pub struct Read {
     pub whole: bool,
 }
 
+impl Read {
+    /// What a script prints that prints at most one byte more than [`MOST`]; its exit code 3 says that nothing is there.
+    pub(super) async fn by(guest: &dyn Guest, command: Command, what: &str) -> Result<Option<Read>, Error> {
+        let output = guest.exec(command).await?;
+        match output.exit {
+            Exit::Code(0) => {
+                let whole = !output.truncated && output.stdout.len() <= MOST;
+                let text = output.stdout;
+                Ok(Some(Read { text, whole }))
+            }
+            Exit::Code(3) => Ok(None),
+            _ => Err(failed(what, &output)),
+        }
+    }
+}
+
 // Exit codes: 3 not there, 4 there and not readable.
 const FILE: &str = r#"
 case $path in "~/"*) path=$HOME/${path#"~/"} ;; esac
@@ -38,16 +54,7 @@ pub async fn read_text(guest: &dyn Guest, session: &Session, path: &str) -> Resu
             ("path".to_string(), path.into()),
             ("most".to_string(), (MOST + 1).to_string().into()),
         ]);
-    let output = guest.exec(command).await?;
-    match output.exit {
-        Exit::Code(0) => {
-            let whole = !output.truncated && output.stdout.len() <= MOST;
-            let text = output.stdout;
-            Ok(Some(Read { text, whole }))
-        }
-        Exit::Code(3) => Ok(None),
-        _ => Err(failed(&format!("reading {path}"), &output)),
-    }
+    Read::by(guest, command, &format!("reading {path}")).await
 }
 
 // /proc/net/tcp: the local address as hex, state 0A is LISTEN (Linux, Documentation/networking/proc_net_tcp).

@@ -138,9 +138,13 @@ for i in range(desktop.get_child_count()):
         if program in app.casefold():
             pid = root.get_process_id()
             for j in range(root.get_child_count()):
-                window = root.get_child_at_index(j)
-                if window is not None:
-                    walk(window, [], pid, app)
+                try:
+                    window = root.get_child_at_index(j)
+                    if window is not None:
+                        walk(window, [], pid, app)
+                except GLib.Error as error:
+                    if not gone(error):
+                        raise
     except GLib.Error as error:
         unreadable.append("%s: %s" % (app or "a program", error.message))
 

@@ -58,18 +58,23 @@ pub struct Query {
     pub hidden: bool,
 }
 
+/// A Python program within the session; it ends with 4 where the guest lacks something that it needs.
+fn python(session: &Session, program: &str) -> Command {
+    let script = "command -v python3 >/dev/null || { echo 'no python3'; exit 4; } >&2; exec python3 -";
+    let mut command = Command::script(script, TIMEOUT)
+        .as_user(&session.user)
+        .with_env(session.environment());
+    command.input = Some(program.into());
+    command
+}
+
 /// Reads the tree of the session's programs.
 ///
 /// # Errors
 /// The link failed, the guest lacks what reads the tree, or the session has no accessibility bus.
 pub async fn nodes(guest: &dyn Guest, session: &Session, query: &Query) -> Result<Tree, Error> {
     let words = serde_json::to_string(query).unwrap_or_default();
-    let script = "command -v python3 >/dev/null || { echo 'no python3'; exit 4; } >&2; exec python3 -";
-    let mut command = Command::script(script, TIMEOUT)
-        .as_user(&session.user)
-        .with_env(session.environment())
-        .with_env([("QUERY".to_string(), words.into())]);
-    command.input = Some(WORKER.into());
+    let command = python(session, WORKER).with_env([("QUERY".to_string(), words.into())]);
     let output = guest.exec(command).await?;
     let why = || output.stderr.trim().to_string();
     match output.exit {
@@ -99,11 +104,7 @@ const BENEATH: &str = include_str!("beneath.py");
 /// # Errors
 /// The link failed.
 pub async fn beneath_pointer(guest: &dyn Guest, session: &Session) -> Result<Option<(u32, String)>, Error> {
-    let mut command = Command::script("command -v python3 >/dev/null || exit 4; exec python3 -", TIMEOUT)
-        .as_user(&session.user)
-        .with_env(session.environment());
-    command.input = Some(BENEATH.into());
-    let output = guest.exec(command).await?;
+    let output = guest.exec(python(session, BENEATH)).await?;
     match output.exit {
         Exit::Code(0) => {
             let (pid, title) = output.stdout.split_once('\n').unwrap_or((output.stdout.as_str(), ""));

@@ -51,21 +51,7 @@ pub(super) enum Held {
 }
 
 pub(super) fn needs_frame(check: &Check) -> bool {
-    match check {
-        Check::See(_) | Check::Text(_) => true,
-        Check::Shell(_)
-        | Check::Process(_)
-        | Check::Window(_)
-        | Check::File(_)
-        | Check::Clipboard(_)
-        | Check::Node(_)
-        | Check::Log(_)
-        | Check::Exited(_)
-        | Check::Port(_)
-        | Check::Fact(_) => false,
-        Check::Not(check) => needs_frame(check),
-        Check::Any(checks) | Check::All(checks) => checks.iter().any(needs_frame),
-    }
+    (check.parts().iter()).any(|part| matches!(part, Check::See(_) | Check::Text(_)))
 }
 
 pub(super) fn needs_guest(check: &Check) -> bool {

@@ -59,21 +59,10 @@ pub(super) fn problems(step: &Step) -> Vec<String> {
 }
 
 fn commands(check: &Check, found: &mut Vec<String>) {
-    match check {
-        Check::Shell(check) => found.extend(long(&of_shell(&check.shell))),
-        Check::Not(check) => commands(check, found),
-        Check::Any(checks) | Check::All(checks) => checks.iter().for_each(|check| commands(check, found)),
-        Check::See(_)
-        | Check::Text(_)
-        | Check::Process(_)
-        | Check::Window(_)
-        | Check::File(_)
-        | Check::Clipboard(_)
-        | Check::Node(_)
-        | Check::Log(_)
-        | Check::Exited(_)
-        | Check::Port(_)
-        | Check::Fact(_) => {}
+    for part in check.parts() {
+        if let Check::Shell(check) = part {
+            found.extend(long(&of_shell(&check.shell)));
+        }
     }
 }
 

@@ -70,19 +70,11 @@ impl Stage<'_> {
         let session = self.session().await?;
         let link = self.run.rig.guest.clone();
         let roles: Vec<String> = element.roles().into_iter().map(String::from).collect();
-        let name = element
-            .name
-            .as_ref()
-            .and_then(|n| n.equals.clone().or(n.contains.clone()));
+        // With a role, all names are asked for: they tell what is there instead.
+        let fits = element.name.as_ref().filter(|_| roles.is_empty());
+        let name = fits.and_then(|n| n.equals.as_ref().or(n.contains.as_ref()));
         let query = Query {
-            // With a role, all names are asked for: they tell what is there instead.
-            name: if roles.is_empty() {
-                name.unwrap_or_default()
-            } else {
-                String::new()
-            }
-            .trim()
-            .to_string(),
+            name: name.map(|n| n.trim().to_string()).unwrap_or_default(),
             roles,
             app: element.app.clone().unwrap_or_default(),
             hidden: element.may_be_hidden(),
@@ -177,8 +169,12 @@ fn fitting<'t>(wanted: &Accessible, tree: &'t Tree) -> Result<Vec<&'t Node>, (St
     if !tree.unreadable.is_empty() {
         reasons.push(format!("not answering: {}", listed(&tree.unreadable)));
     }
-    let sure = !tree.cut && tree.unreadable.is_empty() && tree.seen > 0;
-    Err((reasons.join("; "), sure))
+    Err((reasons.join("; "), is_whole(tree)))
+}
+
+/// Whether what is not in the tree is not there.
+fn is_whole(tree: &Tree) -> bool {
+    !tree.cut && tree.unreadable.is_empty() && tree.seen > 0
 }
 
 fn listed(some: &[String]) -> String {
@@ -202,11 +198,10 @@ fn place<'t>(
         Ok(fit) => fit,
         Err((reason, sure)) => return (Located::NotFound { reason, sure }, None),
     };
-    let screen = Rect::new(0, 0, width, height);
     let within = |rect: Rect| region.is_none_or(|region| region.contains(rect.center()));
     let mut placed: Vec<(Rect, &Node)> = fit
         .iter()
-        .filter_map(|node| Some((super::within::clipped(node.place?, screen.width, screen.height)?, *node)))
+        .filter_map(|node| Some((super::within::clipped(node.place?, width, height)?, *node)))
         .filter(|(rect, _)| within(*rect))
         .collect();
     placed.sort_by_key(|(rect, _)| (rect.y, rect.x));
@@ -217,7 +212,8 @@ fn place<'t>(
         rung: Hit::NODE,
         matched: named(node),
     };
-    let none = |reason: String| (Located::NotFound { reason, sure: true }, None);
+    let sure = is_whole(tree);
+    let none = |reason: String| (Located::NotFound { reason, sure }, None);
     match (placed.as_slice(), nth) {
         ([], _) => none(format!(
             "{} is there, but {}",

@@ -33,7 +33,7 @@ impl Accessible {
 }
 
 /// States of an element that is on the screen.
-pub const SHOWN: &[&str] = &["showing", "visible"];
+const SHOWN: &[&str] = &["showing", "visible"];
 
 /// Names of one role: they changed with versions, and toolkits do not agree.
 const SAME: &[&[&str]] = &[
@@ -44,7 +44,7 @@ const SAME: &[&[&str]] = &[
 ];
 
 /// All names of a role.
-pub fn same_role(role: &str) -> Vec<&str> {
+fn same_role(role: &str) -> Vec<&str> {
     match SAME.iter().find(|names| names.contains(&role)) {
         Some(names) => names.to_vec(),
         None => vec![role],

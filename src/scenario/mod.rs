@@ -26,7 +26,7 @@ mod text;
 mod vocabulary;
 mod yaml;
 
-pub use accessible::{Accessible, STATES, same_role};
+pub use accessible::Accessible;
 pub use chord::{KEYS, MODIFIERS};
 pub use error::{Errors, Place, Problem};
 pub use import::{Area as ImportArea, Construct, Fate, ImportRemark, Imported, constructs, import};

@@ -107,6 +107,30 @@ async fn input_that_was_under_way_is_not_repeated() {
     assert_eq!(said, [key(true), key(false)]);
 }
 
+/// What waits behind it has its own numbers.
+#[tokio::test]
+async fn each_is_told_the_events_of_its_own_input() {
+    let (ours, [first, second]) = pairs();
+    tokio::spawn(async move {
+        let mut s = Server::accept(first.unwrap()).await;
+        while s.inputs < 3 {
+            s.next().await;
+        }
+        drop(s);
+        let mut s = Server::accept(second.unwrap()).await;
+        while s.next().await.is_some() {}
+    });
+    let d = desktop(ours, healing()).await;
+    let (text, key) = tokio::join!(d.type_text("abcdefghijklmnopqrstuvwxyz"), d.key("ctrl+y"));
+    let numbers = |result: Result<(), Error>| match result {
+        Err(Error::Interrupted { sent, of, .. }) => (sent, of),
+        other => panic!("{other:?}"),
+    };
+    let (sent, of) = numbers(text);
+    assert!(of == 52 && (3..52).contains(&sent), "{sent} of {of}");
+    assert_eq!(numbers(key), (0, 4));
+}
+
 /// It lives, and has forgotten what it was asked.
 #[tokio::test]
 async fn a_server_that_says_everything_but_the_answer_is_left() {

@@ -1,7 +1,8 @@
 //! Scan codes of several layouts, against the X server's own keyboard maps.
 
-use mosdat::desktop::{Layout, Options};
+use mosdat::desktop::{Button, Layout, Options, Point};
 
+use crate::processes::wait_for_text;
 use crate::real_input::typed_into;
 use crate::xserver::Xserver;
 
@@ -40,6 +41,82 @@ async fn german() {
 #[tokio::test(flavor = "multi_thread")]
 async fn french() {
     arrives(Layout::Fr, "fr", "éèçàù§£µ²°€").await;
+}
+
+/// Chords name what is on the keys of the guest's keyboard, whatever has to be held for it there: for each, the keysym and
+/// the modifiers (1 Shift, 4 Control, 80 AltGr) that the program gets.
+async fn chords_arrive(layout: Layout, map: &str, chords: &[(&str, &str, &str)]) {
+    let mut x = Xserver::start_with("800x600", &["-RawKeyboard"]).await;
+    x.ask("setxkbmap", &["-layout", map]);
+    x.run(
+        "stdbuf",
+        &["-oL", "xev", "-geometry", "300x200+100+100", "-name", "events"],
+    );
+    let (left, top, ..) = x.window("events").await;
+    let log = x.dir.path().join("stdbuf");
+    let options = Options {
+        layout: Some(layout),
+        ..Options::default()
+    };
+    let d = x.desktop_with(options).await;
+    d.capture().await.unwrap();
+    d.click(Point::new(left + 150, top + 130), Button::Left, 1)
+        .await
+        .unwrap();
+    for (chord, _, _) in chords {
+        d.key(chord).await.unwrap();
+    }
+    d.key("f9").await.unwrap();
+    let text = wait_for_text(&log, "F9", 10).await;
+    let pressed = text.split("\n\n").filter(|e| e.contains("KeyPress event"));
+    let held = ["Shift_L", "Control_L", "ISO_Level3_Shift", "F9"];
+    let keys: Vec<(&str, &str)> = pressed
+        .map(|e| (after(e, "state 0x"), after(after_line(e, "(keysym"), " ")))
+        .filter(|(_, name)| !held.contains(name))
+        .collect();
+    let wanted: Vec<(&str, &str)> = chords.iter().map(|(_, state, name)| (*state, *name)).collect();
+    assert_eq!(keys, wanted, "{map}");
+}
+
+/// What stands between a mark and the next comma or bracket.
+fn after<'a>(event: &'a str, mark: &str) -> &'a str {
+    let (_, rest) = event
+        .split_once(mark)
+        .unwrap_or_else(|| panic!("no {mark:?} in {event}"));
+    rest.split([',', ')']).next().unwrap()
+}
+
+/// What follows the keysym's number, such as `, plus)`.
+fn after_line<'a>(event: &'a str, mark: &str) -> &'a str {
+    let (_, rest) = event
+        .split_once(mark)
+        .unwrap_or_else(|| panic!("no {mark:?} in {event}"));
+    rest.split_once(',').unwrap().1
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn german_chords() {
+    let chords = [
+        ("ctrl+plus", "4", "plus"),
+        ("ctrl+/", "5", "slash"),
+        ("ctrl+shift+2", "5", "quotedbl"),
+        ("ctrl+@", "84", "at"),
+        ("ctrl+z", "4", "z"),
+        ("ctrl+shift+z", "5", "Z"),
+        ("kpadd", "0", "KP_Add"),
+    ];
+    chords_arrive(Layout::De, "de", &chords).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn french_chords() {
+    let chords = [
+        ("ctrl+a", "4", "a"),
+        ("ctrl+1", "5", "1"),
+        ("ctrl+é", "4", "eacute"),
+        ("ctrl+shift+w", "5", "W"),
+    ];
+    chords_arrive(Layout::Fr, "fr", &chords).await;
 }
 
 /// A server that goes by keysyms has to see the dead key as what it is.

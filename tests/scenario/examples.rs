@@ -81,6 +81,9 @@ fn every_key_that_the_loader_takes_can_be_pressed() {
         "A",
         "ä",
         "f13",
+        "f25",
+        "kpadd",
+        "kp",
         "shift+ctrl+F5",
         "a+b",
     ] {

@@ -56,6 +56,8 @@ pub struct Decoder {
     zrle: Zrle,
     zlib: Inflate,
     tight: Tight,
+    /// Encodings of pixels that have come, in the order of their first use.
+    met: Vec<i32>,
 }
 
 #[derive(Clone, Copy)]
@@ -112,6 +114,7 @@ impl Decoder {
             zrle: Zrle::new(),
             zlib: Inflate::new("Zlib"),
             tight: Tight::new(),
+            met: Vec::new(),
         })
     }
 
@@ -123,6 +126,11 @@ impl Decoder {
     /// The framebuffer as painted so far.
     pub fn canvas(&self) -> &Canvas {
         &self.canvas
+    }
+
+    /// Numbers of the encodings that the server has sent pixels in.
+    pub fn met(&self) -> &[i32] {
+        &self.met
     }
 
     /// True while a FramebufferUpdate has begun and not ended.
@@ -244,6 +252,9 @@ impl Decoder {
             | encoding::TIGHT
             | encoding::ZRLE) => {
                 self.canvas.check(&rect)?;
+                if !self.met.contains(&known) {
+                    self.met.push(known);
+                }
                 self.state = match known {
                     encoding::RAW if empty => State::RectHeader,
                     encoding::RAW => State::Raw { rect, row: 0 },

@@ -26,7 +26,10 @@ impl Import {
     }
 
     pub fn localize(&mut self, entry: &Entry, old: &mut Old<'_>, mut common: Common, steps: &mut Steps, place: &Place) {
-        let node = old.take("atspi").map(|e| self.atspi_beside(e)).unwrap_or_default();
+        let node = old
+            .take("atspi")
+            .map(|e| self.atspi_beside(e, &mut common))
+            .unwrap_or_default();
         self.focus(old, steps, place);
         let hover = old.take("hover");
         let button = old.take("click");

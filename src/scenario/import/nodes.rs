@@ -37,29 +37,20 @@ impl Import {
                 common.check(&mut new);
                 self.finish(new, common, steps, place);
             }
-            Err(why) => self.by_hand(
-                Area::Step,
-                "atspi",
-                &entry.place,
-                &format!("{why} ({})", told(&entry.value)),
-            ),
+            Err(why) => self.left("atspi", entry, &why),
         }
     }
 
     /// The members of a target that the map beside a `localize` makes.
-    pub fn atspi_beside(&mut self, entry: &Entry) -> Vec<Member> {
+    pub fn atspi_beside(&mut self, entry: &Entry, common: &mut Common) -> Vec<Member> {
         match self.element(&entry.value, false) {
             Ok(element) => {
                 self.tell(Area::Step, "atspi with localize", &entry.place);
+                common.dwell = common.dwell.take().or(element.dwell);
                 element.members
             }
             Err(why) => {
-                self.by_hand(
-                    Area::Step,
-                    "atspi",
-                    &entry.place,
-                    &format!("{why} ({})", told(&entry.value)),
-                );
+                self.left("atspi", entry, &why);
                 Vec::new()
             }
         }
@@ -71,33 +62,40 @@ impl Import {
                 self.tell(Area::Step, "verify_atspi", &entry.place);
                 let mut new = New::act("expect", Out::map([("node", Out::Map(element.members))]));
                 new.timeout = element.timeout.or(common.looked());
-                // The old runner looked at this alone.
-                if common.verify.take().is_some() {
-                    let text = "`verify_atspi` decided alone; its `verify` is left out";
-                    self.by_hand(Area::Step, "verify", place, text);
-                }
+                self.alone("verify_atspi", &mut common, place);
                 self.finish(new, common, steps, place);
             }
-            Err(why) => {
-                let why = format!("{why} ({})", told(&entry.value));
-                self.by_hand(Area::Step, "verify_atspi", &entry.place, &why);
-            }
+            Err(why) => self.left("verify_atspi", entry, &why),
         }
     }
 
-    pub fn wait_for(&mut self, entry: &Entry, common: Common, steps: &mut Steps, place: &Place) {
+    pub fn wait_for(&mut self, entry: &Entry, mut common: Common, steps: &mut Steps, place: &Place) {
         match self.waited_for(&entry.value) {
             Ok((condition, timeout)) => {
                 self.tell(Area::Step, "wait_for", &entry.place);
                 let mut new = New::act("wait_for", condition);
                 new.timeout = Some(timeout);
+                self.alone("wait_for", &mut common, place);
                 self.finish(new, common, steps, place);
             }
-            Err(why) => {
-                let why = format!("{why} ({})", told(&entry.value));
-                self.by_hand(Area::Step, "wait_for", &entry.place, &why);
+            Err(why) => self.left("wait_for", entry, &why),
+        }
+    }
+
+    /// The old runner looked at this alone, whatever checks stood beside it.
+    fn alone(&mut self, word: &str, common: &mut Common, place: &Place) {
+        for (name, check) in [("verify", &mut common.verify), ("verify_not", &mut common.verify_not)] {
+            if check.take().is_some() {
+                let text = format!("`{word}` decided alone; the `{name}` beside it is left out");
+                self.by_hand(Area::Step, name, place, &text);
             }
         }
+    }
+
+    /// What could not be carried, and why.
+    fn left(&mut self, word: &'static str, entry: &Entry, why: &str) {
+        let why = format!("{why} ({})", told(&entry.value));
+        self.by_hand(Area::Step, word, &entry.place, &why);
     }
 
     /// `{any: [...]}` or `{all: [...]}`, and the seconds that there are.

@@ -1,6 +1,7 @@
 //! The language as a JSON Schema for editors, and as a page for people. Both are made of one table, `words`.
 
 mod page;
+mod takes;
 mod words;
 
 pub use page::page;
@@ -8,7 +9,8 @@ pub use page::page;
 use super::accessible::{ROLES, STATES};
 use super::vocabulary as v;
 use serde_json::{Map, Value, json};
-use words::{ACTIONS, CHECK_OPTIONS, CHECKS, INPUT, Member, NODE, OPTIONS, ROUTINE, TARGET, TOP, Takes};
+use takes::{Member, Takes};
+use words::{ACTIONS, CHECK_OPTIONS, CHECKS, INPUT, NODE, OPTIONS, ROUTINE, TARGET, TOP};
 
 /// The JSON Schema (draft 2020-12) of a stand-alone scenario. It knows every word and what it takes; what depends on more
 /// than one place (names, ids, references) only the loader knows.

@@ -1,8 +1,10 @@
 //! The reference page.
 
 use super::super::accessible::{ROLES, STATES};
+use super::super::chord::{KEYS, MODIFIERS};
 use super::super::vocabulary as v;
-use super::words::{ACTIONS, CHECK_OPTIONS, CHECKS, INPUT, Member, NODE, OPTIONS, ROUTINE, TARGET, TOP, Takes};
+use super::takes::{Member, Takes};
+use super::words::{ACTIONS, CHECK_OPTIONS, CHECKS, INPUT, NODE, OPTIONS, ROUTINE, TARGET, TOP};
 use std::fmt::Write;
 
 const HEAD: &str = "# The scenario language: reference
@@ -61,6 +63,14 @@ pub fn page() -> String {
          {}.\n\nStates: {}.",
         roles.join(", "),
         states.join(", ")
+    );
+    let quoted = |names: &[&str]| names.iter().map(|n| format!("`{n}`")).collect::<Vec<_>>().join(", ");
+    let _ = writeln!(
+        out,
+        "\n## Keys\n\nA chord is a key, with what is held before it: `ctrl+shift+t`. A key is a single character or one of {}. Held \
+         can be {}.",
+        quoted(KEYS),
+        quoted(MODIFIERS)
     );
     let _ = writeln!(out, "\n## Conditions\n");
     table(&mut out, CHECKS);

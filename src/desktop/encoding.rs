@@ -1,0 +1,66 @@
+//! Which encodings of pixels a session asks for.
+
+use super::rfb::encoding;
+
+/// An encoding of pixels. Every server can also send them raw.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Encoding {
+    /// Filled, indexed or predicted pixels in four zlib streams; never lossy here.
+    Tight,
+    /// Run-length tiles in a zlib stream.
+    Zrle,
+    /// Pixels in a zlib stream.
+    Zlib,
+    /// Tiles of rectangles on a background.
+    Hextile,
+    /// A copy of what is elsewhere on the screen.
+    CopyRect,
+    /// Pixels as they are.
+    Raw,
+}
+
+impl Encoding {
+    /// All that pack pixels, best first. A server on the same machine is faster without.
+    pub const COMPRESSED: &[Encoding] = &[
+        Encoding::Tight,
+        Encoding::Zrle,
+        Encoding::Zlib,
+        Encoding::CopyRect,
+        Encoding::Hextile,
+    ];
+
+    /// Its number in the protocol.
+    pub(super) fn number(self) -> i32 {
+        match self {
+            Encoding::Tight => encoding::TIGHT,
+            Encoding::Zrle => encoding::ZRLE,
+            Encoding::Zlib => encoding::ZLIB,
+            Encoding::Hextile => encoding::HEXTILE,
+            Encoding::CopyRect => encoding::COPY_RECT,
+            Encoding::Raw => encoding::RAW,
+        }
+    }
+
+    pub(super) fn of(number: i32) -> Option<Encoding> {
+        let all = Encoding::COMPRESSED.iter().chain(&[Encoding::Raw]);
+        all.copied().find(|e| e.number() == number)
+    }
+}
+
+/// What is asked for besides pixels.
+const BESIDES: [i32; 8] = [
+    encoding::DESKTOP_SIZE,
+    encoding::LAST_RECT,
+    encoding::CURSOR,
+    encoding::LED_STATE,
+    encoding::EXTENDED_KEY_EVENT,
+    encoding::DESKTOP_NAME,
+    encoding::XVP,
+    encoding::EXTENDED_CLIPBOARD,
+];
+
+/// The whole list for the server, in order of preference.
+pub(super) fn wanted(pixels: &[Encoding]) -> Vec<i32> {
+    let pixels = pixels.iter().filter(|e| **e != Encoding::Raw).map(|e| e.number());
+    pixels.chain([encoding::RAW]).chain(BESIDES).collect()
+}
