@@ -14,6 +14,7 @@
 
 mod changes;
 mod command;
+mod deadlines;
 mod effect;
 mod encoding;
 mod error;

@@ -71,16 +71,19 @@ async fn a_capture_outlives_the_link_and_half_a_zlib_stream() {
     assert!(frame.link.offline > Duration::ZERO && frame.link == d.link());
 }
 
+async fn dies_while_typed_into(stream: Option<tokio::io::DuplexStream>) {
+    let mut s = Server::accept(stream.unwrap()).await;
+    while s.inputs < 3 {
+        s.next().await;
+    }
+}
+
 #[tokio::test]
 async fn input_that_was_under_way_is_not_repeated() {
     let (ours, [first, second]) = pairs();
     let (tell, mut told) = tokio::sync::mpsc::unbounded_channel();
     tokio::spawn(async move {
-        let mut s = Server::accept(first.unwrap()).await;
-        while s.inputs < 3 {
-            s.next().await;
-        }
-        drop(s);
+        dies_while_typed_into(first).await;
         let mut s = Server::accept(second.unwrap()).await;
         while let Some(said) = s.next().await {
             tell.send(said).unwrap();
@@ -112,11 +115,7 @@ async fn input_that_was_under_way_is_not_repeated() {
 async fn each_is_told_the_events_of_its_own_input() {
     let (ours, [first, second]) = pairs();
     tokio::spawn(async move {
-        let mut s = Server::accept(first.unwrap()).await;
-        while s.inputs < 3 {
-            s.next().await;
-        }
-        drop(s);
+        dies_while_typed_into(first).await;
         let mut s = Server::accept(second.unwrap()).await;
         while s.next().await.is_some() {}
     });

@@ -71,27 +71,20 @@ async fn chords_arrive(layout: Layout, map: &str, chords: &[(&str, &str, &str)])
     let pressed = text.split("\n\n").filter(|e| e.contains("KeyPress event"));
     let held = ["Shift_L", "Control_L", "ISO_Level3_Shift", "F9"];
     let keys: Vec<(&str, &str)> = pressed
-        .map(|e| (after(e, "state 0x"), after(after_line(e, "(keysym"), " ")))
+        .map(|e| (after(e, "state 0x", 0), after(e, "(keysym 0x", 1)))
         .filter(|(_, name)| !held.contains(name))
         .collect();
     let wanted: Vec<(&str, &str)> = chords.iter().map(|(_, state, name)| (*state, *name)).collect();
     assert_eq!(keys, wanted, "{map}");
 }
 
-/// What stands between a mark and the next comma or bracket.
-fn after<'a>(event: &'a str, mark: &str) -> &'a str {
+/// The word of that number after a mark.
+fn after<'a>(event: &'a str, mark: &str, number: usize) -> &'a str {
     let (_, rest) = event
         .split_once(mark)
         .unwrap_or_else(|| panic!("no {mark:?} in {event}"));
-    rest.split([',', ')']).next().unwrap()
-}
-
-/// What follows the keysym's number, such as `, plus)`.
-fn after_line<'a>(event: &'a str, mark: &str) -> &'a str {
-    let (_, rest) = event
-        .split_once(mark)
-        .unwrap_or_else(|| panic!("no {mark:?} in {event}"));
-    rest.split_once(',').unwrap().1
+    let mut words = rest.split([' ', ',', ')']).filter(|word| !word.is_empty());
+    words.nth(number).unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread")]
