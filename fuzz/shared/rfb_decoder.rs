@@ -1,6 +1,6 @@
 //! What the fuzzer and the test of its corpus do with a server's bytes.
 
-use mosdat::desktop::rfb::Decoder;
+use mosdat::desktop::rfb::{Decoder, Order};
 
 /// Feeds bytes into a decoder: the first two are the framebuffer's sides, the third is the size of the pieces they come
 /// in. Whole and in pieces, the events and the picture have to be the same.
@@ -17,7 +17,8 @@ pub fn feed(bytes: &[u8]) {
 fn decode((width, height): (u32, u32), bytes: &[u8], piece: usize) -> (String, Option<u64>) {
     use std::fmt::Write;
     use std::hash::{DefaultHasher, Hash, Hasher};
-    let Ok(mut decoder) = Decoder::new(width, height) else {
+    let order = if width % 2 == 0 { Order::Rgb } else { Order::Bgr };
+    let Ok(mut decoder) = Decoder::new(width, height, order) else {
         return Default::default();
     };
     let mut said = String::new();
@@ -37,6 +38,6 @@ fn decode((width, height): (u32, u32), bytes: &[u8], piece: usize) -> (String, O
         }
     }
     let mut hash = DefaultHasher::new();
-    decoder.canvas().to_image().as_raw().hash(&mut hash);
+    decoder.image().as_raw().hash(&mut hash);
     (said, Some(hash.finish()))
 }

@@ -48,9 +48,8 @@ impl Encoding {
 }
 
 /// What is asked for besides pixels.
-const BESIDES: [i32; 8] = [
+const BESIDES: [i32; 7] = [
     encoding::DESKTOP_SIZE,
-    encoding::LAST_RECT,
     encoding::CURSOR,
     encoding::LED_STATE,
     encoding::EXTENDED_KEY_EVENT,
@@ -61,6 +60,32 @@ const BESIDES: [i32; 8] = [
 
 /// The whole list for the server, in order of preference.
 pub(super) fn wanted(pixels: &[Encoding]) -> Vec<i32> {
+    let packs = |e: &&Encoding| !matches!(e, Encoding::Raw | Encoding::CopyRect);
+    // TigerVNC looks for areas of one colour if an update need not tell how many parts it has. That pays where they are
+    // packed; raw pixels take more than twice as long.
+    let last_rect = pixels.iter().find(packs).map(|_| encoding::LAST_RECT);
     let pixels = pixels.iter().filter(|e| **e != Encoding::Raw).map(|e| e.number());
-    pixels.chain([encoding::RAW]).chain(BESIDES).collect()
+    pixels.chain([encoding::RAW]).chain(last_rect).chain(BESIDES).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn raw_pixels_come_last_and_without_a_search_for_areas() {
+        let packed = wanted(Encoding::COMPRESSED);
+        assert_eq!(packed[..2], [encoding::TIGHT, encoding::ZRLE]);
+        assert_eq!(
+            packed[Encoding::COMPRESSED.len()..][..2],
+            [encoding::RAW, encoding::LAST_RECT]
+        );
+        for raw in [&[][..], &[Encoding::Raw], &[Encoding::CopyRect, Encoding::Raw]] {
+            let wanted = wanted(raw);
+            assert!(
+                wanted.contains(&encoding::RAW) && !wanted.contains(&encoding::LAST_RECT),
+                "{raw:?}"
+            );
+        }
+    }
 }

@@ -13,7 +13,7 @@ use super::{Error, Point, Rect};
 
 /// A picture of the whole screen: RGBA, width x height, row-major, alpha 255. Shared as `Arc<Frame>`.
 pub struct Frame {
-    image: RgbaImage,
+    image: Arc<RgbaImage>,
     /// Number of this frame within its session, from 1; 0 for frames that no session took.
     pub seq: u64,
     /// When the request that this frame answers was handed to the stream.
@@ -42,7 +42,7 @@ pub struct LinkFacts {
 }
 
 impl Frame {
-    pub(super) fn new(image: RgbaImage, seq: u64, requested_at: Instant, received_at: Instant) -> Frame {
+    pub(super) fn new(image: Arc<RgbaImage>, seq: u64, requested_at: Instant, received_at: Instant) -> Frame {
         Frame {
             image,
             seq,
@@ -59,7 +59,7 @@ impl Frame {
     /// A frame from a picture, for tools and tests that have no session.
     pub fn from_image(image: RgbaImage) -> Frame {
         let now = Instant::now();
-        Frame::new(image, 0, now, now)
+        Frame::new(Arc::new(image), 0, now, now)
     }
 
     /// Width in pixels.
@@ -96,7 +96,7 @@ impl Frame {
     /// The picture with the mouse pointer drawn where it was, if that is known and the server told what it looks like: for
     /// people.
     pub fn with_cursor(&self) -> RgbaImage {
-        let mut image = self.image.clone();
+        let mut image = self.image().clone();
         if let Some((cursor, Some(at))) = &self.cursor {
             cursor.draw(*at, &mut image);
         }
@@ -105,7 +105,7 @@ impl Frame {
 
     /// The same picture with these parts of it painted over, in grey.
     pub fn covering(&self, parts: &[Rect]) -> Frame {
-        let mut image = self.image.clone();
+        let mut image = self.image().clone();
         let all = Rect::new(0, 0, image.width(), image.height());
         for part in parts.iter().filter_map(|part| part.intersection(&all)) {
             for y in part.y..part.bottom() {
@@ -115,7 +115,7 @@ impl Frame {
             }
         }
         Frame {
-            image,
+            image: Arc::new(image),
             digest: OnceLock::new(),
             cursor: self.cursor.clone(),
             ..*self
@@ -127,7 +127,7 @@ impl Frame {
     /// # Errors
     /// [`Error::Png`], if it cannot be encoded.
     pub fn png(&self) -> Result<Vec<u8>, Error> {
-        png(self.image.clone())
+        png(self.image().clone())
     }
 
     /// As [`Frame::png`], with the mouse pointer.
@@ -144,7 +144,7 @@ impl Frame {
             let mut h = Sha256::new();
             h.update(self.width().to_be_bytes());
             h.update(self.height().to_be_bytes());
-            h.update(self.image.as_raw());
+            h.update(self.image().as_raw());
             hex::encode(h.finalize())
         };
         self.digest.get_or_init(hash).clone()

@@ -52,10 +52,10 @@ impl Link {
         let init = tokio::time::timeout(options.connect_timeout, handshake(&mut stream, auth))
             .await
             .map_err(late)??;
-        let decoder = Decoder::new(init.width, init.height)?;
+        let decoder = Decoder::new(init.width, init.height, init.order)?;
         let (reader, writer) = tokio::io::split(stream);
         let mut outgoing = BytesMut::new();
-        outgoing.extend_from_slice(&message::set_pixel_format());
+        outgoing.extend_from_slice(&init.order.set_pixel_format());
         // Before the first pointer event: QEMU takes pointer events for relative motion until it has seen encodings.
         outgoing.extend_from_slice(&message::set_encodings(&wanted(options.encodings)));
         Ok(Link {
@@ -80,13 +80,17 @@ impl Link {
         self.unflushed = true;
     }
 
-    /// Waits for bytes in either direction. True if all that was to be sent has been handed over. Dropping the future
-    /// half-way loses and repeats nothing.
-    pub(super) async fn exchange(&mut self) -> Result<bool, Error> {
-        self.decoder.buffer().reserve(READ_AHEAD);
+    /// Waits for bytes in either direction; only to send if there is enough to decode as it is. True if all that was to be
+    /// sent has been handed over. Dropping the future half-way loses and repeats nothing.
+    pub(super) async fn exchange(&mut self, listen: bool) -> Result<bool, Error> {
         let sending = self.sending();
+        if listen {
+            self.decoder.buffer().reserve(READ_AHEAD);
+        } else if !sending {
+            return std::future::pending().await;
+        }
         tokio::select! {
-            n = self.reader.read_buf(self.decoder.buffer()) => {
+            n = self.reader.read_buf(self.decoder.buffer()), if listen => {
                 received(n)?;
                 self.heard = Instant::now();
                 Ok(false)

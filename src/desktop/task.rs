@@ -185,36 +185,36 @@ impl Task {
         self.check_deadlines()?;
         self.start_capture().await?;
         self.watch();
-        if self.backlog {
-            // Others have their turn, and commands and deadlines theirs, between two parts of what has arrived.
-            tokio::task::yield_now().await;
-            self.take_events()?;
-            return Ok(match self.commands.try_recv() {
-                Ok(command) => self.take_command(Some(command)),
-                Err(mpsc::error::TryRecvError::Empty) => None,
-                Err(mpsc::error::TryRecvError::Disconnected) => self.take_command(None),
-            });
-        }
-        let wake = self.next_deadline();
+        // With much to decode, others have their turn between two parts of it, and so have input, commands and deadlines.
+        let (backlog, wake) = (self.backlog, self.next_deadline());
+        let pause = async {
+            match backlog {
+                true => tokio::task::yield_now().await,
+                false => tokio::time::sleep_until(wake.into()).await,
+            }
+        };
         let unwanted = async {
             match &mut self.playing {
                 Some(playing) => playing.done.closed().await,
                 None => std::future::pending().await,
             }
         };
+        let mut end = None;
         tokio::select! {
-            flushed = self.link.exchange() => {
+            flushed = self.link.exchange(!backlog) => {
                 if flushed? {
                     self.unsent.drain(..).for_each(|(done, _)| { let _ = done.send(Ok(())); });
                 }
-                self.take_events()?;
             }
-            command = self.commands.recv() => return Ok(self.take_command(command)),
+            command = self.commands.recv() => end = self.take_command(command),
             // Nobody waits for it any more: what it holds is let go of at once.
             () = unwanted => {}
-            () = tokio::time::sleep_until(wake.into()) => {}
+            () = pause => {}
         }
-        Ok(None)
+        if end.is_none() {
+            self.take_events()?;
+        }
+        Ok(end)
     }
 
     /// Keeps what a handle asks for; the end if it asks for that.
@@ -411,7 +411,7 @@ impl Task {
         self.shared.update(|s| s.told = true);
         let received_at = Instant::now();
         let state = self.shared.get();
-        let image = self.link.decoder.canvas().to_image();
+        let image = self.link.decoder.image();
         let mut frame = Frame::new(image, self.seq, requested_at, received_at);
         frame.stalled = received_at - requested_at > STALL;
         frame.version = self.changes.version();

@@ -33,7 +33,12 @@ pub enum Said {
 }
 
 impl Server {
-    pub async fn accept(mut stream: DuplexStream) -> Server {
+    pub async fn accept(stream: DuplexStream) -> Server {
+        Server::accept_with(stream, (W, H)).await
+    }
+
+    /// As a server whose screen has this size.
+    pub async fn accept_with(mut stream: DuplexStream, (width, height): (u16, u16)) -> Server {
         stream.write_all(b"RFB 003.008\n").await.unwrap();
         let mut b = [0; 12];
         stream.read_exact(&mut b).await.unwrap();
@@ -41,7 +46,7 @@ impl Server {
         stream.read_exact(&mut b[..1]).await.unwrap();
         stream.write_all(&[0; 4]).await.unwrap();
         stream.read_exact(&mut b[..1]).await.unwrap();
-        let mut init = [W.to_be_bytes(), H.to_be_bytes()].concat();
+        let mut init = [width.to_be_bytes(), height.to_be_bytes()].concat();
         init.extend([0; 16]);
         init.extend([0, 0, 0, 3]);
         init.extend(b"bad");

@@ -17,4 +17,5 @@ mod qemu;
 mod reading;
 mod real_input;
 mod real_pixels;
+mod slow_drawing;
 mod xserver;

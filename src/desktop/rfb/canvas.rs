@@ -1,23 +1,29 @@
 //! The client's copy of the framebuffer, and which part of it an answer has covered.
 
+use std::sync::Arc;
+
 use image::RgbaImage;
 
 use super::super::Rect;
-use super::{ProtocolError, limits};
+use super::{Order, ProtocolError, limits};
 
-/// A framebuffer of 4-byte pixels, row-major: red, green, blue, and alpha, which is always 255: a picture of it is a copy.
+/// A framebuffer of 4-byte pixels, row-major: red, green, blue, and alpha, which is always 255: its bytes are a picture's.
 pub struct Canvas {
     width: u32,
     height: u32,
+    order: Order,
+    /// Empty while they are shared.
     pixels: Vec<u8>,
+    /// The picture that was given out, until something is painted.
+    shared: Option<Arc<RgbaImage>>,
 }
 
 impl Canvas {
-    /// A black framebuffer.
+    /// A black framebuffer, painted with pixels whose bytes come in this order.
     ///
     /// # Errors
     /// [`ProtocolError::Size`] if a side is 0 or the size breaks a limit.
-    pub fn new(width: u32, height: u32) -> Result<Canvas, ProtocolError> {
+    pub fn new(width: u32, height: u32, order: Order) -> Result<Canvas, ProtocolError> {
         let count = u64::from(width) * u64::from(height);
         if count == 0 || width > limits::MAX_SIDE || height > limits::MAX_SIDE || count > limits::MAX_PIXELS {
             return Err(ProtocolError::Size { width, height });
@@ -25,7 +31,9 @@ impl Canvas {
         Ok(Canvas {
             width,
             height,
+            order,
             pixels: [0, 0, 0, 255].repeat(count as usize),
+            shared: None,
         })
     }
 
@@ -34,24 +42,43 @@ impl Canvas {
         (self.width, self.height)
     }
 
-    /// A copy as an image; alpha is 255.
-    pub fn to_image(&self) -> RgbaImage {
-        // The bytes are always width * height * 4, so the fallback is never taken; below as well.
-        RgbaImage::from_raw(self.width, self.height, self.pixels.clone())
-            .unwrap_or_else(|| RgbaImage::new(self.width, self.height))
+    /// The order of the bytes of the pixels that are painted.
+    pub fn order(&self) -> Order {
+        self.order
     }
 
-    /// A copy of a part, as [`Canvas::to_image`]; the rectangle is cut to what is inside.
+    /// What is painted, as an image; alpha is 255. Nothing is copied before something is painted over it, and not then
+    /// either if it has been dropped.
+    pub fn image(&mut self) -> Arc<RgbaImage> {
+        let (width, height, pixels) = (self.width, self.height, &mut self.pixels);
+        let image = self.shared.get_or_insert_with(|| {
+            // The bytes are always width * height * 4, so the fallback is never taken; below as well.
+            let image = RgbaImage::from_raw(width, height, std::mem::take(pixels));
+            Arc::new(image.unwrap_or_else(|| RgbaImage::new(width, height)))
+        });
+        image.clone()
+    }
+
+    /// The bytes, to be painted over.
+    fn pixels_mut(&mut self) -> &mut [u8] {
+        if let Some(image) = self.shared.take() {
+            self.pixels = Arc::unwrap_or_clone(image).into_raw();
+        }
+        &mut self.pixels
+    }
+
+    /// A copy of a part; the rectangle is cut to what is inside.
     pub fn crop(&self, r: &Rect) -> RgbaImage {
         let inside = r
             .intersection(&Rect::new(0, 0, self.width, self.height))
             .unwrap_or_default();
         let stride = self.width as usize * 4;
         let length = inside.width as usize * 4;
+        let painted = self.shared.as_ref().map_or(&self.pixels, |image| image.as_raw());
         let mut pixels = Vec::with_capacity(length * inside.height as usize);
         for y in inside.y..inside.bottom() {
             let at = y as usize * stride + inside.x as usize * 4;
-            pixels.extend_from_slice(&self.pixels[at..at + length]);
+            pixels.extend_from_slice(&painted[at..at + length]);
         }
         RgbaImage::from_raw(inside.width, inside.height, pixels)
             .unwrap_or_else(|| RgbaImage::new(inside.width, inside.height))
@@ -76,16 +103,13 @@ impl Canvas {
     /// The bytes of `width` pixels from (x, y) on. The caller has checked the rectangle.
     pub(super) fn row_mut(&mut self, x: u32, y: u32, width: u32) -> &mut [u8] {
         let at = (y as usize * self.width as usize + x as usize) * 4;
-        &mut self.pixels[at..at + width as usize * 4]
+        &mut self.pixels_mut()[at..at + width as usize * 4]
     }
 
-    /// Stores one row of raw pixels in the wire format asked for (R, G, B, unused). The caller has checked the
-    /// rectangle; `raw` has `width * 4` bytes.
+    /// Stores one row of raw pixels of the wire. The caller has checked the rectangle; `raw` has `width * 4` bytes.
     pub(super) fn put_raw_row(&mut self, x: u32, y: u32, raw: &[u8]) {
-        let row = self.row_mut(x, y, (raw.len() / 4) as u32);
-        for (to, from) in row.chunks_exact_mut(4).zip(raw.chunks_exact(4)) {
-            to.copy_from_slice(&[from[0], from[1], from[2], 255]);
-        }
+        let order = self.order;
+        order.convert(raw, self.row_mut(x, y, (raw.len() / 4) as u32));
     }
 
     /// Copies a rectangle (RFC 6143 section 7.7.2); source and target may overlap.
@@ -93,15 +117,16 @@ impl Canvas {
         self.check(&Rect::new(from_x, from_y, to.width, to.height))?;
         self.check(to)?;
         let (stride, length) = (self.width as usize * 4, to.width as usize * 4);
-        let copy_row = |row: u32, pixels: &mut Vec<u8>| {
+        let pixels = self.pixels_mut();
+        let mut copy_row = |row: u32| {
             let source = (from_y + row) as usize * stride + from_x as usize * 4;
             let target = (to.y + row) as usize * stride + to.x as usize * 4;
             pixels.copy_within(source..source + length, target);
         };
         if from_y < to.y {
-            (0..to.height).rev().for_each(|row| copy_row(row, &mut self.pixels));
+            (0..to.height).rev().for_each(&mut copy_row);
         } else {
-            (0..to.height).for_each(|row| copy_row(row, &mut self.pixels));
+            (0..to.height).for_each(&mut copy_row);
         }
         Ok(())
     }
@@ -198,8 +223,32 @@ mod tests {
     }
 
     #[test]
+    fn a_picture_that_was_given_out_stays_as_it_is() {
+        let mut c = Canvas::new(2, 2, Order::Rgb).unwrap();
+        c.put_raw_row(0, 0, &[1; 8]);
+        let first = c.image();
+        assert_eq!(c.crop(&Rect::new(0, 0, 1, 1)).as_raw(), &[1, 1, 1, 255]);
+        c.put_raw_row(0, 1, &[2; 8]);
+        let second = c.image();
+        assert_eq!(first.get_pixel(1, 1).0, [0, 0, 0, 255], "painted afterwards");
+        assert_eq!(
+            (second.get_pixel(1, 0).0, second.get_pixel(1, 1).0),
+            ([1, 1, 1, 255], [2, 2, 2, 255])
+        );
+        // Nobody looks at it any more: the bytes are taken back, not copied.
+        let place = second.as_raw().as_ptr();
+        drop(second);
+        c.copy(0, 0, &Rect::new(0, 1, 2, 1)).unwrap();
+        let third = c.image();
+        assert_eq!(
+            (third.as_raw().as_ptr(), third.get_pixel(0, 1).0),
+            (place, [1, 1, 1, 255])
+        );
+    }
+
+    #[test]
     fn overlapping_copies_and_sizes() {
-        let mut c = Canvas::new(4, 4).unwrap();
+        let mut c = Canvas::new(4, 4, Order::Rgb).unwrap();
         for y in 0..4 {
             c.put_raw_row(0, y, &[y as u8; 16]);
         }
@@ -211,7 +260,10 @@ mod tests {
             Err(ProtocolError::Outside { .. })
         ));
         for (w, h) in [(0, 5), (5, 0), (20_000, 1), (16_384, 16_384)] {
-            assert!(matches!(Canvas::new(w, h), Err(ProtocolError::Size { .. })), "{w}x{h}");
+            assert!(
+                matches!(Canvas::new(w, h, Order::Rgb), Err(ProtocolError::Size { .. })),
+                "{w}x{h}"
+            );
         }
     }
 }

@@ -3,6 +3,7 @@
 use image::{Rgba, RgbaImage};
 
 use super::super::{Point, Rect};
+use super::Order;
 
 /// A mouse pointer: its picture, and which pixel of it points.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,18 +22,14 @@ impl Cursor {
     }
 
     /// Reads `bytes(r)` bytes; `None` if no pixel is to be seen.
-    pub(super) fn decode(r: &Rect, bytes: &[u8]) -> Option<Cursor> {
+    pub(super) fn decode(r: &Rect, bytes: &[u8], order: Order) -> Option<Cursor> {
         let (width, stride) = (r.width as usize, (r.width as usize).div_ceil(8));
         let (pixels, mask) = bytes.split_at(width * r.height as usize * 4);
         let image = RgbaImage::from_fn(r.width, r.height, |x, y| {
             let (x, y) = (x as usize, y as usize);
             let p = &pixels[(y * width + x) * 4..][..4];
             let shown = mask[y * stride + x / 8] >> (7 - x % 8) & 1 != 0;
-            if shown {
-                Rgba([p[0], p[1], p[2], 255])
-            } else {
-                Rgba([0; 4])
-            }
+            if shown { Rgba(order.rgba(p)) } else { Rgba([0; 4]) }
         });
         let hotspot = Point::new(r.x, r.y);
         image.pixels().any(|p| p.0[3] != 0).then_some(Cursor { image, hotspot })
@@ -64,7 +61,7 @@ mod tests {
         let mut bytes: Vec<u8> = (0..16).collect();
         bytes.extend([0b1000_0000, 0b0100_0000]);
         assert_eq!(bytes.len(), Cursor::bytes(&r));
-        let cursor = Cursor::decode(&r, &bytes).unwrap();
+        let cursor = Cursor::decode(&r, &bytes, Order::Rgb).unwrap();
         let mut image = RgbaImage::new(3, 3);
         cursor.draw(Point::new(2, 1), &mut image);
         assert_eq!(image.get_pixel(1, 1).0, [0, 1, 2, 255]);
@@ -73,7 +70,7 @@ mod tests {
         for corner in [Point::new(0, 0), Point::new(2, 2)] {
             cursor.draw(corner, &mut image);
         }
-        assert_eq!(Cursor::decode(&r, &[0; 18]), None);
-        assert_eq!(Cursor::decode(&Rect::new(0, 0, 0, 0), &[]), None);
+        assert_eq!(Cursor::decode(&r, &[0; 18], Order::Rgb), None);
+        assert_eq!(Cursor::decode(&Rect::new(0, 0, 0, 0), &[], Order::Rgb), None);
     }
 }

@@ -7,13 +7,14 @@
 use std::sync::Arc;
 
 use bytes::{Buf, BytesMut};
+use image::RgbaImage;
 
 use super::super::Rect;
 use super::hextile::Hextile;
 use super::inflate::Inflate;
 use super::tight::{self, Tight};
 use super::zrle::Zrle;
-use super::{Canvas, Clipboard, Cursor, ProtocolError, encoding, limits};
+use super::{Canvas, Clipboard, Cursor, Order, ProtocolError, encoding, limits};
 
 /// What the server said.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -101,16 +102,16 @@ enum Whole {
 }
 
 impl Decoder {
-    /// A decoder for a framebuffer of the size that ServerInit named.
+    /// A decoder for a framebuffer of the size that ServerInit named, and the order that was asked for.
     ///
     /// # Errors
     /// [`ProtocolError::Size`].
-    pub fn new(width: u32, height: u32) -> Result<Decoder, ProtocolError> {
+    pub fn new(width: u32, height: u32, order: Order) -> Result<Decoder, ProtocolError> {
         Ok(Decoder {
             buffer: BytesMut::new(),
             state: State::Message,
             left: None,
-            canvas: Canvas::new(width, height)?,
+            canvas: Canvas::new(width, height, order)?,
             zrle: Zrle::new(),
             zlib: Inflate::new("Zlib"),
             tight: Tight::new(),
@@ -126,6 +127,11 @@ impl Decoder {
     /// The framebuffer as painted so far.
     pub fn canvas(&self) -> &Canvas {
         &self.canvas
+    }
+
+    /// The framebuffer as painted so far, as a picture that stays as it is.
+    pub fn image(&mut self) -> Arc<RgbaImage> {
+        self.canvas.image()
     }
 
     /// Numbers of the encodings that the server has sent pixels in.
@@ -223,7 +229,7 @@ impl Decoder {
         match i32::from_be_bytes([h[8], h[9], h[10], h[11]]) {
             encoding::LAST_RECT => self.left = Some(0),
             encoding::DESKTOP_SIZE => {
-                self.canvas = Canvas::new(rect.width, rect.height)?;
+                self.canvas = Canvas::new(rect.width, rect.height, self.canvas.order())?;
                 return Ok(Step::Emit(Event::Resized(rect.width, rect.height)));
             }
             encoding::EXTENDED_DESKTOP_SIZE => {
@@ -366,7 +372,10 @@ impl Decoder {
                     self.tight.decode(&head, &bytes, &rect, &mut self.canvas)?;
                 }
             }
-            Whole::Cursor => return Ok(Step::Emit(Event::Cursor(Cursor::decode(&rect, &bytes).map(Arc::new)))),
+            Whole::Cursor => {
+                let cursor = Cursor::decode(&rect, &bytes, self.canvas.order());
+                return Ok(Step::Emit(Event::Cursor(cursor.map(Arc::new))));
+            }
             Whole::Leds => return Ok(Step::Emit(Event::Leds(bytes[0]))),
             Whole::Name => {
                 return Ok(Step::Emit(Event::Name(
@@ -392,7 +401,7 @@ impl Decoder {
         if !changed {
             return Ok(Step::Go);
         }
-        self.canvas = Canvas::new(width, height)?;
+        self.canvas = Canvas::new(width, height, self.canvas.order())?;
         Ok(Step::Emit(Event::Resized(width, height)))
     }
 

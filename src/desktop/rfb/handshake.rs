@@ -5,7 +5,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
 use super::super::error::Error;
 use super::super::session::Auth;
-use super::{ProtocolError, auth, limits};
+use super::{Order, ProtocolError, auth, limits};
 
 const NONE: u8 = 1;
 const VNC_AUTH: u8 = 2;
@@ -14,6 +14,7 @@ const VNC_AUTH: u8 = 2;
 pub(in super::super) struct ServerInit {
     pub width: u32,
     pub height: u32,
+    pub order: Order,
     pub name: String,
 }
 
@@ -34,13 +35,17 @@ where
     security(stream, auth, v38).await?;
     // ClientInit: shared, so that another viewer is not thrown out.
     write(stream, &[1], "starting the VNC session").await?;
-    let mut init = [0; 24];
-    read(stream, &mut init, "reading the framebuffer's size").await?;
-    let width = u16::from_be_bytes([init[0], init[1]]).into();
-    let height = u16::from_be_bytes([init[2], init[3]]).into();
-    let length = u32::from_be_bytes([init[20], init[21], init[22], init[23]]);
-    let name = text(stream, length, "desktop name").await?;
-    Ok(ServerInit { width, height, name })
+    let (mut size, mut format, mut length) = ([0; 4], [0; 16], [0; 4]);
+    for part in [&mut size[..], &mut format, &mut length] {
+        read(stream, part, "reading the framebuffer's size").await?;
+    }
+    let name = text(stream, u32::from_be_bytes(length), "desktop name").await?;
+    Ok(ServerInit {
+        width: u16::from_be_bytes([size[0], size[1]]).into(),
+        height: u16::from_be_bytes([size[2], size[3]]).into(),
+        order: Order::of(&format),
+        name,
+    })
 }
 
 /// A server that speaks 3.3, which is old, or does so to refuse: TigerVNC has it for whom it has locked out.

@@ -2,7 +2,7 @@
 
 use super::super::Rect;
 use super::zrle::fill;
-use super::{Canvas, ProtocolError};
+use super::{Canvas, Order, ProtocolError};
 
 const TILE: u32 = 16;
 const RAW: u8 = 1;
@@ -46,7 +46,8 @@ impl Hextile {
         let tile = Rect::new(x, y, TILE.min(r.right() - x), TILE.min(r.bottom() - y));
         let mut input = Input { bytes, at: 0 };
         // Nothing is painted or remembered before the whole tile is there.
-        let Some(parsed) = self.parse(&mut input, &tile)? else {
+        let order = canvas.order();
+        let Some(parsed) = self.parse(&mut input, &tile, order)? else {
             return Ok(None);
         };
         match parsed.raw {
@@ -60,7 +61,7 @@ impl Hextile {
                 paint(&tile, self.background, canvas);
                 for s in parsed.subrects.chunks_exact(parsed.subrect_length) {
                     let (colour, place) = match s {
-                        [a, b, c, _, place @ ..] if parsed.subrect_length == 6 => ([*a, *b, *c, 255], place),
+                        [a, b, c, _, place @ ..] if parsed.subrect_length == 6 => (order.rgba(&[*a, *b, *c]), place),
                         place => (self.foreground, place),
                     };
                     let (dx, dy) = (u32::from(place[0] >> 4), u32::from(place[0] & 15));
@@ -84,7 +85,7 @@ impl Hextile {
         Ok(Some(input.at))
     }
 
-    fn parse<'a>(&self, input: &mut Input<'a>, tile: &Rect) -> Result<Option<Parsed<'a>>, ProtocolError> {
+    fn parse<'a>(&self, input: &mut Input<'a>, tile: &Rect, order: Order) -> Result<Option<Parsed<'a>>, ProtocolError> {
         let mut parsed = Parsed {
             raw: None,
             background: self.background,
@@ -108,7 +109,7 @@ impl Hextile {
         ] {
             if kind & bit != 0 {
                 let Some(p) = input.take(4) else { return Ok(None) };
-                *colour = [p[0], p[1], p[2], 255];
+                *colour = order.rgba(p);
             }
         }
         if kind & SUBRECTS != 0 {
@@ -180,7 +181,7 @@ mod tests {
 
     #[test]
     fn every_kind_of_tile() {
-        let mut canvas = Canvas::new(40, 20).unwrap();
+        let mut canvas = Canvas::new(40, 20, Order::Rgb).unwrap();
         let r = Rect::new(2, 1, 35, 18);
         let (red, green, blue) = ([9u8, 0, 0, 0], [0u8, 9, 0, 0], [0u8, 0, 9, 0]);
         let mut bytes = Vec::new();
@@ -208,7 +209,7 @@ mod tests {
 
     #[test]
     fn a_rectangle_that_leaves_its_tile_is_refused() {
-        let mut canvas = Canvas::new(40, 20).unwrap();
+        let mut canvas = Canvas::new(40, 20, Order::Rgb).unwrap();
         let bytes = [SUBRECTS, 1, 0x90, 0x10];
         assert!(draw(&bytes, Rect::new(0, 0, 10, 10), &mut canvas).is_err());
         assert!(draw(&[32], Rect::new(0, 0, 10, 10), &mut canvas).is_err());

@@ -2,12 +2,6 @@
 
 use super::super::Rect;
 
-/// SetPixelFormat: 32 bits, depth 24, little endian, and shifts such that the bytes on the wire are R, G, B, unused:
-/// they land in an RGBA buffer as they are.
-pub fn set_pixel_format() -> [u8; 20] {
-    [0, 0, 0, 0, 32, 24, 0, 1, 0, 255, 0, 255, 0, 255, 0, 8, 16, 0, 0, 0]
-}
-
 /// SetEncodings, in order of preference.
 pub fn set_encodings(encodings: &[i32]) -> Vec<u8> {
     let mut m = vec![2, 0];

@@ -14,6 +14,7 @@ pub(super) mod handshake;
 mod hextile;
 mod inflate;
 pub mod message;
+mod pixel;
 mod tight;
 mod zrle;
 
@@ -22,6 +23,7 @@ pub use clipboard::Clipboard;
 pub use cursor::Cursor;
 pub use decoder::{Decoder, Event};
 pub use error::ProtocolError;
+pub use pixel::Order;
 
 /// Fixed bounds on what a server may ask this client to hold.
 pub mod limits {

@@ -246,6 +246,7 @@ fn gradient(plain: &[u8], r: &Rect, canvas: &mut Canvas) {
 
 #[cfg(test)]
 mod tests {
+    use super::super::Order;
     use super::*;
     use flate2::{Compress, Compression, FlushCompress};
 
@@ -283,7 +284,7 @@ mod tests {
 
     #[test]
     fn every_filter_and_stream() {
-        let (mut tight, mut canvas) = (Tight::new(), Canvas::new(20, 9).unwrap());
+        let (mut tight, mut canvas) = (Tight::new(), Canvas::new(20, 9, Order::Rgb).unwrap());
         let r = Rect::new(1, 2, 10, 5);
         let (red, green, blue) = ([9u8, 0, 0], [0u8, 9, 0], [0u8, 0, 9]);
         draw(&mut tight, &[0x80, 7, 8, 9], &r, &mut canvas).unwrap();
@@ -357,7 +358,7 @@ mod tests {
             vec![0x40, 3],
         ];
         for bytes in bad {
-            let mut canvas = Canvas::new(10, 5).unwrap();
+            let mut canvas = Canvas::new(10, 5, Order::Rgb).unwrap();
             let got = draw(&mut Tight::new(), &bytes, &r, &mut canvas);
             assert!(
                 matches!(got, Err(ProtocolError::Damaged { .. })),

@@ -3,7 +3,7 @@
 
 use super::super::Rect;
 use super::inflate::Inflate;
-use super::{Canvas, ProtocolError};
+use super::{Canvas, Order, ProtocolError};
 
 const TILE: u32 = 64;
 /// A tile at its longest: its type, a palette of 127, and one run (3 bytes pixel, 1 byte length) for each pixel.
@@ -26,6 +26,7 @@ impl Zrle {
         let tiles = r.width.div_ceil(TILE) as usize * r.height.div_ceil(TILE) as usize;
         let mut input = Input {
             bytes: self.stream.piece(data, tiles * LONGEST_TILE)?,
+            order: canvas.order(),
         };
         for y in (r.y..r.bottom()).step_by(TILE as usize) {
             for x in (r.x..r.right()).step_by(TILE as usize) {
@@ -48,6 +49,7 @@ fn damaged(what: &'static str) -> ProtocolError {
 /// Decompressed bytes not yet read.
 struct Input<'a> {
     bytes: &'a [u8],
+    order: Order,
 }
 
 impl<'a> Input<'a> {
@@ -61,10 +63,10 @@ impl<'a> Input<'a> {
         Ok(self.take(1)?[0])
     }
 
-    /// A CPIXEL: the three colour bytes of the 32-bit pixel, here R, G, B.
+    /// A CPIXEL: the three colour bytes of the 32-bit pixel.
     fn pixel(&mut self) -> Result<[u8; 4], ProtocolError> {
         let p = self.take(3)?;
-        Ok([p[0], p[1], p[2], 255])
+        Ok(self.order.rgba(p))
     }
 
     fn palette(&mut self, n: usize) -> Result<Vec<[u8; 4]>, ProtocolError> {
@@ -94,7 +96,7 @@ fn decode_tile(input: &mut Input, tile: &Rect, canvas: &mut Canvas) -> Result<()
                 let raw = input.take(tile.width as usize * 3)?;
                 let row = canvas.row_mut(tile.x, y, tile.width);
                 for (to, from) in row.chunks_exact_mut(4).zip(raw.chunks_exact(3)) {
-                    to.copy_from_slice(&[from[0], from[1], from[2], 255]);
+                    to.copy_from_slice(&input.order.rgba(from));
                 }
             }
             Ok(())
@@ -201,7 +203,7 @@ mod tests {
     #[test]
     fn every_kind_of_tile_over_one_stream() {
         let (mut zrle, mut c) = (Zrle::new(), Compress::new(Compression::default(), true));
-        let mut canvas = Canvas::new(8, 4).unwrap();
+        let mut canvas = Canvas::new(8, 4, Order::Rgb).unwrap();
         let r = Rect::new(1, 1, 4, 2);
         let (red, green, blue) = ([9u8, 0, 0], [0u8, 9, 0], [0u8, 0, 9]);
         let mut raw = vec![0u8];
@@ -239,18 +241,18 @@ mod tests {
             &[1, 1, 1, 1, 7],
         ];
         for plain in bad {
-            let mut canvas = Canvas::new(4, 2).unwrap();
+            let mut canvas = Canvas::new(4, 2, Order::Rgb).unwrap();
             let data = deflate(&mut Compress::new(Compression::default(), true), plain);
             assert!(Zrle::new().decode(&data, &r, &mut canvas).is_err(), "{plain:?}");
         }
-        let mut canvas = Canvas::new(4, 2).unwrap();
+        let mut canvas = Canvas::new(4, 2, Order::Rgb).unwrap();
         assert!(Zrle::new().decode(&[0xff; 40], &r, &mut canvas).is_err());
     }
 
     #[test]
     fn a_bomb_stops_at_the_bound() {
         let bomb = deflate(&mut Compress::new(Compression::best(), true), &vec![1u8; 50 << 20]);
-        let mut canvas = Canvas::new(4, 2).unwrap();
+        let mut canvas = Canvas::new(4, 2, Order::Rgb).unwrap();
         let mut zrle = Zrle::new();
         let got = zrle.decode(&bomb, &Rect::new(0, 0, 4, 2), &mut canvas);
         assert_eq!(got, Err(damaged("decompresses to more than its rectangle can hold")));

@@ -53,9 +53,9 @@ fn an_update_in_any_pieces_gives_the_same_events() {
         Event::Bell,
     ];
     for piece in [1, 2, 3, 7, 1000] {
-        let mut d = Decoder::new(4, 2).unwrap();
+        let mut d = Decoder::new(4, 2, Order::Rgb).unwrap();
         assert_eq!(all(&mut d, &bytes, piece).unwrap(), want, "pieces of {piece}");
-        let image = d.canvas().to_image();
+        let image = d.image();
         assert_eq!(image.get_pixel(3, 1).0, [4, 5, 6, 255]);
         assert_eq!(image.get_pixel(0, 1).0, [7, 8, 9, 255]);
         assert_eq!(image.get_pixel(3, 0).0, [1, 2, 3, 255]);
@@ -74,7 +74,7 @@ fn last_rect_and_resize() {
     bytes.extend(rect(0, 0, 3, 3, encoding::EXTENDED_DESKTOP_SIZE));
     bytes.extend([1, 0, 0, 0]);
     bytes.extend([0; 16]);
-    let mut d = Decoder::new(4, 2).unwrap();
+    let mut d = Decoder::new(4, 2, Order::Rgb).unwrap();
     let got = all(&mut d, &bytes, 5).unwrap();
     assert_eq!(got[1], Event::Resized(6, 5));
     assert_eq!(got[3], Event::UpdateEnd);
@@ -111,7 +111,7 @@ fn lies_are_typed_errors() {
         (vec![77], "unknown message"),
     ];
     for (bytes, want) in cases {
-        let error = all(&mut Decoder::new(4, 2).unwrap(), &bytes, 1000)
+        let error = all(&mut Decoder::new(4, 2, Order::Rgb).unwrap(), &bytes, 1000)
             .unwrap_err()
             .to_string();
         assert!(error.contains(want), "{error} should say {want}");
@@ -153,7 +153,7 @@ fn noise_never_panics() {
             ));
             bytes.extend((0..(r >> 24 & 31)).map(|_| random() as u8 & if round % 2 == 0 { 3 } else { 255 }));
         }
-        let mut d = Decoder::new(4, 2).unwrap();
+        let mut d = Decoder::new(4, 2, Order::Rgb).unwrap();
         let _ = all(&mut d, &bytes, 1 + (random() % 9) as usize);
     }
 }
