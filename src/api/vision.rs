@@ -47,8 +47,15 @@ fn yes() -> bool {
 }
 
 /// A vision model behind an OpenAI-compatible API.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[x_kube(
+    validation = Rule::new("self.quorum % 2 == 1").message("quorum must be odd: 1, 3 or 5"),
+    validation = Rule::new(
+        "has(self.prices) || !((has(self.budget) && has(self.budget.cost)) || (has(self.stepBudget) && has(self.stepBudget.cost)))"
+    )
+    .message("a budget's cost needs prices")
+)]
 pub struct OpenAiSpec {
     /// Base URLs such as `http://gpu-box:8080/v1`, in the order of failing over.
     #[schemars(length(min = 1, max = 8))]
@@ -65,6 +72,22 @@ pub struct OpenAiSpec {
     /// What one attempt of a run may spend; more is an error of class Vision.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub budget: Option<VisionBudget>,
+    /// What each step of it may spend.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub step_budget: Option<VisionBudget>,
+    /// What tokens cost, in any currency; then records tell what was spent, and budgets can have a `cost`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prices: Option<TokenPrices>,
+    /// How many answers each question is put to the vote of, every time in other words: more than half of them have to
+    /// agree, or nobody can tell. An odd number.
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    #[schemars(range(min = 1, max = 5))]
+    pub quorum: u32,
+    /// Seconds that the models may take to get ready before a run begins, for servers that load them when they are asked
+    /// first. Without it nothing is asked before it is needed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 3600))]
+    pub warm_up_seconds: Option<u32>,
     /// The API key, where one is needed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub api_key_secret_ref: Option<SecretKeyRef>,
@@ -78,7 +101,27 @@ fn default_timeout() -> u32 {
     90
 }
 
-/// What one attempt of a run may spend on a model.
+fn one() -> u32 {
+    1
+}
+
+fn is_one(n: &u32) -> bool {
+    *n == 1
+}
+
+/// What a million tokens cost, as decimals such as `"0.15"`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct TokenPrices {
+    /// A million tokens of requests, pictures included.
+    #[schemars(length(max = 16), regex(pattern = r"^[0-9]{1,9}(\.[0-9]{1,6})?$"))]
+    pub input_per_million: String,
+    /// A million tokens of answers.
+    #[schemars(length(max = 16), regex(pattern = r"^[0-9]{1,9}(\.[0-9]{1,6})?$"))]
+    pub output_per_million: String,
+}
+
+/// What may be spent on a model.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct VisionBudget {
@@ -94,6 +137,10 @@ pub struct VisionBudget {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 86400))]
     pub seconds: Option<u32>,
+    /// What the tokens may cost, in the currency of `prices`, as a decimal such as `"0.50"`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 16), regex(pattern = r"^[0-9]{1,9}(\.[0-9]{1,6})?$"))]
+    pub cost: Option<String>,
 }
 
 /// What a model's coordinates mean.

@@ -1,16 +1,13 @@
 //! Runs as tasks of this process: opens the desktop, the guest and the vision backend, and hands over to the runner.
 
 use super::{Checked, Executor, Job, Machine, Outcome, Progress, VisionSettings};
-use crate::api::{
-    CoordinateConvention, CurrentStep, FailureClass, RunFailure, RunResult, ScenarioSpec, StepCounts, StepRange,
-    StepResult,
-};
+use crate::api::{CurrentStep, FailureClass, RunFailure, RunResult, ScenarioSpec, StepCounts, StepRange, StepResult};
 use crate::desktop::{self, Auth, Desktop, Layout, Options, Stream};
 use crate::guest::AgentGuest;
 use crate::results::{Body, Event, PlannedStep, Recorder, RunMeta};
 use crate::runner::{self, Limits, Rig};
 use crate::scenario::{Plan, Scenario};
-use crate::vision::{Budget, Cascade, Coordinates, Ocr, OpenAi, OpenAiConfig, Vision};
+use crate::vision::{Cascade, Ocr, Vision};
 use secrecy::SecretString;
 use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
@@ -64,7 +61,7 @@ impl Local {
             rungs.push(self.ocr().await?);
         }
         if v.spec.openai.is_some() {
-            rungs.push(Arc::new(openai(v)?));
+            rungs.push(Arc::new(super::model::openai(v)?));
         }
         Ok(match rungs.len() {
             1 => rungs.remove(0),
@@ -75,6 +72,8 @@ impl Local {
     async fn rig(&self, job: &Job) -> Result<Rig, RunFailure> {
         let machine = &job.machine;
         let vision = self.vision(job.vision.as_ref()).await?;
+        let warm = vision.warm_up().await;
+        warm.map_err(|e| failure(FailureClass::Vision, "ModelNotReady", e.to_string()))?;
         let desktop = console(machine).await?;
         let guest = AgentGuest::new(machine.client.clone(), machine.node.clone(), machine.vmid);
         Ok(Rig {
@@ -253,46 +252,7 @@ fn plan(
     }
 }
 
-fn openai(v: &VisionSettings) -> Result<OpenAi, RunFailure> {
-    let wrong = |e: String| {
-        failure(
-            FailureClass::Vision,
-            "ProviderUnusable",
-            format!("VisionProvider {}: {e}", v.name),
-        )
-    };
-    let Some(spec) = &v.spec.openai else {
-        return Err(wrong("spec.openai is not set".into()));
-    };
-    let base_urls = spec
-        .base_urls
-        .iter()
-        .map(|u| url::Url::parse(u).map_err(|e| wrong(format!("spec.openai.baseUrls: {u}: {e}"))))
-        .collect::<Result<_, _>>()?;
-    OpenAi::new(OpenAiConfig {
-        base_urls,
-        locate_model: spec.locate_model.clone(),
-        judge_model: spec.judge_model.clone().unwrap_or_else(|| spec.locate_model.clone()),
-        coordinates: spec.coordinates.map(|c| match c {
-            CoordinateConvention::Normalised1000 => Coordinates::Normalised1000,
-            CoordinateConvention::Fraction => Coordinates::Fraction,
-            CoordinateConvention::Pixels => Coordinates::Pixels,
-        }),
-        budget: {
-            let budget = spec.budget.clone().unwrap_or_default();
-            Budget {
-                calls: budget.calls.map(u64::from),
-                tokens: budget.tokens.map(u64::from),
-                time: budget.seconds.map(|s| Duration::from_secs(s.into())),
-            }
-        },
-        api_key: v.api_key.clone(),
-        timeout: Duration::from_secs(spec.timeout_seconds.into()),
-    })
-    .map_err(|e| wrong(e.to_string()))
-}
-
-fn failure(class: FailureClass, reason: &str, message: String) -> RunFailure {
+pub(super) fn failure(class: FailureClass, reason: &str, message: String) -> RunFailure {
     RunFailure {
         class: Some(class),
         reason: reason.into(),

@@ -4,6 +4,7 @@
 //! [`Outcome`]; progress comes through a watch channel. Failing infrastructure is part of the outcome, never a panic.
 
 mod local;
+mod model;
 
 pub use local::Local;
 

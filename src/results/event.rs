@@ -312,6 +312,9 @@ pub enum Evidence {
         verdict: String,
         /// Why.
         reason: String,
+        /// What a model named as its grounds.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        named: Vec<String>,
         /// Which method answered.
         rung: String,
         /// Milliseconds for the answer.
@@ -319,7 +322,7 @@ pub enum Evidence {
     },
     /// A model was asked.
     Request {
-        /// `locate` or `judge`.
+        /// `locate`, `judge` or `warmUp`.
         purpose: String,
         /// Name of the model.
         model: String,
@@ -345,6 +348,12 @@ pub enum Evidence {
         /// Tokens of the answer, where the server tells.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         completion_tokens: Option<u64>,
+        /// What the tokens cost, in the currency of the provider's prices.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        cost: Option<f64>,
+        /// True where nothing was sent: the same had been asked of the same pixels.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        kept: bool,
         /// Milliseconds, further tries included.
         ms: u64,
     },

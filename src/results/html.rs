@@ -294,16 +294,21 @@ fn row(page: &mut String, item: &Evidence) {
             question,
             verdict: v,
             reason,
+            named,
             rung,
             ms,
         } => (
             "asked",
             format!(
-                "{} {} by {}, {ms} ms<br><span class=\"dim\">{}</span>",
+                "{} {} by {}, {ms} ms<br><span class=\"dim\">{}{}</span>",
                 escape(question),
                 verdict(v),
                 escape(rung),
-                escape(reason)
+                escape(reason),
+                match named.is_empty() {
+                    true => String::new(),
+                    false => format!("; seen: {}", escape(&named.join(", "))),
+                }
             ),
         ),
         Evidence::Condition {

@@ -102,17 +102,14 @@ pub(super) fn judged(question: &str, judgement: &Judgement, took: Duration) -> E
         question: question.to_string(),
         verdict: verdict(judgement.verdict).to_string(),
         reason: judgement.reason.clone(),
+        named: judgement.named.clone(),
         rung: judgement.rung.to_string(),
         ms: took.as_millis() as u64,
     }
 }
 
 pub(super) fn verdict(verdict: Verdict) -> &'static str {
-    match verdict {
-        Verdict::True => "true",
-        Verdict::False => "false",
-        Verdict::CannotTell => "cannotTell",
-    }
+    verdict.word()
 }
 
 /// The end of a long output; its beginning is said to be missing.
@@ -166,6 +163,8 @@ pub fn request(request: &vision::Request, masked: impl Fn(&str) -> String) -> Ev
         error,
         prompt_tokens: request.tokens.map(|t| t.0),
         completion_tokens: request.tokens.map(|t| t.1),
+        cost: request.cost.map(vision::Money::units),
+        kept: request.kept,
         ms: request.ms,
     }
 }

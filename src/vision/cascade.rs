@@ -81,6 +81,17 @@ impl Vision for Cascade {
         }
     }
 
+    async fn warm_up(&self) -> Result<(), Error> {
+        for vision in &self.0 {
+            vision.warm_up().await?;
+        }
+        Ok(())
+    }
+
+    fn begin_step(&self) {
+        self.0.iter().for_each(|v| v.begin_step());
+    }
+
     fn requests(&self) -> Vec<Request> {
         self.0.iter().flat_map(|v| v.requests()).collect()
     }
@@ -108,6 +119,7 @@ mod tests {
                 verdict,
                 reason: "because".into(),
                 evidence: vec![],
+                named: vec![],
                 rung: "vlm",
             })
         }

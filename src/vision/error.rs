@@ -56,13 +56,27 @@ pub enum Error {
         /// What each address said, without credentials.
         attempts: Vec<String>,
     },
-    /// What the run may spend on the VLM is spent.
-    #[error("the run's budget for VLM {model} is spent: {spent} (spec.openai.budget of the VisionProvider)")]
+    /// What the run or a step may spend on the VLM is spent.
+    #[error("the {whose}'s budget for VLM {model} is spent: {spent} (spec.openai.{setting} of the VisionProvider)")]
     Budget {
         /// The model.
         model: String,
+        /// `run` or `step`.
+        whose: &'static str,
+        /// Where it is set.
+        setting: &'static str,
         /// What was spent, and how much there was.
         spent: String,
+    },
+    /// The VLM did not get ready.
+    #[error("VLM {model} was not ready after {} s (spec.openai.warmUpSeconds of the VisionProvider): {last}", after.as_secs())]
+    NotReady {
+        /// The model.
+        model: String,
+        /// How long it was waited for.
+        after: std::time::Duration,
+        /// What it said last.
+        last: String,
     },
     /// The VLM answered something that cannot be read strictly.
     #[error("VLM {model} gave an unusable answer ({problem}): {answer:?}")]

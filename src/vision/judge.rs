@@ -120,6 +120,7 @@ fn cannot_tell(reason: String) -> Judgement {
         verdict: Verdict::CannotTell,
         reason,
         evidence: vec![],
+        named: vec![],
         rung: "ocr",
     }
 }
@@ -154,6 +155,7 @@ pub(super) fn judge(lines: &[Line], texts: &[String]) -> Judgement {
                         verdict: Verdict::False,
                         reason,
                         evidence,
+                        named: vec![],
                         rung: "ocr",
                     };
                 }
@@ -172,6 +174,7 @@ pub(super) fn judge(lines: &[Line], texts: &[String]) -> Judgement {
         verdict: Verdict::True,
         reason,
         evidence,
+        named: vec![],
         rung: "ocr",
     }
 }

@@ -21,7 +21,10 @@ pub use cascade::Cascade;
 pub use error::Error;
 pub use ocr::{Line, Ocr, Word};
 pub use openai::answer;
-pub use openai::{Budget, Coordinates, FAMILIES, Family, Form, OpenAi, OpenAiConfig, Sizing, family, unknown_model};
+pub use openai::{
+    Budget, Coordinates, FAMILIES, Family, Form, Limits, Money, OpenAi, OpenAiConfig, Prices, Sizing, family,
+    unknown_model,
+};
 pub use reference::{Explanation, Match, Outcome, Reference, References, Wanted};
 pub use target::parse_target;
 pub use types::{Hit, Judgement, Located, Request, Target, Verdict, Vision};

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
-use super::{Error, Wanted};
+use super::{Error, Money, Wanted};
 use crate::desktop::{Frame, Point, Rect};
 
 /// What to look for. At least one of `reference`, `text` and `describe` is set.
@@ -104,6 +104,17 @@ pub enum Verdict {
     CannotTell,
 }
 
+impl Verdict {
+    /// The word for it in records.
+    pub fn word(self) -> &'static str {
+        match self {
+            Verdict::True => "true",
+            Verdict::False => "false",
+            Verdict::CannotTell => "cannotTell",
+        }
+    }
+}
+
 /// A verdict with its grounds.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Judgement {
@@ -113,6 +124,8 @@ pub struct Judgement {
     pub reason: String,
     /// The places it rests on.
     pub evidence: Vec<Hit>,
+    /// What a model named as its grounds, in its words.
+    pub named: Vec<String>,
     /// What answered: `ocr` or `vlm`.
     pub rung: &'static str,
 }
@@ -120,7 +133,7 @@ pub struct Judgement {
 /// A request to a model, for the record.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Request {
-    /// `locate` or `judge`.
+    /// `locate`, `judge` or `warmUp`.
     pub purpose: &'static str,
     /// Model that was asked.
     pub model: String,
@@ -138,6 +151,10 @@ pub struct Request {
     pub answer: Result<String, String>,
     /// Tokens of the request and of the answer, where the server tells.
     pub tokens: Option<(u64, u64)>,
+    /// What the tokens cost, where prices are known.
+    pub cost: Option<Money>,
+    /// True where nothing was sent: the same had been asked of the same pixels.
+    pub kept: bool,
     /// Milliseconds.
     pub ms: u64,
 }
@@ -159,6 +176,17 @@ pub trait Vision: Send + Sync {
     /// # Errors
     /// [`Error`] if the backend failed.
     async fn judge(&self, frame: &Frame, question: &str) -> Result<Judgement, Error>;
+
+    /// Makes a model ready that has to be loaded first, where its provider says how long that may take.
+    ///
+    /// # Errors
+    /// [`Error::NotReady`].
+    async fn warm_up(&self) -> Result<(), Error> {
+        Ok(())
+    }
+
+    /// Another step of the run begins, which has a budget of its own.
+    fn begin_step(&self) {}
 
     /// The requests to models since the last call.
     fn requests(&self) -> Vec<Request> {

@@ -14,8 +14,8 @@ use base64::Engine;
 use image::{Rgba, RgbaImage};
 use mosdat::desktop::{Frame, Point};
 use mosdat::vision::{
-    Budget, Cascade, Coordinates, Error, FAMILIES, Family, Form, Located, OpenAi, OpenAiConfig, Target, Verdict,
-    Vision, parse_target,
+    Budget, Cascade, Coordinates, Error, FAMILIES, Family, Form, Limits, Located, OpenAi, OpenAiConfig, Target,
+    Verdict, Vision, parse_target,
 };
 use secrecy::SecretString;
 use serde_json::{Value, json};
@@ -113,7 +113,8 @@ fn look(body: &Value, coordinates: Coordinates, form: Form) -> String {
         .collect();
     let visible = !places.is_empty();
     if prompt.contains("cannot_tell") {
-        return json!({"answer": visible.to_string(), "reason": "looked at the pixels"}).to_string();
+        return json!({"evidence": ["the pixels"], "answer": visible.to_string(), "reason": "looked at the pixels"})
+            .to_string();
     }
     if !visible {
         return json!({"found": false, "reason": "no such box"}).to_string();
@@ -155,26 +156,37 @@ fn drawn() -> Frame {
 }
 
 fn vision(urls: &[&Model], coordinates: Coordinates) -> OpenAi {
-    let config = OpenAiConfig {
+    OpenAi::new(config(urls, coordinates)).unwrap()
+}
+
+fn config(urls: &[&Model], coordinates: Coordinates) -> OpenAiConfig {
+    OpenAiConfig {
         base_urls: urls.iter().map(|m| m.url.clone()).collect(),
         locate_model: "pointer".into(),
         judge_model: "judge".into(),
         coordinates: Some(coordinates),
-        budget: Budget::default(),
+        limits: Limits::default(),
+        quorum: 1,
+        warm_up: None,
         api_key: Some(SecretString::from("tops3cret")),
         timeout: Duration::from_secs(1),
-    };
-    OpenAi::new(config).unwrap()
+    }
 }
 
 /// A model of a family, known by its name alone.
 fn of_family(model: &Model, name: &str, budget: Budget) -> Result<OpenAi, Error> {
+    let limits = Limits {
+        run: budget,
+        ..Limits::default()
+    };
     OpenAi::new(OpenAiConfig {
         base_urls: vec![model.url.clone()],
         locate_model: format!("somebody/{name}-7b"),
         judge_model: name.into(),
         coordinates: None,
-        budget,
+        limits,
+        quorum: 1,
+        warm_up: None,
         api_key: None,
         timeout: Duration::from_secs(20),
     })
@@ -295,7 +307,11 @@ async fn unusable_answers_are_asked_again_once_and_never_guessed() {
         .judge(&drawn(), "red?")
         .await
         .unwrap();
-    assert_eq!((got.verdict, got.reason.as_str()), (Verdict::CannotTell, "dark"));
+    assert!(
+        got.verdict == Verdict::CannotTell && got.reason.contains("dark"),
+        "{got:?}"
+    );
+    assert_eq!(better.requests(), 3, "doubt is asked about in other words");
     // A pixel position from a model that was declared to use 0 to 1000.
     let outside = Model::start(vec![Behaviour::Says("{\"found\":true,\"x\":1050,\"y\":10}")]).await;
     let error = vision(&[&outside], Coordinates::Normalised1000)
@@ -308,7 +324,7 @@ async fn unusable_answers_are_asked_again_once_and_never_guessed() {
 #[tokio::test]
 async fn the_cascade_asks_the_model_only_for_what_ocr_cannot_decide() {
     let model = Model::start(vec![
-        Behaviour::Says("{\"answer\":\"true\",\"reason\":\"it is grey\"}"),
+        Behaviour::Says("{\"evidence\":[\"its letters\"],\"answer\":\"true\",\"reason\":\"it is grey\"}"),
         Behaviour::Says("{\"found\":true,\"x\":66,\"y\":217}"),
         Behaviour::Status(500, None),
     ])
@@ -426,4 +442,138 @@ async fn every_request_is_told_and_the_budget_is_kept() {
     };
     let (error, _) = spend(tokens, 3).await;
     assert!(error.contains("3000 of 2500 tokens"), "{error}");
+}
+
+const YES: &str = r#"{"evidence":["a red box"],"answer":"true","reason":"it is red"}"#;
+const NO: &str = r#"{"evidence":["grey"],"answer":"false","reason":"it is grey"}"#;
+const DOUBT: &str = r#"{"evidence":[],"answer":"cannot_tell","reason":"it is dark"}"#;
+
+/// The prompts that the model was asked with.
+fn prompts(model: &Model) -> Vec<String> {
+    let seen = model.seen.lock().unwrap();
+    let prompt =
+        |(_, body): &(HeaderMap, Value)| body["messages"][0]["content"][1]["text"].as_str().unwrap().to_string();
+    seen.iter().map(prompt).collect()
+}
+
+#[tokio::test]
+async fn questions_are_put_to_the_vote_in_other_words() {
+    for (says, quorum, asked, want) in [
+        (vec![DOUBT, YES], 1, 2, Verdict::True),
+        (vec![YES, YES, NO], 3, 2, Verdict::True),
+        (vec![YES, NO, NO], 3, 3, Verdict::False),
+        (vec![YES, NO, DOUBT], 3, 3, Verdict::CannotTell),
+    ] {
+        let model = Model::start(says.iter().map(|s| Behaviour::Says(s)).collect()).await;
+        let vlm = OpenAi::new(OpenAiConfig {
+            quorum,
+            ..config(&[&model], Coordinates::Pixels)
+        })
+        .unwrap();
+        let judgement = vlm.judge(&drawn(), "is it red?").await.unwrap();
+        assert_eq!(
+            (judgement.verdict, model.requests()),
+            (want, asked),
+            "{says:?}: {judgement:?}"
+        );
+        let mut different = prompts(&model);
+        different.dedup();
+        assert_eq!(different.len(), asked, "each in other words");
+        match want {
+            Verdict::CannotTell => assert!(judgement.reason.contains("it is dark"), "{judgement:?}"),
+            _ => assert_eq!(judgement.named.len(), 1),
+        }
+    }
+    for quorum in [0, 2, 7] {
+        let model = Model::start(vec![Behaviour::Says(YES)]).await;
+        let config = OpenAiConfig {
+            quorum,
+            ..config(&[&model], Coordinates::Pixels)
+        };
+        assert!(OpenAi::new(config).is_err(), "{quorum}");
+    }
+}
+
+#[tokio::test]
+async fn the_same_is_not_asked_again_of_the_same_pixels() {
+    let model = Model::start(vec![Behaviour::Says(YES), Behaviour::Says(NO)]).await;
+    let vlm = vision(&[&model], Coordinates::Pixels);
+    for _ in 0..3 {
+        assert_eq!(vlm.judge(&drawn(), "is it red?").await.unwrap().verdict, Verdict::True);
+    }
+    assert_eq!(model.requests(), 1);
+    let told: Vec<bool> = vlm.requests().iter().map(|r| r.kept).collect();
+    assert_eq!(told, [false, true, true]);
+    // Other words, and one other pixel, are another question.
+    assert_eq!(
+        vlm.judge(&drawn(), "is it green?").await.unwrap().verdict,
+        Verdict::False
+    );
+    let mut other = drawn().image().clone();
+    other.put_pixel(0, 0, Rgba([239, 240, 240, 255]));
+    let other = vlm.judge(&Frame::from_image(other), "is it red?").await.unwrap();
+    assert_eq!((other.verdict, model.requests()), (Verdict::False, 3));
+}
+
+#[tokio::test]
+async fn a_server_that_takes_no_schema_is_asked_without() {
+    let model = Model::start(vec![
+        Behaviour::Status(400, None),
+        Behaviour::Says(YES),
+        Behaviour::Says(NO),
+    ])
+    .await;
+    let vlm = vision(&[&model], Coordinates::Pixels);
+    assert_eq!(vlm.judge(&drawn(), "red?").await.unwrap().verdict, Verdict::True);
+    assert_eq!(vlm.judge(&drawn(), "green?").await.unwrap().verdict, Verdict::False);
+    let with_schema: Vec<bool> = {
+        let seen = model.seen.lock().unwrap();
+        seen.iter()
+            .map(|(_, body)| body["response_format"]["type"] == "json_schema")
+            .collect()
+    };
+    assert_eq!(with_schema, [true, false, false]);
+}
+
+#[tokio::test]
+async fn a_model_gets_ready_before_the_run_or_says_why_not() {
+    let loading = Model::start(vec![
+        Behaviour::Status(503, None),
+        Behaviour::Status(503, None),
+        Behaviour::Says("ready"),
+    ])
+    .await;
+    let with = |model: &Model, limit| {
+        OpenAi::new(OpenAiConfig {
+            warm_up: Some(Duration::from_secs(limit)),
+            limits: Limits {
+                run: Budget {
+                    calls: Some(2),
+                    ..Budget::default()
+                },
+                ..Limits::default()
+            },
+            ..config(&[model], Coordinates::Pixels)
+        })
+        .unwrap()
+    };
+    let vlm = with(&loading, 60);
+    vlm.warm_up().await.unwrap();
+    // Two tries of the first address, then both models; and the budget is untouched.
+    assert_eq!(loading.requests(), 4);
+    assert!(vlm.requests().iter().all(|r| r.purpose == "warmUp"));
+    assert!(
+        vlm.judge(&drawn(), "red?")
+            .await
+            .unwrap_err()
+            .to_string()
+            .contains("unusable"),
+        "it was asked"
+    );
+    let down = Model::start(vec![Behaviour::Status(503, None)]).await;
+    let error = with(&down, 2).warm_up().await.unwrap_err().to_string();
+    assert!(
+        error.contains("not ready after 2 s") && error.contains("503"),
+        "{error}"
+    );
 }

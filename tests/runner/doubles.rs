@@ -303,6 +303,7 @@ impl Vision for Double {
             verdict,
             reason: format!("seen: {:?}", names(world.texts(frame))),
             evidence: found.map(hit).into_iter().collect(),
+            named: Vec::new(),
             rung: "double",
         })
     }

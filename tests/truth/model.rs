@@ -48,12 +48,12 @@ async fn answer(State(ocr): State<Ocr>, Path(model): Path<String>, body: String)
         "garbage" => "I can see a lovely desktop with a window on it, dear.".to_string(),
         "empty" => String::new(),
         "too-many" => return (StatusCode::TOO_MANY_REQUESTS, "slow down").into_response(),
-        "yes-and-no" => r#"{"answer": "true", "answer": "false", "reason": "both"}"#.to_string(),
+        "yes-and-no" => r#"{"evidence": ["it"], "answer": "true", "answer": "false", "reason": "both"}"#.to_string(),
         "cannot-tell" => r#"{"answer": "cannot_tell", "reason": "it is too small"}"#.to_string(),
-        "agrees-after-ocr" => r#"{"answer": "true", "reason": "of course"}"#.to_string(),
+        "agrees-after-ocr" => r#"{"evidence": ["all of it"], "answer": "true", "reason": "of course"}"#.to_string(),
         "late" => {
             tokio::time::sleep(Duration::from_secs(PATIENCE * 3)).await;
-            r#"{"answer": "true", "reason": "at last"}"#.to_string()
+            r#"{"evidence": ["it"], "answer": "true", "reason": "at last"}"#.to_string()
         }
         honest => {
             let (body, honest) = (body.clone(), honest.to_string());
@@ -85,7 +85,8 @@ fn look(ocr: &Ocr, body: &str, model: &str) -> String {
             false if quoted.iter().all(seen) => "true",
             false => "false",
         };
-        return json!({"answer": answer, "reason": "read from the picture"}).to_string();
+        return json!({"evidence": ["what is written there"], "answer": answer, "reason": "read from the picture"})
+            .to_string();
     }
     let Some(area) = meant(asked, &lines) else {
         return json!({"found": false, "reason": "nothing on the screen bears such words"}).to_string();

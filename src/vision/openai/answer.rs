@@ -53,13 +53,41 @@ struct VerdictAnswer {
     answer: Value,
     #[serde(default)]
     reason: String,
+    #[serde(default)]
+    evidence: Named,
 }
 
-/// The verdict and its reason. The word must be one of the three (or a JSON boolean), nothing else counts.
+/// Some name one thing without a list around it.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Named {
+    One(String),
+    Several(Vec<String>),
+}
+
+impl Default for Named {
+    fn default() -> Named {
+        Named::Several(Vec::new())
+    }
+}
+
+/// An answer to a question.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Answer {
+    /// What holds.
+    pub verdict: Verdict,
+    /// Why.
+    pub reason: String,
+    /// What on the picture settles it, as the model names it.
+    pub evidence: Vec<String>,
+}
+
+/// The verdict, its reason and its evidence. The word must be one of the three (or a JSON boolean), nothing else counts;
+/// and who decides has to say by what.
 ///
 /// # Errors
 /// What cannot be read, or could be read in two ways.
-pub fn verdict(text: &str) -> Result<(Verdict, String), String> {
+pub fn verdict(text: &str) -> Result<Answer, String> {
     // A typed struct, not a map: serde refuses a field that comes twice.
     let answer: VerdictAnswer =
         serde_json::from_str(bare(text)?).map_err(|e| format!("not the JSON asked for: {e}"))?;
@@ -74,7 +102,22 @@ pub fn verdict(text: &str) -> Result<(Verdict, String), String> {
         },
         other => return Err(format!("'answer' is {other}, not true, false or cannot_tell")),
     };
-    Ok((verdict, answer.reason))
+    let named = match answer.evidence {
+        Named::One(one) => vec![one],
+        Named::Several(several) => several,
+    };
+    let evidence: Vec<String> = named.into_iter().filter(|e| !e.trim().is_empty()).collect();
+    if verdict != Verdict::CannotTell && evidence.is_empty() {
+        return Err(format!(
+            "'evidence' names nothing that its '{}' rests on",
+            verdict.word()
+        ));
+    }
+    Ok(Answer {
+        verdict,
+        reason: answer.reason,
+        evidence,
+    })
 }
 
 /// Several models answer with the names they were trained on; each field is one way to say where.
@@ -185,14 +228,20 @@ mod tests {
 
     #[test]
     fn verdicts_are_read_strictly() {
-        let v = |t: &str| verdict(t).map(|v| v.0);
-        assert_eq!(v(r#"{"answer":"true","reason":"it is"}"#), Ok(Verdict::True));
-        assert_eq!(v(r#"{"answer": false}"#), Ok(Verdict::False));
+        let v = |t: &str| verdict(t).map(|v| v.verdict);
+        assert_eq!(
+            v(r#"{"answer":"true","reason":"it is","evidence":["a"]}"#),
+            Ok(Verdict::True)
+        );
+        assert_eq!(
+            v(r#"{"answer": false, "evidence": "an empty screen"}"#),
+            Ok(Verdict::False)
+        );
         assert_eq!(
             v("<think>it says true</think>\n```json\n{\"answer\":\"cannot_tell\"}\n```"),
             Ok(Verdict::CannotTell)
         );
-        assert_eq!(v("```{\"answer\":\"True\"}```"), Ok(Verdict::True));
+        assert_eq!(v("```{\"evidence\":[\"a\"],\"answer\":\"True\"}```"), Ok(Verdict::True));
         for bad in [
             "",
             "yes",
@@ -207,6 +256,8 @@ mod tests {
             "```\n{\"answer\":\"true\"}\n```\n```\n{\"answer\":\"false\"}\n```",
             r#"{"answer":["true"]}"#,
             r#"{"reason":"true"}"#,
+            r#"{"answer":"true","reason":"because"}"#,
+            r#"{"answer":"false","evidence":[" "]}"#,
         ] {
             assert!(v(bad).is_err(), "{bad}");
         }

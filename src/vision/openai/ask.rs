@@ -28,6 +28,8 @@ pub(super) struct Client {
     api_key: Option<SecretString>,
     /// The address that answered last is asked first.
     preferred: AtomicUsize,
+    /// Addresses that know nothing of schemas for answers, a bit each.
+    plain: AtomicUsize,
 }
 
 /// What happened at one address.
@@ -37,6 +39,8 @@ struct Failure {
     again: bool,
     /// The server refuses such requests, whatever the picture.
     refused: bool,
+    /// The server says that it does not understand the request.
+    malformed: bool,
     wait: Option<Duration>,
 }
 
@@ -46,6 +50,7 @@ impl Failure {
             text: text.into(),
             again,
             refused: false,
+            malformed: false,
             wait: None,
         }
     }
@@ -106,11 +111,18 @@ impl Client {
             endpoints,
             api_key,
             preferred: AtomicUsize::new(0),
+            plain: AtomicUsize::new(0),
         })
     }
 
-    /// The model's text. Each address is asked at most [`ROUNDS`] times.
-    pub(super) async fn complete(&self, model: &str, png: &[u8], prompt: &str) -> Result<Completed, Error> {
+    /// The model's text, kept to the JSON Schema by servers that can. Each address is asked at most [`ROUNDS`] times.
+    pub(super) async fn complete(
+        &self,
+        model: &str,
+        png: &[u8],
+        prompt: &str,
+        schema: Option<serde_json::Value>,
+    ) -> Result<Completed, Error> {
         let picture = format!("data:image/png;base64,{}", STANDARD.encode(png));
         let body = serde_json::json!({
             "model": model,
@@ -121,6 +133,14 @@ impl Client {
                 {"type": "image_url", "image_url": {"url": picture}},
                 {"type": "text", "text": prompt},
             ]}],
+        });
+        let with_schema = schema.map(|schema| {
+            let mut body = body.clone();
+            body["response_format"] = serde_json::json!({
+                "type": "json_schema",
+                "json_schema": {"name": "answer", "strict": true, "schema": schema},
+            });
+            body.to_string()
         });
         let body = body.to_string();
         let count = self.endpoints.len();
@@ -135,7 +155,7 @@ impl Client {
             }
             let (mut again, mut shortest) = (Vec::new(), None::<Duration>);
             for i in order {
-                match self.once(&self.endpoints[i], body.clone()).await {
+                match self.either(i, with_schema.as_ref(), &body).await {
                     Ok(completed) => {
                         self.preferred.store(i, Ordering::Relaxed);
                         return Ok(completed);
@@ -160,6 +180,22 @@ impl Client {
             true => Error::Refused { model, attempts },
             false => Error::Unreachable { model, attempts },
         })
+    }
+
+    /// With the schema first, where there is one. A server that refuses that is asked without, now and from then on.
+    async fn either(&self, i: usize, with_schema: Option<&String>, body: &str) -> Result<Completed, Failure> {
+        let bit = 1 << i;
+        if let Some(with_schema) = with_schema.filter(|_| self.plain.load(Ordering::Relaxed) & bit == 0) {
+            let failure = match self.once(&self.endpoints[i], with_schema.clone()).await {
+                Err(failure) if failure.malformed => failure,
+                other => return other,
+            };
+            let completed = self.once(&self.endpoints[i], body.to_string()).await?;
+            tracing::debug!(why = failure.text, "the server takes no schema for answers");
+            self.plain.fetch_or(bit, Ordering::Relaxed);
+            return Ok(completed);
+        }
+        self.once(&self.endpoints[i], body.to_string()).await
     }
 
     async fn once(&self, endpoint: &Url, body: String) -> Result<Completed, Failure> {
@@ -206,6 +242,7 @@ impl Client {
                 text: format!("HTTP {status} {said}").trim().to_string(),
                 again,
                 refused: !again,
+                malformed: matches!(status, StatusCode::BAD_REQUEST | StatusCode::UNPROCESSABLE_ENTITY),
                 wait,
             });
         }

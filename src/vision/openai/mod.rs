@@ -1,17 +1,22 @@
 //! A vision language model behind the OpenAI chat completions API (hosted, vLLM, llama.cpp and others).
 //!
 //! `ask` is the HTTP side: failover, limits, waiting. `answer` reads what comes back, strictly: an answer that could mean
-//! two things is an error, not a guess. `catalogue` knows the families of models, `picture` sends what they see, `spent`
-//! keeps the account.
+//! two things is an error, not a guess. `judging` asks questions in several wordings, `catalogue` knows the families of
+//! models, `picture` sends what they see, `spent` keeps the account, `kept` the answers that need not be asked for again.
 
 pub mod answer;
 mod ask;
 mod catalogue;
+mod judging;
+mod kept;
+mod money;
 mod picture;
 mod spent;
+mod warm;
 
 pub use catalogue::{FAMILIES, Family, Form, Sizing, family};
-pub use spent::Budget;
+pub use money::{Money, Prices};
+pub use spent::{Budget, Limits};
 
 use std::time::Duration;
 
@@ -21,6 +26,7 @@ use serde::{Deserialize, Serialize};
 use url::Url;
 
 use self::ask::Client;
+use self::kept::{Asked, Kept};
 use self::picture::Picture;
 use self::spent::Account;
 use super::{Error, Hit, Judgement, Located, Request, Target, Vision, locate};
@@ -49,8 +55,12 @@ pub struct OpenAiConfig {
     pub judge_model: String,
     /// How `locate_model` writes positions; without it as the catalogue knows.
     pub coordinates: Option<Coordinates>,
-    /// What the run may spend.
-    pub budget: Budget,
+    /// What the run and its steps may spend.
+    pub limits: Limits,
+    /// How many answers a question is put to the vote of; 1 where one is enough.
+    pub quorum: u32,
+    /// How long the models may take to get ready before the run; without it they are not asked to.
+    pub warm_up: Option<Duration>,
     /// Sent as a bearer token. Never logged.
     pub api_key: Option<SecretString>,
     /// Deadline of one request. A call makes at most two requests to each address, once more if the answer was unusable.
@@ -64,11 +74,14 @@ pub struct OpenAi {
     judge_model: String,
     coordinates: Coordinates,
     form: Form,
+    quorum: u32,
+    warm_up: Option<Duration>,
     account: Account,
+    kept: Kept,
 }
 
 /// Version of the prompts: told with each request, and changed with them.
-const PROMPTS: u32 = 2;
+const PROMPTS: u32 = 3;
 
 impl OpenAi {
     /// Checks the settings; nothing is sent yet.
@@ -89,9 +102,17 @@ impl OpenAi {
             locate_model,
             judge_model,
             coordinates,
-            budget,
+            limits,
+            quorum,
+            warm_up,
             ..
         } = config;
+        if !(1..=judging::MOST_ASKED).contains(&quorum) || quorum % 2 == 0 {
+            let most = judging::MOST_ASKED;
+            return Err(Error::Config(format!(
+                "a quorum of {quorum}: it must be odd, 1 to {most}"
+            )));
+        }
         let known = family(&locate_model);
         let Some(coordinates) = coordinates.or(known.map(|f| f.coordinates)) else {
             return Err(Error::Config(unknown_model(&locate_model)));
@@ -100,13 +121,17 @@ impl OpenAi {
             client,
             coordinates,
             form: known.map_or(Form::Point, |f| f.form),
-            account: Account::new(budget),
+            quorum,
+            warm_up,
+            account: Account::new(limits),
+            kept: Kept::default(),
             locate_model,
             judge_model,
         })
     }
 
-    /// Asks, and once more if the answer cannot be read.
+    /// Asks, and once more if the answer cannot be read. What a question was answered is not asked again of the same
+    /// pixels.
     async fn ask<T>(
         &self,
         purpose: &'static str,
@@ -115,13 +140,34 @@ impl OpenAi {
         prompt: &str,
         read: impl Fn(&str) -> Result<T, String>,
     ) -> Result<T, Error> {
+        let asked = Asked {
+            model: model.to_string(),
+            prompt: prompt.to_string(),
+            picture: picture.digest.clone(),
+        };
+        if let Some(kept) = self.kept.get(&asked)
+            && let Ok(answer) = read(&kept)
+        {
+            self.account.note(Request {
+                answer: Ok(kept),
+                kept: true,
+                ..record(purpose, model, picture, prompt)
+            });
+            return Ok(answer);
+        }
         let first = self.request(purpose, model, picture, prompt).await?;
         let problem = match read(&first) {
-            Ok(answer) => return Ok(answer),
+            Ok(answer) => {
+                // Where something is may be looked for again on purpose; what holds on a picture holds on it.
+                if purpose == JUDGE {
+                    self.kept.put(asked, first);
+                }
+                return Ok(answer);
+            }
             Err(problem) => problem,
         };
         tracing::debug!(model, problem, "the answer cannot be read; asking once more");
-        let reminder = format!("{prompt}\nAnswer with that single JSON object and nothing else.");
+        let reminder = format!("{prompt}\nAnswer with that single JSON object, all of its members, and nothing else.");
         let second = self.request(purpose, model, picture, &reminder).await?;
         read(&second).map_err(|problem| unusable(model, problem, &second))
     }
@@ -134,19 +180,9 @@ impl OpenAi {
         picture: &Picture,
         prompt: &str,
     ) -> Result<String, Error> {
-        let pending = self.account.begin(Request {
-            purpose,
-            model: model.to_string(),
-            prompt_version: PROMPTS,
-            prompt: prompt.to_string(),
-            picture: picture.digest.clone(),
-            width: picture.size.0,
-            height: picture.size.1,
-            answer: Err("nobody waited for the answer any longer".to_string()),
-            tokens: None,
-            ms: 0,
-        })?;
-        let completed = self.client.complete(model, &picture.png, prompt).await;
+        let pending = self.account.begin(record(purpose, model, picture, prompt))?;
+        let schema = (purpose == JUDGE).then(judging::schema);
+        let completed = self.client.complete(model, &picture.png, prompt, schema).await;
         match &completed {
             Ok(completed) => pending.end(Ok(completed.text.clone()), completed.tokens),
             Err(error) => pending.end(Err(error.to_string()), None),
@@ -164,8 +200,30 @@ impl OpenAi {
         let (sent, size) = (picture.size, (frame.width(), frame.height()));
         let prompt = locate_prompt(wanted, self.form, self.coordinates, sent);
         let read = |text: &str| answer::place(text, self.coordinates, sent, size);
-        let place = self.ask("locate", &self.locate_model, &picture, &prompt, read).await?;
+        let place = self.ask(LOCATE, &self.locate_model, &picture, &prompt, read).await?;
         Ok((place, sent))
+    }
+}
+
+/// Purposes of requests.
+const JUDGE: &str = "judge";
+const LOCATE: &str = "locate";
+
+/// The record of a request that is not answered yet.
+fn record(purpose: &'static str, model: &str, picture: &Picture, prompt: &str) -> Request {
+    Request {
+        purpose,
+        model: model.to_string(),
+        prompt_version: PROMPTS,
+        prompt: prompt.to_string(),
+        picture: picture.digest.clone(),
+        width: picture.size.0,
+        height: picture.size.1,
+        answer: Err("nobody waited for the answer any longer".to_string()),
+        tokens: None,
+        cost: None,
+        kept: false,
+        ms: 0,
     }
 }
 
@@ -267,22 +325,16 @@ impl Vision for OpenAi {
     }
 
     async fn judge(&self, frame: &Frame, question: &str) -> Result<Judgement, Error> {
-        let prompt = format!(
-            "The picture is a screenshot of a computer's desktop. Decide from the picture alone whether this holds:\n\
-             {question}\n\
-             Reply with one JSON object: {{\"answer\": \"true\" or \"false\" or \"cannot_tell\", \"reason\": a short \
-             sentence}}. Choose cannot_tell if the picture does not settle it."
-        );
-        let picture = Picture::of(frame, OpenAi::sizing(&self.judge_model))?;
-        let (verdict, reason) = self
-            .ask("judge", &self.judge_model, &picture, &prompt, answer::verdict)
-            .await?;
-        Ok(Judgement {
-            verdict,
-            reason,
-            evidence: vec![],
-            rung: "vlm",
-        })
+        self.answer_question(frame, question).await
+    }
+
+    async fn warm_up(&self) -> Result<(), Error> {
+        let Some(limit) = self.warm_up else { return Ok(()) };
+        warm::up(self, limit).await
+    }
+
+    fn begin_step(&self) {
+        self.account.begin_step();
     }
 
     fn requests(&self) -> Vec<Request> {

@@ -1,10 +1,11 @@
-//! What a run may spend on a model, what it has spent, and the record of every request.
+//! What a run and each of its steps may spend on a model, what they have spent, and the record of every request.
 
 use super::super::{Error, Request};
+use super::money::{Money, Prices};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// What a run may spend; nothing of it is limited where it says nothing.
+/// What may be spent; nothing of it is limited where it says nothing.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Budget {
     /// Requests.
@@ -13,54 +14,105 @@ pub struct Budget {
     pub tokens: Option<u64>,
     /// Time spent waiting for answers.
     pub time: Option<Duration>,
+    /// What the tokens cost.
+    pub cost: Option<Money>,
+}
+
+/// What a run may spend.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Limits {
+    /// In all.
+    pub run: Budget,
+    /// In each step.
+    pub step: Budget,
+    /// What tokens cost; without prices, nothing is known of the cost.
+    pub prices: Option<Prices>,
+}
+
+#[derive(Clone, Copy, Default)]
+struct Spent {
+    calls: u64,
+    tokens: u64,
+    time: Duration,
+    cost: Money,
+}
+
+impl Spent {
+    /// What of the budget is used up.
+    fn exceeds(&self, budget: &Budget) -> Option<String> {
+        let seconds = |d: Duration| d.as_secs();
+        match *budget {
+            Budget { calls: Some(n), .. } if self.calls >= n => Some(format!("{} of {n} requests", self.calls)),
+            Budget { tokens: Some(n), .. } if self.tokens >= n => Some(format!("{} of {n} tokens", self.tokens)),
+            Budget { time: Some(t), .. } if self.time >= t => {
+                Some(format!("{} of {} seconds", seconds(self.time), seconds(t)))
+            }
+            Budget { cost: Some(c), .. } if self.cost >= c => Some(format!("a cost of {} of {c}", self.cost)),
+            _ => None,
+        }
+    }
 }
 
 #[derive(Default)]
 struct Inner {
-    calls: u64,
-    tokens: u64,
-    time: Duration,
+    run: Spent,
+    step: Spent,
     requests: Vec<Request>,
 }
 
 /// The account of one run.
 #[derive(Default)]
 pub(super) struct Account {
-    budget: Budget,
+    limits: Limits,
     inner: Mutex<Inner>,
 }
 
 impl Account {
-    pub fn new(budget: Budget) -> Account {
+    pub fn new(limits: Limits) -> Account {
         Account {
-            budget,
+            limits,
             inner: Mutex::default(),
         }
     }
 
-    /// Refuses another request where the budget is spent.
+    /// Another step begins.
+    pub fn begin_step(&self) {
+        self.lock().step = Spent::default();
+    }
+
+    /// Refuses another request where a budget is spent.
     fn check(&self, model: &str) -> Result<(), Error> {
         let inner = self.lock();
-        let seconds = |d: Duration| d.as_secs();
-        let spent = match self.budget {
-            Budget { calls: Some(n), .. } if inner.calls >= n => format!("{} of {n} requests", inner.calls),
-            Budget { tokens: Some(n), .. } if inner.tokens >= n => format!("{} of {n} tokens", inner.tokens),
-            Budget { time: Some(t), .. } if inner.time >= t => {
-                format!("{} of {} seconds", seconds(inner.time), seconds(t))
-            }
-            _ => return Ok(()),
+        let of_run = inner
+            .run
+            .exceeds(&self.limits.run)
+            .map(|spent| ("run", "budget", spent));
+        let of_step = || {
+            inner
+                .step
+                .exceeds(&self.limits.step)
+                .map(|spent| ("step", "stepBudget", spent))
         };
-        let model = model.to_string();
-        Err(Error::Budget { model, spent })
+        let Some((whose, setting, spent)) = of_run.or_else(of_step) else {
+            return Ok(());
+        };
+        Err(Error::Budget {
+            model: model.to_string(),
+            whose,
+            setting,
+            spent,
+        })
     }
 
     /// Counts a request that is about to be sent. Its record is kept also if nobody waits for the answer.
     ///
     /// # Errors
-    /// The budget is spent.
+    /// A budget is spent.
     pub fn begin(&self, request: Request) -> Result<Pending<'_>, Error> {
         self.check(&request.model)?;
-        self.lock().calls += 1;
+        let mut inner = self.lock();
+        inner.run.calls += 1;
+        inner.step.calls += 1;
         Ok(Pending {
             account: self,
             request: Some(request),
@@ -68,12 +120,23 @@ impl Account {
         })
     }
 
-    fn add(&self, request: Request) {
-        let mut inner = self.lock();
+    fn add(&self, mut request: Request) {
         let tokens = request.tokens.map_or(0, |(a, b)| a.saturating_add(b));
-        inner.tokens = inner.tokens.saturating_add(tokens);
-        inner.time += Duration::from_millis(request.ms);
+        let cost = self.limits.prices.zip(request.tokens).map(|(p, tokens)| p.of(tokens));
+        request.cost = cost;
+        let mut guard = self.lock();
+        let inner = &mut *guard;
+        for spent in [&mut inner.run, &mut inner.step] {
+            spent.tokens = spent.tokens.saturating_add(tokens);
+            spent.time += Duration::from_millis(request.ms);
+            spent.cost = spent.cost.plus(cost.unwrap_or_default());
+        }
         inner.requests.push(request);
+    }
+
+    /// Keeps the record of what was answered without a request.
+    pub fn note(&self, request: Request) {
+        self.lock().requests.push(request);
     }
 
     /// The requests since the last call.
@@ -115,13 +178,8 @@ impl Drop for Pending<'_> {
 mod tests {
     use super::*;
 
-    #[test]
-    fn a_request_that_nobody_waits_for_counts_too() {
-        let account = Account::new(Budget {
-            calls: Some(2),
-            ..Budget::default()
-        });
-        let request = || Request {
+    fn request() -> Request {
+        Request {
             purpose: "judge",
             model: "m".into(),
             prompt_version: 1,
@@ -131,14 +189,68 @@ mod tests {
             height: 1,
             answer: Err("given up".into()),
             tokens: None,
+            cost: None,
+            kept: false,
             ms: 0,
+        }
+    }
+
+    #[test]
+    fn a_request_that_nobody_waits_for_counts_too() {
+        let run = Budget {
+            calls: Some(2),
+            ..Budget::default()
         };
+        let account = Account::new(Limits {
+            run,
+            ..Limits::default()
+        });
         drop(account.begin(request()).expect("the first"));
         let second = account.begin(request()).expect("the second");
         assert!(account.begin(request()).is_err());
         second.end(Ok("yes".into()), Some((3, 4)));
         let told: Vec<_> = account.take().into_iter().map(|r| r.answer).collect();
         assert_eq!(told, [Err("given up".to_string()), Ok("yes".to_string())]);
-        assert_eq!(account.lock().tokens, 7);
+        assert_eq!(account.lock().run.tokens, 7);
+    }
+
+    #[test]
+    fn a_step_has_a_budget_of_its_own_and_money_is_counted() {
+        let half = Money::parse("0.5").expect("money");
+        let prices = Prices {
+            input: Money::parse("1000").expect("money"),
+            output: Money::default(),
+        };
+        let limits = Limits {
+            run: Budget {
+                cost: Some(half),
+                ..Budget::default()
+            },
+            step: Budget {
+                calls: Some(2),
+                ..Budget::default()
+            },
+            prices: Some(prices),
+        };
+        let account = Account::new(limits);
+        let ask = |tokens: u64| {
+            let begun = account.begin(request()).map_err(|e| e.to_string())?;
+            begun.end(Ok("yes".into()), Some((tokens, 1)));
+            Ok::<_, String>(())
+        };
+        ask(100).and(ask(100)).expect("two of a step");
+        let error = ask(1).unwrap_err();
+        assert!(
+            error.contains("the step's budget") && error.contains("2 of 2 requests") && error.contains("stepBudget"),
+            "{error}"
+        );
+        account.begin_step();
+        ask(300).expect("the next step");
+        let error = ask(1).unwrap_err();
+        assert!(
+            error.contains("the run's budget") && error.contains("a cost of 0.5 of 0.5"),
+            "{error}"
+        );
+        assert_eq!(account.take()[0].cost.map(Money::units), Some(0.1));
     }
 }

@@ -36,6 +36,14 @@ impl Vision for References {
         self.0.judge(frame, question).await
     }
 
+    async fn warm_up(&self) -> Result<(), Error> {
+        self.0.warm_up().await
+    }
+
+    fn begin_step(&self) {
+        self.0.begin_step();
+    }
+
     fn requests(&self) -> Vec<Request> {
         self.0.requests()
     }
