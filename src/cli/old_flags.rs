@@ -12,7 +12,7 @@ impl OldFlags {
     pub fn tell(&self) -> bool {
         for flag in &self.0 {
             let what = match flag.then {
-                Then::Refused => "no longer",
+                Then::Refused => "not taken any more; instead",
                 _ => "dropped",
             };
             eprintln!("--{}: {what}: {}", flag.name, flag.now.replace('`', "'"));

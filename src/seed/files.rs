@@ -27,8 +27,14 @@ pub fn folder(config: &Config) -> PathBuf {
     if config.tests_dir.is_absolute() {
         return config.tests_dir.clone();
     }
-    let file = std::path::absolute(&config.origin).unwrap_or_else(|_| PathBuf::from(&config.origin));
-    let mut above = file.ancestors().skip(1).map(|f| f.join(&config.tests_dir));
+    // As it was written first: that is how places are told then.
+    let file = PathBuf::from(&config.origin);
+    let whole = std::path::absolute(&file).unwrap_or_else(|_| file.clone());
+    let mut above = file
+        .ancestors()
+        .chain(whole.ancestors())
+        .skip(1)
+        .map(|f| f.join(&config.tests_dir));
     above.find(|f| f.is_dir()).unwrap_or_else(|| config.tests_dir.clone())
 }
 
