@@ -7,7 +7,7 @@ use super::seed::{Form, imported, object, read, secret, tell, tell_errors};
 use super::session::{ClusterArgs, Session};
 use super::{check, exit, follow, missing, shutdown_signal};
 use crate::api::{FunctionalTestRun, ProxmoxVM, RunResult, StepRange};
-use crate::scenario::{Errors, Fate, Place, Problem};
+use crate::scenario::{Errors, Place, Problem};
 use crate::seed::{self, Config, Machine, Need, Options, Vm};
 use futures::StreamExt;
 use k8s_openapi::api::core::v1::Secret;
@@ -122,7 +122,7 @@ pub async fn run(args: Args) -> anyhow::Result<u8> {
         }
     };
     tell(&prepared.remarks, Form::Text, true);
-    if prepared.remarks.iter().any(|r| r.fate == Fate::ByHand) {
+    if prepared.runs.loaded.iter().any(|l| !l.by_hand().is_empty()) {
         eprintln!(
             "the old scenario is not carried over whole: 'mosdat import FILE > NEW.yaml', say the rest by hand, then give --test NEW.yaml"
         );

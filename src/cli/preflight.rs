@@ -2,7 +2,7 @@
 //! written anywhere, no VM is touched.
 
 use super::doctor::{Finding, Format, State, answer};
-use super::seed::{Form, imported, read, secret, tell_errors};
+use super::seed::{Form, read, secret, tell_errors};
 use super::{exit, functional};
 use crate::controller::{client_config, privileges};
 use crate::proxmox::{Client, VmResource};
@@ -110,22 +110,18 @@ fn scenario(config: &Config, vms: &[&Vm], test: &str, given: &[(String, String)]
     };
     for loaded in &runs.loaded {
         let path = loaded.path.display().to_string();
-        match (loaded.by_hand(), loaded.remarks.is_empty()) {
-            (0, true) => found.tell(
+        let hand: Vec<String> = loaded.by_hand().iter().map(ToString::to_string).collect();
+        match (hand.is_empty(), loaded.remarks.is_empty()) {
+            (true, true) => found.tell(
                 area,
                 path,
                 State::Ok,
                 format!("{} steps", loaded.scenario.total_steps()),
             ),
-            (0, false) => found.tell(area, path, State::Ok, "of the old language, carried over whole"),
-            (n, _) => {
-                let hand: Vec<String> = imported(std::slice::from_ref(loaded))
-                    .iter()
-                    .filter(|r| r.fate == Fate::ByHand)
-                    .map(ToString::to_string)
-                    .collect();
+            (true, false) => found.tell(area, path, State::Ok, "of the old language, carried over whole"),
+            (false, _) => {
                 let says = format!(
-                    "{n} things are left to do by hand ('mosdat import'):\n{}",
+                    "something is left to do by hand ('mosdat import'):\n{}",
                     hand.join("\n")
                 );
                 found.tell(area, path, State::Failed, says);

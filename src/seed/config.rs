@@ -136,8 +136,10 @@ pub fn read(origin: &str, text: &str, env: &dyn Fn(&str) -> Option<String>) -> R
         remarks: Vec::new(),
         seen: BTreeSet::new(),
     };
-    // A text that is no TOML may have lost what else would be missed.
+    // A text that is no TOML may have lost what else would be missed, and the section that a key belongs to.
     let whole = reader.problems.is_empty();
+    let sections = !reader.problems.iter().any(|p| p.message.contains("table"));
+    let faults = reader.problems.len();
     let root = Section {
         place: Place::Line(1, 1),
         entries: &entries,
@@ -145,6 +147,9 @@ pub fn read(origin: &str, text: &str, env: &dyn Fn(&str) -> Option<String>) -> R
     reader.check(&root, "");
     let config = reader.config(&root);
     let mut problems = reader.problems;
+    if !sections {
+        problems.truncate(faults);
+    }
     if !whole {
         problems.retain(|p| !p.message.contains(MISSING));
     }
