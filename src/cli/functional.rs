@@ -57,6 +57,9 @@ pub struct Args {
     /// Folder of `mosdat up`; if none runs there, a control plane is started for this call.
     #[arg(long, default_value = ".mosdat", env = "MOSDAT_STATE")]
     state: PathBuf,
+    /// Leave out the remarks about the file and an old scenario.
+    #[arg(long)]
+    quiet: bool,
     #[command(flatten)]
     old: OldFlags,
 }
@@ -121,8 +124,11 @@ pub async fn run(args: Args) -> anyhow::Result<u8> {
             return Ok(exit::INVALID);
         }
     };
-    tell(&prepared.remarks, Form::Text, true);
-    if prepared.runs.loaded.iter().any(|l| !l.by_hand().is_empty()) {
+    let left = prepared.runs.loaded.iter().any(|l| !l.by_hand().is_empty());
+    if left || !args.quiet {
+        tell(&prepared.remarks, Form::Text, true);
+    }
+    if left {
         eprintln!(
             "the old scenario is not carried over whole: 'mosdat import FILE > NEW.yaml', say the rest by hand, then give --test NEW.yaml"
         );

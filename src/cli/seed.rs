@@ -34,10 +34,17 @@ pub fn read(path: &Path) -> Result<Config, anyhow::Result<Errors>> {
     seed::read(&origin, &text, &env).map_err(Ok)
 }
 
-/// The variables of the `.env` beside the file, which count where the environment has none.
+/// The variables of the `.env` beside the file, else of the one in the top folder of its git repository; they count where
+/// the environment has none.
 fn dot_env(path: &Path) -> BTreeMap<String, String> {
-    let text = std::fs::read_to_string(path.with_file_name(".env")).unwrap_or_default();
-    variables(&text)
+    let whole = std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf());
+    let top = whole.ancestors().skip(1).find(|f| f.join(".git").exists());
+    let places = [Some(whole.with_file_name(".env")), top.map(|f| f.join(".env"))];
+    let text = places
+        .into_iter()
+        .flatten()
+        .find_map(|p| std::fs::read_to_string(p).ok());
+    variables(&text.unwrap_or_default())
 }
 
 /// `NAME=VALUE` by lines, with or without `export` and quotes.

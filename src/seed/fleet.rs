@@ -1,8 +1,8 @@
 //! The fleet as resources: a ProxmoxCluster, a ProxmoxVM for each VM, a VisionProvider; and the Secrets that they need.
 
+use super::Remark;
 use super::config::{Config, SecretValue, Vlm, Vm};
 use super::names::slug;
-use super::{Remark, config};
 use crate::api::{
     AdoptSource, ClusterDefaults, ClusterTls, CoordinateConvention, DeletionPolicy, LocalRef, OpenAiSpec,
     ProxmoxCluster, ProxmoxClusterSpec, ProxmoxVM, ProxmoxVMSpec, SecretKeyRef, VisionProvider, VisionProviderSpec,
@@ -226,15 +226,4 @@ fn vision(base: &str, vlm: &Vlm) -> (VisionProvider, Option<Need>) {
         }),
     };
     (VisionProvider::new(&format!("{base}-vlm"), spec), need)
-}
-
-impl config::SecretValue {
-    /// Where the value has to come from, for a person.
-    pub fn told(&self) -> String {
-        match self {
-            SecretValue::Known(_) => "given".to_string(),
-            SecretValue::Env(names) => names.join(" or "),
-            SecretValue::File(path) => path.display().to_string(),
-        }
-    }
 }

@@ -4,20 +4,23 @@
 //! the nearest one; a key that means nothing any more is told in a remark that names what took its place; no value of a
 //! secret reaches a resource or a remark. Files are only read: the TOML file by the caller, scenarios by [`files`].
 //!
-//! `table` has every key and `flags` every flag of the old tool; the manual shows both. `tree` reads TOML, `config` takes
-//! the values out of it, `fleet` and `runs` make resources of them.
+//! `table` has every key and `flags` every flag of the old tool; the manual shows both. `tree` reads TOML, `reader`
+//! checks its keys, `values` takes out of it what `config` has, `fleet` and `runs` make resources of that.
 
 mod config;
 mod fleet;
 pub mod flags;
 mod names;
+mod reader;
 mod runs;
 mod table;
 pub mod files;
 mod tree;
+mod values;
 
-pub use config::{App, Config, Package, Proxmox, SecretValue, Vlm, Vm, read};
+pub use config::{App, Config, Package, Proxmox, SecretValue, Vlm, Vm};
 pub use fleet::{Fleet, Need, fleet};
+pub use reader::read;
 pub use runs::{Machine, Options, Runs, runs};
 pub use table::{Row, rows};
 
