@@ -165,7 +165,7 @@ async fn proxmox(config: &Config, vms: &[&Vm], found: &mut Found) {
     };
     let version = match client.version().await {
         Ok(version) => version.version,
-        Err(e) => return found.tell(area, about, State::Failed, e.to_string()),
+        Err(e) => return found.tell(area, about, State::Failed, advised(&e.to_string())),
     };
     found.tell(area, about, State::Ok, format!("Proxmox VE {version}"));
     // What the ProxmoxCluster will ask for.
@@ -196,6 +196,18 @@ async fn proxmox(config: &Config, vms: &[&Vm], found: &mut Found) {
         }
         Err(e) => found.tell("machines", "list", State::Failed, e.to_string()),
     }
+}
+
+/// What Proxmox or the way to it said, with what to do about it in the file.
+fn advised(why: &str) -> String {
+    let what = if why.contains("certificate") {
+        "give `fingerprint` in [proxmox], the SHA-256 that 'pvenode cert info' prints on the node; `insecure = true` trusts any"
+    } else if why.contains("401") {
+        "look at `user` in [proxmox] and at PROXMOX_PASSWORD"
+    } else {
+        "look at `host` and `port` in [proxmox]"
+    };
+    format!("{why}\n{what}")
 }
 
 /// Whether a VM could be taken over.
@@ -336,6 +348,18 @@ async fn models(url: &str, key: Option<&SecretString>) -> Result<Vec<String>, St
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_to_do_depends_on_what_was_said() {
+        for (why, word) in [
+            ("invalid peer certificate: UnknownIssuer", "`fingerprint`"),
+            ("GET /version: 401 Authentication failed!", "PROXMOX_PASSWORD"),
+            ("connection refused", "`host`"),
+        ] {
+            let told = advised(why);
+            assert!(told.starts_with(why) && told.contains(word), "{told}");
+        }
+    }
 
     #[test]
     fn a_server_has_to_list_every_model() {
