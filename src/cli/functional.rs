@@ -207,10 +207,6 @@ impl Prepared {
         }
         Ok(out)
     }
-
-    fn needs(&self) -> impl Iterator<Item = &Need> {
-        self.fleet.needs.iter().chain(&self.runs.need)
-    }
 }
 
 pub(super) fn documents(objects: &[DynamicObject]) -> Vec<Document> {
@@ -239,8 +235,9 @@ async fn carry_out(args: &Args, client: &Client, namespace: &str, prepared: &Pre
         false => Machine::Own,
     };
     let (mut secrets, mut wrong) = (Vec::new(), Vec::new());
-    for need in prepared.needs() {
-        match find_or_make(args, client, namespace, need).await {
+    let fleet = prepared.fleet.needs.iter().map(|n| (n, false));
+    for (need, shared) in fleet.chain(prepared.runs.need.iter().map(|n| (n, true))) {
+        match find_or_make(args, client, namespace, need, shared).await {
             Ok(made) => secrets.extend(made),
             Err(text) => wrong.push(text),
         }
@@ -362,28 +359,36 @@ fn place_of_secret(secret: &Secret) -> String {
     format!("Secret {}", secret.name_any())
 }
 
-/// The Secret to apply. On a cluster that the person named, one that is there is somebody's, and stays as it is.
-async fn find_or_make(args: &Args, client: &Client, namespace: &str, need: &Need) -> Result<Option<Secret>, String> {
+/// The Secret to apply. On a cluster that the person named, one that has the keys is somebody's, and stays as it is.
+/// With `shared` the keys that others put there stay: another call may have runs that still need them.
+async fn find_or_make(
+    args: &Args,
+    client: &Client,
+    namespace: &str,
+    need: &Need,
+    shared: bool,
+) -> Result<Option<Secret>, String> {
     let made = secret(need);
-    if made.is_ok() && !args.cluster.named() {
-        return made.map(Some);
-    }
     let api: Api<Secret> = Api::namespaced(client.clone(), namespace);
     let there = match api.get_opt(&need.secret).await {
-        Ok(there) => there,
+        Ok(there) => there.and_then(|s| s.data).unwrap_or_default(),
         // Who may not read it leaves it to the controller, as `mosdat run` does.
         Err(_) if made.is_err() => return Ok(None),
         Err(e) => return Err(format!("Secret {namespace}/{} cannot be looked up: {e}", need.secret)),
     };
-    let has = |key: &String| {
-        there
-            .as_ref()
-            .and_then(|s| s.data.as_ref())
-            .is_some_and(|d| d.contains_key(key))
-    };
-    if need.keys.iter().all(|(key, _)| has(key)) {
-        return Ok(None);
+    let whole = need.keys.iter().all(|(key, _)| there.contains_key(key));
+    match made {
+        _ if whole && args.cluster.named() => Ok(None),
+        Err(_) if whole => Ok(None),
+        Err(why) => Err(format!("Secret {namespace}/{} cannot be made: {why}", need.secret)),
+        Ok(mut made) => {
+            let data = made.data.get_or_insert_default();
+            if shared {
+                for (key, value) in there {
+                    data.entry(key).or_insert(value);
+                }
+            }
+            Ok(Some(made))
+        }
     }
-    made.map(Some)
-        .map_err(|why| format!("Secret {namespace}/{} cannot be made: {why}", need.secret))
 }

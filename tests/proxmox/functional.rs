@@ -146,6 +146,20 @@ async fn what_stands_on_the_cluster_is_used_and_left() {
     assert_eq!(out.status.code(), Some(0), "{out:?}");
     let kept = secrets.get("demo-inputs").await.expect("secret").data.expect("data");
     assert_eq!(kept["test_password"].0, b"theirs");
+    // A key that it lacks is added, and what others put there stays.
+    let lacks = json!({"data": {"test_password": null}, "stringData": {"others": "stays"}});
+    let patch = kube::api::Patch::Merge(&lacks);
+    secrets
+        .patch("demo-inputs", &Default::default(), &patch)
+        .await
+        .expect("patch");
+    let out = stage.mosdat("functional", &["--vms", "two"]).await;
+    assert_eq!(out.status.code(), Some(0), "{out:?}");
+    let both = secrets.get("demo-inputs").await.expect("secret").data.expect("data");
+    assert_eq!(
+        (both["test_password"].0.as_slice(), both["others"].0.as_slice()),
+        (&b"swordfish"[..], &b"stays"[..])
+    );
     let vm = |vmid: u32| {
         json!({"metadata": {"name": "one"}, "spec": {
             "clusterRef": {"name": "demo-pve"}, "source": {"adopt": {"vmid": vmid}}, "deletionPolicy": "Stop",
