@@ -7,7 +7,7 @@ use super::seed::{Form, imported, object, read, secret, tell, tell_errors};
 use super::session::{ClusterArgs, Session};
 use super::{check, exit, follow, missing, shutdown_signal};
 use crate::api::{FunctionalTestRun, ProxmoxVM, RunResult, StepRange};
-use crate::scenario::{Errors, Place, Problem};
+use crate::scenario::{Errors, Fate, Place, Problem};
 use crate::seed::{self, Config, Machine, Need, Options, Vm};
 use futures::StreamExt;
 use k8s_openapi::api::core::v1::Secret;
@@ -125,9 +125,9 @@ pub async fn run(args: Args) -> anyhow::Result<u8> {
         }
     };
     let left = prepared.runs.loaded.iter().any(|l| !l.by_hand().is_empty());
-    if left || !args.quiet {
-        tell(&prepared.remarks, Form::Text, true);
-    }
+    let quiet = |r: &&seed::Remark| !args.quiet || (left && r.fate == Fate::ByHand);
+    let remarks: Vec<seed::Remark> = prepared.remarks.iter().filter(quiet).cloned().collect();
+    tell(&remarks, Form::Text, true);
     if left {
         eprintln!(
             "the old scenario is not carried over whole: 'mosdat import FILE > NEW.yaml', say the rest by hand, then give --test NEW.yaml"
