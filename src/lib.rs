@@ -9,6 +9,7 @@ pub mod controller;
 pub mod executor;
 pub mod runner;
 pub mod results;
+pub mod seed;
 pub mod vision;
 pub mod guest;
 pub mod desktop;

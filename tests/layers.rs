@@ -6,13 +6,14 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// From top to bottom. `main.rs` stands above all of them.
-const LAYERS: [&str; 14] = [
+const LAYERS: [&str; 15] = [
     "cli",
     "server",
     "controller",
     "executor",
     "runner",
     "results",
+    "seed",
     "vision",
     "guest",
     "desktop",

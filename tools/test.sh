@@ -59,7 +59,7 @@ unit() { cargo_test --quiet --lib --bins && cargo_test --quiet --doc; }
 
 # Cheap and telling ones first; areas without a place in this list go before the end-to-end one.
 areas() {
-  local name known="layers docs api scenario controlplane parity kube proxmox results runner controller desktop vision guest lab server cli e2e"
+  local name known="layers docs api scenario seed controlplane parity kube proxmox results runner controller desktop vision guest lab server cli e2e"
   local -a found=()
   for name in tests/*.rs tests/*/main.rs; do
     [ -e "$name" ] || continue

@@ -34,7 +34,7 @@ pub struct Args {
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Format {
+pub(super) enum Format {
     /// Lines for people.
     Text,
     /// A list of objects with `area`, `about`, `state`, `says`.
@@ -44,7 +44,7 @@ enum Format {
 /// How something is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
-enum State {
+pub(super) enum State {
     /// As it should be.
     Ok,
     /// Works, but not as well as it could; or is not there, and may not be needed.
@@ -55,11 +55,11 @@ enum State {
 
 /// What was looked at.
 #[derive(Clone, Debug, Serialize)]
-struct Finding {
-    area: &'static str,
-    about: String,
-    state: State,
-    says: String,
+pub(super) struct Finding {
+    pub(super) area: &'static str,
+    pub(super) about: String,
+    pub(super) state: State,
+    pub(super) says: String,
 }
 
 /// Looks at everything, and tells.
@@ -70,9 +70,14 @@ pub async fn run(args: Args) -> anyhow::Result<u8> {
         machine(&args.state, &mut found).await;
     }
     control_plane(&args, &mut found).await;
-    match args.format {
-        Format::Json => println!("{}", serde_json::to_string_pretty(&found)?),
-        Format::Text => print!("{}", text(&found)),
+    answer(&found, args.format)
+}
+
+/// Prints what was found; the code is not 0 where something does not work.
+pub(super) fn answer(found: &[Finding], format: Format) -> anyhow::Result<u8> {
+    match format {
+        Format::Json => println!("{}", serde_json::to_string_pretty(found)?),
+        Format::Text => print!("{}", text(found)),
     }
     Ok(match found.iter().any(|f| f.state == State::Failed) {
         true => exit::INFRASTRUCTURE,

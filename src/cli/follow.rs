@@ -21,6 +21,12 @@ pub type RunKey = (String, String);
 
 /// Prints what happens to the runs until all are done, and answers them as they ended.
 pub async fn follow(client: &Client, runs: &[RunKey]) -> anyhow::Result<Vec<FunctionalTestRun>> {
+    let width = runs.iter().map(|(_, n)| n.len()).max().unwrap_or(0);
+    follow_in(client, runs, width).await
+}
+
+/// As [`follow`], with room for names of so many letters, where several calls print to one terminal.
+pub async fn follow_in(client: &Client, runs: &[RunKey], width: usize) -> anyhow::Result<Vec<FunctionalTestRun>> {
     let start = Instant::now();
     // One that is named twice is done once.
     let runs: Vec<RunKey> = BTreeSet::from_iter(runs.iter().cloned()).into_iter().collect();
@@ -32,7 +38,6 @@ pub async fn follow(client: &Client, runs: &[RunKey]) -> anyhow::Result<Vec<Func
         let events = watcher(api, config).default_backoff();
         streams.push(events.map(move |event| (key.clone(), event)).boxed());
     }
-    let width = runs.iter().map(|(_, n)| n.len()).max().unwrap_or(0);
     let mut seen: BTreeMap<RunKey, FunctionalTestRunStatus> = BTreeMap::new();
     let mut done: BTreeMap<RunKey, FunctionalTestRun> = BTreeMap::new();
     let mut listed: BTreeSet<RunKey> = BTreeSet::new();
@@ -187,12 +192,27 @@ pub fn table(runs: &[FunctionalTestRun]) -> String {
                 .unwrap_or_default(),
         ]);
     }
-    let widths: Vec<usize> = (0..5)
-        .map(|c| rows.iter().map(|r| r[c].len()).max().unwrap_or(0))
-        .collect();
+    aligned(&rows)
+}
+
+/// Rows with their columns one below the other.
+pub fn aligned<R: AsRef<[String]>>(rows: &[R]) -> String {
+    let columns = rows.iter().map(|r| r.as_ref().len()).max().unwrap_or(0);
+    let longest = |c: usize| {
+        rows.iter()
+            .filter_map(|r| r.as_ref().get(c))
+            .map(|t| t.chars().count())
+            .max()
+    };
+    let widths: Vec<usize> = (0..columns).map(|c| longest(c).unwrap_or(0)).collect();
     let mut out = String::new();
     for row in rows {
-        let cells: Vec<String> = row.iter().zip(&widths).map(|(c, w)| format!("{c:w$}")).collect();
+        let cells: Vec<String> = row
+            .as_ref()
+            .iter()
+            .zip(&widths)
+            .map(|(c, w)| format!("{c:w$}"))
+            .collect();
         out.push_str(cells.join("  ").trim_end());
         out.push('\n');
     }

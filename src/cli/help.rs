@@ -23,7 +23,17 @@ pub struct ManArgs {
 /// Prints the completion script.
 pub fn completion(args: CompletionArgs) -> anyhow::Result<u8> {
     let mut script = Vec::new();
-    clap_complete::generate(args.shell, &mut Cli::command(), "mosdat", &mut script);
+    // Flags of the predecessor are taken, and not offered.
+    let mut command = Cli::command().mut_subcommand("functional", |c| {
+        let shown = c.get_arguments().filter(|a| !a.is_hide_set()).cloned();
+        let shown: Vec<clap::Arg> = shown.collect();
+        let plain = clap::Command::new("functional").args(shown);
+        match c.get_about() {
+            Some(about) => plain.about(about.clone()),
+            None => plain,
+        }
+    });
+    clap_complete::generate(args.shell, &mut command, "mosdat", &mut script);
     std::io::stdout().write_all(&script)?;
     Ok(exit::PASSED)
 }

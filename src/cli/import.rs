@@ -86,7 +86,7 @@ fn as_json(remark: &ImportRemark) -> Value {
 }
 
 /// With the place, where there is one.
-fn at(place: &Place, mut object: Value) -> Value {
+pub(super) fn at(place: &Place, mut object: Value) -> Value {
     if let Place::Line(line, column) = place {
         object["line"] = json!(line);
         object["column"] = json!(column);

@@ -7,17 +7,24 @@ mod apply;
 mod bundle;
 mod check;
 mod controller;
+mod convert;
 mod crds;
 mod doctor;
 mod follow;
+mod functional;
 mod help;
 mod import;
 mod lab;
 mod lint;
+mod list_vms;
 mod local;
 mod missing;
+mod old_flags;
+mod preflight;
+mod report;
 mod run;
 mod schema;
+mod seed;
 mod session;
 mod up;
 mod validate;
@@ -82,6 +89,17 @@ enum Command {
     Bundle(bundle::Args),
     /// Print a scenario of the predecessor in this language, and what became of each part of it.
     Import(import::Args),
+    /// Run a test on VMs of the predecessor's TOML file, and answer with the verdict.
+    // Its many words must not make every command's arguments as large.
+    Functional(Box<functional::Args>),
+    /// Print the resources that stand for the predecessor's TOML file, and what became of each key of it.
+    Convert(convert::Args),
+    /// List the VMs of the predecessor's TOML file.
+    ListVms(list_vms::Args),
+    /// Look whether a test of the predecessor's TOML file could run; changes nothing.
+    Preflight(preflight::Args),
+    /// Make report.html and junit.xml anew from the log of a run, and tell the verdict.
+    Report(report::Args),
     /// Print the schema of the scenario language, for editors.
     Schema(schema::Args),
     /// Run the controller against a Kubernetes cluster.
@@ -131,6 +149,11 @@ pub async fn dispatch(args: Cli) -> anyhow::Result<u8> {
         Command::Validate(a) => validate::run(a).await,
         Command::Bundle(a) => bundle::run(a),
         Command::Import(a) => import::run(a),
+        Command::Functional(a) => functional::run(*a).await,
+        Command::Convert(a) => convert::run(a),
+        Command::ListVms(a) => list_vms::run(a),
+        Command::Preflight(a) => preflight::run(a).await,
+        Command::Report(a) => report::run(a),
         Command::Schema(a) => schema::run(a),
         Command::Controller(a) => controller::run(a).await,
         Command::Lab(a) => lab::run(a).await,

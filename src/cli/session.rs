@@ -59,6 +59,11 @@ pub struct Session {
 impl Session {
     /// The named cluster; else a `mosdat up` that runs on `state`; else one started for this call.
     pub async fn open(cluster: &ClusterArgs, state: &Path) -> anyhow::Result<Session> {
+        Session::open_with(cluster, state, true).await
+    }
+
+    /// As [`Session::open`]; what is started for this call has no lab where its machines are elsewhere.
+    pub async fn open_with(cluster: &ClusterArgs, state: &Path, lab: bool) -> anyhow::Result<Session> {
         if cluster.named() {
             let client = cluster.client().await?;
             client
@@ -90,7 +95,7 @@ impl Session {
         }
         let local = local::Local::start(local::Options {
             state: state.to_path_buf(),
-            lab: true,
+            lab,
             api_port: 0,
             page_port: 0,
         })

@@ -1,29 +1,40 @@
 //! `mosdat validate FILE...`: nothing is touched, nothing is contacted.
 
-use super::{apply, check, exit};
+use super::{apply, check, exit, seed};
 use std::path::PathBuf;
 
 #[derive(clap::Args)]
 pub struct Args {
-    /// Manifests, scenario files, or folders of them, with their subfolders (not hidden ones).
+    /// Manifests, scenario files, or folders of them, with their subfolders (not hidden ones); TOML files of the
+    /// predecessor.
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
 }
 
 pub async fn run(args: Args) -> anyhow::Result<u8> {
+    let (tomls, files): (Vec<PathBuf>, Vec<PathBuf>) = args.files.into_iter().partition(|f| seed::is_toml(f));
     let apply::Read {
         documents,
         mut problems,
         files,
-    } = apply::read(&args.files, true);
+    } = apply::read(&files, true);
     if problems.is_empty() {
         problems = check::problems(&documents).await?;
     }
+    let mut good = Vec::new();
+    for toml in &tomls {
+        let found = seed::problems(toml).await?;
+        match found.is_empty() {
+            true => good.push(toml.display()),
+            false => problems.extend(found),
+        }
+    }
     let many = |n: usize, what: &str| format!("{n} {what}{}", if n == 1 { "" } else { "s" });
-    let read = many(files, "file");
+    let read = many(files + tomls.len(), "file");
     if problems.is_empty() {
         documents.iter().for_each(|d| println!("{}: ok", d.place));
-        println!("{read} read, {} ok", many(documents.len(), "document"));
+        good.iter().for_each(|t| println!("{t}: ok"));
+        println!("{read} read, {} ok", many(documents.len() + good.len(), "document"));
         return Ok(exit::PASSED);
     }
     problems.iter().for_each(|p| eprintln!("{p}"));

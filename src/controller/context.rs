@@ -319,7 +319,11 @@ impl Context {
     }
 }
 
-fn client_config(object: &ProxmoxCluster, secret: &Secret) -> Result<proxmox::Config, String> {
+/// How to talk to a cluster with the login in a Secret.
+///
+/// # Errors
+/// The Secret or a setting cannot be used; the message says why.
+pub fn client_config(object: &ProxmoxCluster, secret: &Secret) -> Result<proxmox::Config, String> {
     let spec = &object.spec;
     let name = object.name_any();
     let endpoints = spec

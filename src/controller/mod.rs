@@ -19,6 +19,8 @@ mod scenario;
 mod vision;
 mod vm;
 
+pub use cluster::privileges;
+pub use context::client_config;
 pub use context::{Context, DisplayProbe, Settings};
 pub use error::Error;
 pub use metrics::Metrics;

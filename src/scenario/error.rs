@@ -120,7 +120,7 @@ pub(super) fn nearest<'a>(name: &str, valid: impl IntoIterator<Item = &'a str>) 
 }
 
 /// `unknown action 'clik'; did you mean 'click'? Valid actions: ...`
-pub(super) fn unknown(what: &str, plural: &str, name: &str, valid: &[&str]) -> String {
+pub fn unknown(what: &str, plural: &str, name: &str, valid: &[&str]) -> String {
     let hint = match nearest(name, valid.iter().copied()) {
         Some(near) => format!("; did you mean '{near}'?"),
         None => ".".to_string(),

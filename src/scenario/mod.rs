@@ -28,7 +28,7 @@ mod yaml;
 
 pub use accessible::Accessible;
 pub use chord::{KEYS, MODIFIERS};
-pub use error::{Errors, Place, Problem};
+pub use error::{Errors, Place, Problem, unknown};
 pub use import::{Area as ImportArea, Construct, Fate, ImportRemark, Imported, constructs, import};
 pub use late::Late;
 pub use lint::{LOAD, Remark, Rule, Severity, allows, rules};

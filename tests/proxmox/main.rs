@@ -25,6 +25,7 @@ mod client_tasks;
 mod client_wire;
 mod cluster;
 mod fake;
+mod functional;
 mod gpu;
 mod kube;
 mod liar;

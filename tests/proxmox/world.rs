@@ -141,17 +141,18 @@ impl World {
         })
         .expect("control plane");
         let client = plane.client("default");
-        World::new(client, "default".to_string(), Box::new((plane, state))).await
+        World::on(client, "default".to_string(), Box::new((plane, state))).await
     }
 
     /// On a real kube-apiserver.
     pub async fn kubernetes() -> World {
         let kube = Kube::shared().await;
         let (client, ns) = kube.namespace().await;
-        World::new(client, ns, Box::new(kube)).await
+        World::on(client, ns, Box::new(kube)).await
     }
 
-    async fn new(client: kube::Client, ns: String, keep: Box<dyn std::any::Any + Send + Sync>) -> World {
+    /// On a control plane of the test's; `keep` lives as long.
+    pub async fn on(client: kube::Client, ns: String, keep: Box<dyn std::any::Any + Send + Sync>) -> World {
         let fake = Fake::start();
         let secret: k8s_openapi::api::core::v1::Secret = serde_json::from_value(json!({
             "metadata": {"name": "pve"},

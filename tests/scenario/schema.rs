@@ -39,6 +39,7 @@ fn what_loads_fits_the_schema() {
     for folder in [
         "examples/quickstart",
         "examples/language",
+        "examples/rocketchat",
         "examples/import",
         "tests/truth/cases",
     ] {

@@ -9,7 +9,7 @@
 mod decide;
 mod end;
 mod observe;
-mod privileges;
+pub mod privileges;
 #[cfg(test)]
 mod table;
 

@@ -1,0 +1,378 @@
+//! `mosdat preflight CONFIG`: whether a test could run: file, scenario, Proxmox, machines, vision. It only reads; nothing is
+//! written anywhere, no VM is touched.
+
+use super::doctor::{Finding, Format, State, answer};
+use super::seed::{Form, read, secret, tell_errors};
+use super::{exit, functional};
+use crate::controller::{client_config, privileges};
+use crate::proxmox::{Client, VmResource};
+use crate::scenario::Fate;
+use crate::seed::{self, Config, Machine, Options, SecretValue, Vlm, Vm};
+use secrecy::{ExposeSecret, SecretString};
+use serde_json::Value;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// How long a server has for an answer.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Arguments of `mosdat preflight`.
+#[derive(clap::Args)]
+pub struct Args {
+    /// A TOML file of the predecessor.
+    #[arg(value_name = "CONFIG")]
+    config: PathBuf,
+    /// These VMs only.
+    #[arg(long, value_name = "LIST", value_delimiter = ',')]
+    vms: Vec<String>,
+    /// Also whether this test could begin.
+    #[arg(long, value_name = "NAME")]
+    test: Option<String>,
+    /// Value of an input of the scenario.
+    #[arg(long = "var", value_name = "KEY=VALUE", value_parser = functional::variable, requires = "test")]
+    variables: Vec<(String, String)>,
+    /// Form of the answer.
+    #[arg(long, default_value = "text")]
+    format: Format,
+}
+
+/// What was found out.
+#[derive(Default)]
+struct Found(Vec<Finding>);
+
+impl Found {
+    fn tell(&mut self, area: &'static str, about: impl Into<String>, state: State, says: impl Into<String>) {
+        self.0.push(Finding {
+            area,
+            about: about.into(),
+            state,
+            says: says.into(),
+        });
+    }
+}
+
+/// Looks at everything, and tells.
+pub async fn run(args: Args) -> anyhow::Result<u8> {
+    let config = match read(&args.config) {
+        Ok(config) => config,
+        Err(errors) => {
+            let form = if args.format == Format::Json {
+                Form::Json
+            } else {
+                Form::Text
+            };
+            tell_errors(&errors?, form);
+            return Ok(exit::INVALID);
+        }
+    };
+    let vms = match config.choose(&args.vms) {
+        Ok(vms) => vms,
+        Err(errors) => {
+            tell_errors(&errors, Form::Text);
+            return Ok(exit::INVALID);
+        }
+    };
+    let mut found = Found::default();
+    file(&config, &vms, &mut found);
+    if let Some(test) = &args.test {
+        scenario(&config, &vms, test, &args.variables, &mut found);
+    }
+    proxmox(&config, &vms, &mut found).await;
+    vision(&config, &mut found).await;
+    answer(&found.0, args.format)
+}
+
+fn file(config: &Config, vms: &[&Vm], found: &mut Found) {
+    let count = |fate: Fate| config.remarks.iter().filter(|r| r.fate == fate).count();
+    let says = format!(
+        "{} VMs; {} keys mean something else now, {} nothing any more ('mosdat convert' tells which)",
+        vms.len(),
+        count(Fate::Changed),
+        count(Fate::Dropped),
+    );
+    found.tell("file", config.origin.clone(), State::Ok, says);
+}
+
+fn scenario(config: &Config, vms: &[&Vm], test: &str, given: &[(String, String)], found: &mut Found) {
+    let area = "scenario";
+    let able: Vec<&Vm> = vms.iter().filter(|v| !v.windows).copied().collect();
+    let runs = functional::variables(config, given).and_then(|variables| {
+        let options = Options {
+            test: test.to_string(),
+            variables,
+            ..Options::default()
+        };
+        seed::runs(config, &able, &options, &|_| Machine::Own)
+    });
+    let runs = match runs {
+        Ok(runs) => runs,
+        Err(errors) => return found.tell(area, test, State::Failed, errors.to_string()),
+    };
+    for loaded in &runs.loaded {
+        let path = loaded.path.display().to_string();
+        let hand: Vec<String> = loaded.by_hand().iter().map(ToString::to_string).collect();
+        match (hand.is_empty(), loaded.remarks.is_empty()) {
+            (true, true) => found.tell(
+                area,
+                path,
+                State::Ok,
+                format!("{} steps", loaded.scenario.total_steps()),
+            ),
+            (true, false) => found.tell(area, path, State::Ok, "of the old language, carried over whole"),
+            (false, _) => {
+                let says = format!(
+                    "something is left to do by hand ('mosdat import'):\n{}",
+                    hand.join("\n")
+                );
+                found.tell(area, path, State::Failed, says);
+            }
+        }
+    }
+    if let Some(need) = &runs.need {
+        match secret(need) {
+            Ok(_) => found.tell(area, "secret inputs", State::Ok, "all have a value"),
+            Err(why) => found.tell(
+                area,
+                "secret inputs",
+                State::Warning,
+                format!("{why}; or Secret {} has them", need.secret),
+            ),
+        }
+    }
+}
+
+/// A client with the file's login.
+fn client(fleet: &seed::Fleet) -> Result<Client, String> {
+    let need = fleet.needs.first().ok_or("no login")?;
+    let client = client_config(&fleet.cluster, &secret(need)?)?;
+    let client = crate::proxmox::Config {
+        timeout: PATIENCE,
+        ..client
+    };
+    Client::new(client).map_err(|e| e.to_string())
+}
+
+async fn proxmox(config: &Config, vms: &[&Vm], found: &mut Found) {
+    let area = "Proxmox";
+    let fleet = match seed::fleet(config, vms) {
+        Ok(fleet) => fleet,
+        Err(errors) => return found.tell(area, "host", State::Failed, errors.to_string()),
+    };
+    let about = fleet.cluster.spec.endpoints.join(", ");
+    let client = match client(&fleet) {
+        Ok(client) => client,
+        Err(why) => return found.tell(area, about, State::Failed, why),
+    };
+    let version = match client.version().await {
+        Ok(version) => version.version,
+        Err(e) => return found.tell(area, about, State::Failed, advised(&e.to_string())),
+    };
+    found.tell(area, about, State::Ok, format!("Proxmox VE {version}"));
+    // What the ProxmoxCluster will ask for.
+    let mut declared = privileges::Declared::default();
+    if vms.iter().any(|v| v.snapshot.is_some()) {
+        declared.extra.insert("VM.Snapshot.Rollback");
+    }
+    let login = config.proxmox.user.clone();
+    match client.permissions().await {
+        Ok(held) => {
+            let missing = privileges::missing(&held, &declared, &version);
+            match missing.is_empty() {
+                true => found.tell(area, login, State::Ok, "has the privileges"),
+                false => {
+                    let says = privileges::told(&missing, &login, &declared, &version);
+                    found.tell(area, login, State::Failed, says);
+                }
+            }
+        }
+        Err(e) => found.tell(area, login, State::Failed, e.to_string()),
+    }
+    match client.cluster_vms().await {
+        Ok(all) => {
+            for vm in vms {
+                let (state, says) = machine(&client, &all, vm).await;
+                found.tell("machines", vm.name.clone(), state, says);
+            }
+        }
+        Err(e) => found.tell("machines", "list", State::Failed, e.to_string()),
+    }
+}
+
+/// What Proxmox or the way to it said, with what to do about it in the file.
+fn advised(why: &str) -> String {
+    let what = if why.contains("certificate") {
+        "give `fingerprint` in [proxmox], the SHA-256 that 'pvenode cert info' prints on the node; `insecure = true` trusts any"
+    } else if why.contains("401") {
+        "look at `user` in [proxmox] and at PROXMOX_PASSWORD"
+    } else {
+        "look at `host` and `port` in [proxmox]"
+    };
+    format!("{why}\n{what}")
+}
+
+/// Whether a VM could be taken over.
+async fn machine(client: &Client, all: &[VmResource], vm: &Vm) -> (State, String) {
+    let Some(there) = all.iter().find(|v| v.vmid == vm.vmid) else {
+        return (
+            State::Failed,
+            format!("Proxmox has no VM {}, or the login may not see it", vm.vmid),
+        );
+    };
+    if there.template {
+        return (
+            State::Failed,
+            format!("VM {} is a template, which does not run", vm.vmid),
+        );
+    }
+    let at = format!("VM {} on {}, {}", vm.vmid, there.node, there.status);
+    if let Some(wanted) = &vm.snapshot {
+        match client.snapshots(&there.node, vm.vmid).await {
+            Ok(list) if list.iter().any(|s| s.name == *wanted) => {}
+            Ok(list) => {
+                let names: Vec<&str> = list.iter().map(|s| s.name.as_str()).collect();
+                let names = if names.is_empty() {
+                    "none".into()
+                } else {
+                    names.join(", ")
+                };
+                return (
+                    State::Failed,
+                    format!("{at}: there is no snapshot '{wanted}'; there are: {names}"),
+                );
+            }
+            Err(e) => return (State::Failed, format!("{at}: {e}")),
+        }
+    }
+    let agent = match client.vm_config(&there.node, vm.vmid).await {
+        Ok(config) => config
+            .get("agent")
+            .is_some_and(|a| a.starts_with('1') || a.contains("enabled=1")),
+        Err(e) => return (State::Failed, format!("{at}: {e}")),
+    };
+    if !agent {
+        let id = vm.vmid;
+        let says = format!("{at}: the guest agent is not enabled: qm set {id} --agent 1, and install it in the guest");
+        return (State::Failed, says);
+    }
+    match (&vm.snapshot, vm.windows) {
+        (_, true) => (
+            State::Warning,
+            format!("{at}; there are no Windows guests yet, so a run on it is refused"),
+        ),
+        (None, _) => (
+            State::Warning,
+            format!("{at}; no snapshot is named, so it is used as it is"),
+        ),
+        (Some(name), _) => (State::Ok, format!("{at}, has the snapshot '{name}'")),
+    }
+}
+
+async fn vision(config: &Config, found: &mut Found) {
+    let area = "vision";
+    let Some(vlm) = &config.vlm else {
+        let says = "no model; the built-in text recognition looks at the screen";
+        return found.tell(area, "model", State::Ok, says);
+    };
+    let key = match &vlm.api_key {
+        None => None,
+        Some(SecretValue::Known(key)) => Some(key.clone()),
+        Some(SecretValue::File(path)) => match std::fs::read_to_string(path) {
+            Ok(text) => Some(text.trim_end().to_string().into()),
+            Err(e) => {
+                let says = format!("cannot read {}: {}", path.display(), super::plain(&e.to_string()));
+                return found.tell(area, "API key", State::Failed, says);
+            }
+        },
+        Some(value) => return found.tell(area, "API key", State::Failed, format!("set {}", value.told())),
+    };
+    for url in &vlm.base_urls {
+        let (state, says) = match models(url, key.as_ref()).await {
+            Ok(models) => judge(vlm, &models),
+            // The next one is asked then.
+            Err(why) if vlm.base_urls.len() > 1 => (State::Warning, why),
+            Err(why) => (State::Failed, why),
+        };
+        found.tell(area, url.clone(), state, says);
+    }
+    let ours = |f: &&Finding| f.area == area;
+    if found.0.iter().filter(ours).all(|f| f.state != State::Ok) && vlm.base_urls.len() > 1 {
+        found.tell(area, "servers", State::Failed, "none of them can be used");
+    }
+}
+
+/// Whether a server has the models.
+fn judge(vlm: &Vlm, models: &[String]) -> (State, String) {
+    let wanted = [Some(&vlm.model), vlm.verify_model.as_ref(), vlm.expected_model.as_ref()];
+    let lacking: Vec<&str> = wanted
+        .into_iter()
+        .flatten()
+        .filter(|m| !models.contains(m))
+        .map(String::as_str)
+        .collect();
+    match lacking.is_empty() {
+        true => (State::Ok, format!("has {}", vlm.model)),
+        false => {
+            let list = if models.is_empty() {
+                "none".into()
+            } else {
+                models.join(", ")
+            };
+            (
+                State::Failed,
+                format!("does not list {}; it lists: {list}", lacking.join(", ")),
+            )
+        }
+    }
+}
+
+/// The models that an OpenAI-compatible server lists.
+async fn models(url: &str, key: Option<&SecretString>) -> Result<Vec<String>, String> {
+    let client = reqwest::Client::builder()
+        .timeout(PATIENCE)
+        .build()
+        .map_err(|e| e.to_string())?;
+    let mut request = client.get(format!("{}/models", url.trim_end_matches('/')));
+    if let Some(key) = key {
+        request = request.bearer_auth(key.expose_secret());
+    }
+    let failed = |e: reqwest::Error| super::plain(&super::told(&anyhow::Error::from(e.without_url())));
+    let answer = request.send().await.map_err(failed)?;
+    if !answer.status().is_success() {
+        return Err(format!("GET /models: {}", answer.status()));
+    }
+    let list: Value = answer.json().await.map_err(failed)?;
+    let names = list["data"].as_array().into_iter().flatten();
+    Ok(names.filter_map(|m| m["id"].as_str().map(String::from)).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_to_do_depends_on_what_was_said() {
+        for (why, word) in [
+            ("invalid peer certificate: UnknownIssuer", "`fingerprint`"),
+            ("GET /version: 401 Authentication failed!", "PROXMOX_PASSWORD"),
+            ("connection refused", "`host`"),
+        ] {
+            let told = advised(why);
+            assert!(told.starts_with(why) && told.contains(word), "{told}");
+        }
+    }
+
+    #[test]
+    fn a_server_has_to_list_every_model() {
+        let vlm = Vlm {
+            base_urls: vec![],
+            model: "a".into(),
+            verify_model: Some("b".into()),
+            expected_model: None,
+            api_key: None,
+        };
+        let all = ["a".to_string(), "b".to_string()];
+        assert_eq!(judge(&vlm, &all), (State::Ok, "has a".to_string()));
+        let (state, says) = judge(&vlm, &all[..1]);
+        assert_eq!((state, says.as_str()), (State::Failed, "does not list b; it lists: a"));
+    }
+}

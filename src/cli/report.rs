@@ -1,0 +1,94 @@
+//! `mosdat report FOLDER`: makes report.html and junit.xml anew from the log of a run, and tells the verdict.
+
+use super::{exit, follow};
+use crate::results::{self, Body, EVENTS_FILE, JUNIT_FILE, REPORT_FILE};
+use anyhow::Context;
+use std::path::{Path, PathBuf};
+
+/// Arguments of `mosdat report`.
+#[derive(clap::Args)]
+pub struct Args {
+    /// Folders of runs, each with an events.jsonl.
+    #[arg(required = true, value_name = "FOLDER")]
+    folders: Vec<PathBuf>,
+}
+
+/// Makes them, and answers as `mosdat run` would have.
+pub fn run(args: Args) -> anyhow::Result<u8> {
+    let mut rows = vec![["RUN", "RESULT", "STEPS", "REPORT"].map(String::from)];
+    let (mut ended, mut wrong) = (Vec::new(), Vec::new());
+    for folder in &args.folders {
+        let log = folder.join(EVENTS_FILE);
+        let events = match results::read_events(&log) {
+            Ok(events) if !events.is_empty() => events,
+            Ok(_) => {
+                wrong.push(format!("{}: there is no event in this log", log.display()));
+                continue;
+            }
+            Err(e) => {
+                let message = super::told(&e.into());
+                wrong.push(match folder.is_dir() && !log.exists() {
+                    true => format!(
+                        "{}: no {EVENTS_FILE} in this folder: give the folder of one run",
+                        folder.display()
+                    ),
+                    false => message,
+                });
+                continue;
+            }
+        };
+        write(folder, REPORT_FILE, &results::report(&events, folder))?;
+        write(folder, JUNIT_FILE, &results::junit(&events))?;
+        let name = events.iter().find_map(|e| match &e.body {
+            Body::RunStart { run, .. } => Some(run.name.clone()),
+            _ => None,
+        });
+        let end = events.iter().rev().find_map(|e| match &e.body {
+            Body::RunEnd {
+                result,
+                failure,
+                counts,
+                ..
+            } => Some((*result, failure.clone(), format!("{}/{}", counts.passed, counts.total))),
+            _ => None,
+        });
+        let (result, failure, steps) = match end {
+            Some((result, failure, steps)) => (Some(result), failure, steps),
+            None => (None, None, "-".into()),
+        };
+        rows.push([
+            name.unwrap_or_else(|| folder.display().to_string()),
+            result.map_or("unfinished", |r| r.as_str()).to_string(),
+            steps,
+            folder.join(REPORT_FILE).display().to_string(),
+        ]);
+        if let Some(failure) = failure {
+            eprintln!("{}: {}", folder.display(), failure.message);
+        }
+        ended.push(result);
+    }
+    if rows.len() > 1 {
+        print!("{}", follow::aligned(&rows));
+    }
+    wrong.iter().for_each(|w| eprintln!("{w}"));
+    Ok(match (follow::exit_code(ended), wrong.is_empty()) {
+        (exit::FAILED, _) => exit::FAILED,
+        (_, false) => exit::INVALID,
+        (code, true) => code,
+    })
+}
+
+/// Whole or not at all: somebody may have the old one open.
+fn write(folder: &Path, name: &str, text: &str) -> anyhow::Result<()> {
+    let path = folder.join(name);
+    let failed = || format!("cannot write {}", path.display());
+    let mut file = tempfile::NamedTempFile::new_in(folder).with_context(failed)?;
+    std::io::Write::write_all(&mut file, text.as_bytes()).with_context(failed)?;
+    // A temporary file is its owner's alone; a report is for whoever may read the folder.
+    use std::os::unix::fs::PermissionsExt;
+    file.as_file()
+        .set_permissions(std::fs::Permissions::from_mode(0o644))
+        .with_context(failed)?;
+    file.persist(&path).with_context(failed)?;
+    Ok(())
+}

@@ -1,0 +1,308 @@
+//! The runs of one call: for each VM a FunctionalTestRun, and the scenarios that they refer to.
+
+use super::Need;
+use super::config::{Config, SecretValue, Vm};
+use super::files::{self, Loaded};
+use super::fleet::{taken_over, vision_name};
+use super::names::slug;
+use crate::api::{
+    FunctionalTestRun, FunctionalTestRunSpec, LocalRef, RunScenario, RunVm, Scenario as ScenarioObject, SecretKeyRef,
+    SecretVariable, StepRange,
+};
+use crate::scenario::{self, Errors, Problem};
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+
+/// What the person asked for besides the file.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// `--test`.
+    pub test: String,
+    /// `--var`.
+    pub variables: BTreeMap<String, String>,
+    /// `--from` and `--until`.
+    pub steps: StepRange,
+    /// `--timeout`.
+    pub timeout_seconds: Option<u32>,
+}
+
+/// Where a run gets its VM.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Machine {
+    /// From the ProxmoxVM of the fleet, which is rolled back once.
+    Standing,
+    /// It takes the VM over for itself, rolls it back, and gives it back.
+    Own,
+}
+
+/// The resources of one call.
+#[derive(Clone, Debug, Default)]
+pub struct Runs {
+    /// The scenarios.
+    pub scenarios: Vec<ScenarioObject>,
+    /// One run for each VM.
+    pub runs: Vec<FunctionalTestRun>,
+    /// The Secret with the values of secret inputs.
+    pub need: Option<Need>,
+    /// The files that were read.
+    pub loaded: Vec<Loaded>,
+}
+
+/// Makes the resources of a test on these VMs.
+///
+/// # Errors
+/// A file is not there or wrong, an input has no value, a VM cannot have runs; all at once.
+pub fn runs(config: &Config, vms: &[&Vm], options: &Options, machine: &dyn Fn(&Vm) -> Machine) -> Result<Runs, Errors> {
+    let mut problems = Vec::new();
+    let mut read: Vec<(PathBuf, Option<usize>)> = Vec::new();
+    let mut out = Runs::default();
+    let mut chosen = Vec::new();
+    for vm in vms {
+        if vm.windows {
+            let message = format!(
+                "VM '{}': there are no Windows guests yet; leave it out of --vms",
+                vm.name
+            );
+            problems.push(config.problem(vm.place.clone(), message));
+            continue;
+        }
+        let path = match files::find(config, vm, &options.test) {
+            Ok(path) => path,
+            Err(problem) => {
+                problems.push(problem);
+                continue;
+            }
+        };
+        let at = match read.iter().find(|(p, _)| *p == path) {
+            Some((_, at)) => *at,
+            None => {
+                let at = match files::load(&path) {
+                    Ok(loaded) => {
+                        out.loaded.push(loaded);
+                        Some(out.loaded.len() - 1)
+                    }
+                    Err(errors) => {
+                        problems.extend(errors.0);
+                        None
+                    }
+                };
+                read.push((path, at));
+                at
+            }
+        };
+        chosen.extend(at.map(|at| (*vm, at)));
+    }
+    problems.extend(undeclared(config, &out.loaded, options));
+    let names = scenario_names(&options.test, &out.loaded, &chosen);
+    let secret = format!("{}-inputs", config.base());
+    let mut keys: BTreeMap<String, SecretValue> = BTreeMap::new();
+    for (vm, at) in &chosen {
+        let loaded = &out.loaded[*at];
+        match inputs(config, vm, loaded, options) {
+            Ok(inputs) => {
+                let run = run(
+                    config,
+                    vm,
+                    &names[*at],
+                    inputs,
+                    &secret,
+                    options,
+                    machine(vm),
+                    &mut keys,
+                );
+                out.runs.push(run);
+            }
+            Err(found) => problems.extend(found),
+        }
+    }
+    for (loaded, name) in out.loaded.iter().zip(&names) {
+        match loaded.scenario.to_spec() {
+            Ok(spec) => out.scenarios.push(ScenarioObject::new(name, spec)),
+            Err(e) => problems.push(whole(loaded, e.to_string())),
+        }
+    }
+    if !keys.is_empty() {
+        out.need = Some(Need {
+            secret,
+            keys: keys.into_iter().collect(),
+        });
+    }
+    // A fault of one file is told once, however many VMs have it.
+    let mut told = BTreeSet::new();
+    problems.retain(|p| told.insert(p.to_string()));
+    if problems.is_empty() {
+        Ok(out)
+    } else {
+        Err(Errors(problems))
+    }
+}
+
+fn whole(loaded: &Loaded, message: String) -> Problem {
+    Problem {
+        origin: loaded.path.display().to_string(),
+        place: scenario::Place::Whole,
+        message,
+    }
+}
+
+/// A value that no scenario of the call takes.
+fn undeclared(config: &Config, loaded: &[Loaded], options: &Options) -> Vec<Problem> {
+    let known: BTreeSet<&str> = loaded
+        .iter()
+        .flat_map(|l| l.scenario.inputs.keys().map(String::as_str))
+        .collect();
+    let known: Vec<&str> = known.into_iter().collect();
+    let stray = options.variables.keys().filter(|k| !known.contains(&k.as_str()));
+    let problem = |k: &String| {
+        let message = format!("--var {k}: {}", scenario::unknown("input", "ones", k, &known));
+        config.problem(scenario::Place::Whole, message)
+    };
+    if loaded.is_empty() {
+        Vec::new()
+    } else {
+        stray.map(problem).collect()
+    }
+}
+
+/// One name for each file; where there are several files, the VM is part of it.
+fn scenario_names(test: &str, loaded: &[Loaded], chosen: &[(&Vm, usize)]) -> Vec<String> {
+    let stem = PathBuf::from(test);
+    let stem = stem
+        .file_stem()
+        .map(|s| s.to_string_lossy().into_owned())
+        .unwrap_or_default();
+    let name = |at: usize| match (loaded.len(), chosen.iter().find(|(_, a)| *a == at)) {
+        (0..=1, _) | (_, None) => slug(&stem, 63),
+        (_, Some((vm, _))) => format!("{}-{}", slug(&stem, 62 - vm.name.len()), vm.name),
+    };
+    (0..loaded.len()).map(name).collect()
+}
+
+/// Values of a run's inputs.
+struct Inputs {
+    plain: BTreeMap<String, String>,
+    /// By input: the Secret's key and its value.
+    secret: BTreeMap<String, (String, SecretValue)>,
+}
+
+fn inputs(config: &Config, vm: &Vm, loaded: &Loaded, options: &Options) -> Result<Inputs, Vec<Problem>> {
+    let mut out = Inputs {
+        plain: BTreeMap::new(),
+        secret: BTreeMap::new(),
+    };
+    let mut problems = Vec::new();
+    for (name, input) in &loaded.scenario.inputs {
+        let given = options.variables.get(name).cloned();
+        if input.secret {
+            let value = match (given, name.as_str()) {
+                (Some(value), _) => (name.clone(), SecretValue::Known(value.into())),
+                (None, "test_password") => (name.clone(), config.test_password.clone()),
+                (None, "vm_password") if vm.own_password => (format!("{name}.{}", vm.name), vm.password.clone()),
+                (None, "vm_password") => (name.clone(), vm.password.clone()),
+                (None, _) => {
+                    let message = format!("the secret input '{name}' has no value: give --var {name}=VALUE");
+                    problems.push(whole(loaded, message));
+                    continue;
+                }
+            };
+            out.secret.insert(name.clone(), value);
+            continue;
+        }
+        if given.is_none() && ["test_password", "vm_password"].contains(&name.as_str()) {
+            let message = format!("the input '{name}' is a password: declare it with `secret: true`");
+            problems.push(whole(loaded, message));
+            continue;
+        }
+        let known = || match name.as_str() {
+            "app_path" => Some(app_path(config, vm)),
+            _ => config.variables.get(name).cloned(),
+        };
+        match given.or_else(known) {
+            Some(path) if name == "app_path" && path.contains("{file}") => {
+                let message = format!(
+                    "`app_path` of VM '{}' is '{path}': nobody looks for files of packages; give --var app_path=PATH",
+                    vm.name
+                );
+                problems.push(config.problem(vm.place.clone(), message));
+            }
+            Some(value) => {
+                out.plain.insert(name.clone(), value);
+            }
+            None if input.default.is_some() => {}
+            None => problems.push(whole(
+                loaded,
+                format!("the input '{name}' has no value: give --var {name}=VALUE"),
+            )),
+        }
+    }
+    if problems.is_empty() { Ok(out) } else { Err(problems) }
+}
+
+/// Where the application is on a VM.
+pub(super) fn app_path(config: &Config, vm: &Vm) -> String {
+    let package = vm.packages.iter().find(|p| p.app_path.is_some());
+    let path = package
+        .and_then(|p| p.app_path.as_deref())
+        .unwrap_or(&config.app.binary);
+    let version = package
+        .and_then(|p| p.version.as_deref())
+        .unwrap_or(&config.app.version);
+    path.replace("{app_name}", &config.app.name)
+        .replace("{version}", version)
+}
+
+#[allow(clippy::too_many_arguments)]
+fn run(
+    config: &Config,
+    vm: &Vm,
+    scenario: &str,
+    inputs: Inputs,
+    secret: &str,
+    options: &Options,
+    machine: Machine,
+    keys: &mut BTreeMap<String, SecretValue>,
+) -> FunctionalTestRun {
+    let test = scenario.strip_suffix(&format!("-{}", vm.name)).unwrap_or(scenario);
+    let name = format!("{}-{}", slug(test, 49 - vm.name.len()), vm.name);
+    let mut secret_variables = Vec::new();
+    for (input, (key, value)) in inputs.secret {
+        secret_variables.push(SecretVariable {
+            name: input,
+            secret_key_ref: SecretKeyRef {
+                name: secret.to_string(),
+                key: key.clone(),
+            },
+        });
+        keys.insert(key, value);
+    }
+    let some = options.steps.from.is_some() || options.steps.until.is_some();
+    FunctionalTestRun::new(
+        &name,
+        FunctionalTestRunSpec {
+            vm: match machine {
+                Machine::Standing => RunVm {
+                    reference: Some(LocalRef { name: vm.name.clone() }),
+                    template: None,
+                },
+                Machine::Own => RunVm {
+                    reference: None,
+                    template: Some(taken_over(config, vm)),
+                },
+            },
+            scenario: RunScenario {
+                reference: Some(LocalRef { name: scenario.into() }),
+                inline: None,
+            },
+            variables: inputs.plain,
+            secret_variables,
+            steps: some.then(|| options.steps.clone()),
+            vision_ref: config.vlm.as_ref().map(|_| LocalRef {
+                name: vision_name(config),
+            }),
+            timeout_seconds: options.timeout_seconds.unwrap_or(1800),
+            retries: Default::default(),
+            cancel: false,
+            ttl_seconds_after_finished: None,
+        },
+    )
+}
