@@ -19,6 +19,7 @@ mod missing;
 mod run;
 mod schema;
 mod session;
+mod trace;
 mod up;
 mod validate;
 mod visual;
@@ -92,6 +93,8 @@ enum Command {
     Vnc(vnc::Args),
     /// Make and check reference images, and put them into manifests.
     Visual(visual::Args),
+    /// Look at what a run has left: open it, print it, turn it into another form.
+    Trace(trace::Args),
     /// Look whether what mosdat needs is there, on this machine and in the cluster; changes nothing.
     Doctor(doctor::Args),
     /// Print the custom resource definitions.
@@ -136,6 +139,7 @@ pub async fn dispatch(args: Cli) -> anyhow::Result<u8> {
         Command::Lab(a) => lab::run(a).await,
         Command::Vnc(a) => vnc::run(a).await,
         Command::Visual(a) => visual::run(a).await,
+        Command::Trace(a) => trace::run(a),
         Command::Doctor(a) => doctor::run(a).await,
         Command::Crds(a) => crds::crds(a),
         Command::Rbac(a) => crds::rbac(a),

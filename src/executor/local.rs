@@ -153,6 +153,7 @@ impl Executor for Local {
                 .vision
                 .as_ref()
                 .map_or_else(|| "built-in OCR".to_string(), |v| v.name.clone()),
+            version: env!("CARGO_PKG_VERSION").to_string(),
         };
         let recorder = match Recorder::create(&job.artifacts, meta, plan.as_ref().ok().map(|(_, p)| p)) {
             Ok(r) => r,

@@ -111,8 +111,15 @@ impl Stage<'_> {
                             };
                             self.tell(item);
                         }
-                        if let (Verdict::True, Some(frame)) = (finding.verdict, &frame) {
-                            self.show(Role::Checked, frame, finding.marks.clone()).await;
+                        match (finding.verdict, &frame) {
+                            (Verdict::True, Some(frame)) => {
+                                self.show(Role::Checked, frame, finding.marks.clone()).await;
+                            }
+                            // What a wait began with.
+                            (_, Some(frame)) if self.shown.is_none() => {
+                                self.show(Role::Before, frame, finding.marks.clone()).await;
+                            }
+                            _ => {}
                         }
                         match finding.verdict {
                             Verdict::True => return Ok(Held::Yes),
@@ -165,7 +172,7 @@ impl Stage<'_> {
                     let start = Instant::now();
                     let vision = self.run.rig.vision.clone();
                     let judgement = self.answer(vision.judge(frame, question), until).await?;
-                    let item = record::judged(question, &judgement, start.elapsed());
+                    let item = record::judged(question, frame, &judgement, start.elapsed());
                     self.run.recorder.evidence(&self.step.id, item);
                     Ok(Finding {
                         sound: true,

@@ -412,6 +412,7 @@ async fn run_loaded(
         node: "lab".into(),
         vmid: 100,
         vision: "double".into(),
+        version: "0".into(),
     };
     let guest_dir = tempfile::tempdir().unwrap();
     *double.tmp.lock().unwrap() = Some(guest_dir.path().to_path_buf());
