@@ -16,6 +16,8 @@ mod lab;
 mod lint;
 mod local;
 mod missing;
+mod provider;
+mod replay;
 mod run;
 mod schema;
 mod session;
@@ -95,6 +97,8 @@ enum Command {
     Visual(visual::Args),
     /// Look at what a run has left: open it, print it, turn it into another form.
     Trace(trace::Args),
+    /// Ask again what a step of a run asked about its picture, or something else.
+    Replay(replay::Args),
     /// Look whether what mosdat needs is there, on this machine and in the cluster; changes nothing.
     Doctor(doctor::Args),
     /// Print the custom resource definitions.
@@ -140,6 +144,7 @@ pub async fn dispatch(args: Cli) -> anyhow::Result<u8> {
         Command::Vnc(a) => vnc::run(a).await,
         Command::Visual(a) => visual::run(a).await,
         Command::Trace(a) => trace::run(a),
+        Command::Replay(a) => replay::run(a).await,
         Command::Doctor(a) => doctor::run(a).await,
         Command::Crds(a) => crds::crds(a),
         Command::Rbac(a) => crds::rbac(a),

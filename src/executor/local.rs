@@ -55,7 +55,11 @@ impl Local {
         self.ocr.get_or_try_init(load).await.cloned()
     }
 
-    async fn vision(&self, settings: Option<&VisionSettings>) -> Result<Arc<dyn Vision>, RunFailure> {
+    /// The vision backend of a provider; without one, text recognition.
+    ///
+    /// # Errors
+    /// The models are missing, or the provider cannot be used.
+    pub async fn vision(&self, settings: Option<&VisionSettings>) -> Result<Arc<dyn Vision>, RunFailure> {
         let Some(v) = settings else {
             return Ok(self.ocr().await?);
         };

@@ -4,6 +4,7 @@
 //! numbers rise by one; values of secret inputs are replaced before anything is written or told; the report is made
 //! from the events alone, opens offline, and holds all of them and of the pictures: it is the trace too.
 
+mod again;
 mod deciding;
 mod error;
 mod event;
@@ -17,6 +18,7 @@ mod text;
 mod trace;
 mod view;
 
+pub use again::{Answered, Looked, Question, asked, looked};
 pub use deciding::{Deciding, deciding};
 pub use error::Error;
 pub use event::*;

@@ -87,6 +87,8 @@ impl Stage<'_> {
         let mut pause = POLL;
         self.last = None;
         let mut again = true;
+        // The picture that the last answer is about: later ones may be the same.
+        let mut judged: Option<Arc<Frame>> = None;
         loop {
             let began = Instant::now();
             let frame = if needs_frame(check) {
@@ -100,6 +102,7 @@ impl Stage<'_> {
             let mut last = None;
             if news {
                 seen = digest.or(Some(String::new()));
+                judged = frame.clone();
                 match self.look(check, frame.as_ref(), until).await {
                     Ok(finding) => {
                         // What is one question or one search has its own record.
@@ -143,7 +146,7 @@ impl Stage<'_> {
                 if let Some(failure) = last {
                     return Err(failure);
                 }
-                if let Some(frame) = &frame {
+                if let Some(frame) = &judged {
                     self.show(Role::Checked, frame, Vec::new()).await;
                 }
                 return Ok(self

@@ -4,7 +4,7 @@ use super::doubles::run;
 use image::{Rgba, RgbaImage};
 use mosdat::api::RunResult;
 use mosdat::desktop::Frame;
-use mosdat::results::{Body, Evidence, PlannedStep, Recorder, Role, RunMeta, StepOutcome, Trace};
+use mosdat::results::{Body, Evidence, PlannedStep, Question, Recorder, Role, RunMeta, StepOutcome, Trace};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -170,20 +170,51 @@ async fn what_the_page_holds_is_what_was_recorded() {
             assert!(trace.picture(file).unwrap().image == stored, "{file}");
         }
     }
-    // What is asked of the backend is enough to ask again, and tells which frame it was.
-    let asked: Vec<(String, bool)> = (ran.events.iter())
+}
+
+/// What was asked of the backend is recorded so that it can be asked again, of the very picture.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_asked_can_be_asked_again() {
+    let text = "name: t\nsteps:\n  - {id: a, click: Save, verify: {text: Saved}}\n  - {id: b, expect: {see: is it so}}\n  \
+                - {id: c, wait_for: {text: Late}}\n  - {id: d, expect: {text: Never}, timeout: 1200ms}\n";
+    let ran = run(text, |w| {
+        w.show("Save");
+        w.on_click.insert("Save".into(), "Saved".into());
+        let soon = std::time::Instant::now() + std::time::Duration::from_secs(4);
+        w.later.push((soon, "Late".into()));
+        w.verdict = Some(mosdat::vision::Verdict::True);
+    })
+    .await;
+    assert_eq!(ran.outcome.result, RunResult::Failed);
+    assert_eq!(ran.outcome.failure.as_ref().and_then(|f| f.step.as_deref()), Some("d"));
+    let (_other, trace, _) = alone(ran.dir.path());
+    for (step, words, verdict) in [
+        ("a", "'Saved'", "found"),
+        ("b", "is it so", "true"),
+        ("c", "'Late'", "found"),
+        ("d", "'Never'", "notFound"),
+    ] {
+        let looked = mosdat::results::looked(&trace.events, step).unwrap();
+        assert!(looked.same, "{step}");
+        let answer = &looked.answers[0];
+        assert_eq!((answer.words.as_str(), answer.verdict.as_str()), (words, verdict));
+        match &answer.question {
+            Question::Judge(question) => assert_eq!(question, "is it so"),
+            Question::Locate(target) => assert!(target.presence && target.text.is_some(), "{target:?}"),
+            Question::Unaskable(why) => panic!("{step}: {why}"),
+        }
+    }
+    // The wait began with a picture without it.
+    let roles: Vec<Role> = (ran.events.iter())
         .filter_map(|event| match &event.body {
             Body::Evidence {
-                item: Evidence::Locate { wanted, frame, .. },
-                ..
-            } => Some((serde_json::to_string(wanted).unwrap(), frame.is_some())),
+                step,
+                item: Evidence::Screenshot { role, .. },
+            } if step == "c" => Some(*role),
             _ => None,
         })
         .collect();
-    assert!(
-        asked.iter().any(|(w, _)| w == r#"{"presence":true,"text":"Saved"}"#),
-        "{asked:?}"
-    );
+    assert_eq!(roles, [Role::Before, Role::Checked]);
 }
 
 #[test]

@@ -391,10 +391,12 @@ mod tests {
         let dir = tempfile::tempdir().expect("folder");
         let needed: Vec<(String, bool)> = (0..4).map(|i| (format!("{i}.png"), i == 2)).collect();
         for (i, (file, _)) in needed.iter().enumerate() {
-            let noise = |x: u32, y: u32| (x * 7919 + y * 104_729 + i as u32 * 31).wrapping_mul(2_654_435_761) >> 13;
-            let image = RgbaImage::from_fn(300, 200, |x, y| {
-                let n = noise(x, y);
-                Rgba([n as u8, (n >> 3) as u8, (n >> 5) as u8, 255])
+            let mut state = 77 + i as u32;
+            let image = RgbaImage::from_fn(300, 200, |_, _| {
+                state ^= state << 13;
+                state ^= state >> 17;
+                state ^= state << 5;
+                Rgba([state as u8, (state >> 8) as u8, (state >> 16) as u8, 255])
             });
             image.save(dir.path().join(file)).expect("saved");
         }
@@ -411,8 +413,10 @@ mod tests {
                 .find_map(|keep| elements(dir.path(), &needed, keep, budget))
                 .map(|all| all.iter().map(|e| e.stored.exact).collect())
         };
-        assert_eq!(exact(usize::MAX), Some(vec![true; 4]));
-        assert_eq!(exact(400_000), Some(vec![false, false, true, false]));
+        let all = elements(dir.path(), &needed, Keep::All, usize::MAX).expect("all of them");
+        let all: usize = all.iter().map(|e| e.bytes.len()).sum();
+        assert_eq!(exact(all), Some(vec![true; 4]));
+        assert_eq!(exact(all - 1), Some(vec![false, false, true, false]));
         assert_eq!(exact(1000), None);
     }
 }

@@ -223,7 +223,7 @@ fn compare(page: &mut String, before: &Shot<'_>, after: &Shot<'_>, shots: &Shots
     super::super::deciding::draw(page, after.marks);
     let _ = write!(
         page,
-        "</g></svg></div><input type=\"range\" min=\"0\" max=\"100\" value=\"50\" aria-label=\"how much of the picture before is shown\">\
+        "</g></svg></div><input type=\"range\" min=\"0\" max=\"100\" aria-label=\"how much of the picture before is shown\">\
          <figcaption><span>{}, <code>{}</code></span><span>{}, <code>{}</code></span></figcaption></figure>",
         escape(&first),
         escape(before.file),
