@@ -1,7 +1,8 @@
 //! `mosdat trace`: looking at what a run has left.
 
 use super::exit;
-use crate::results::{REPORT_FILE, Trace, summary};
+use crate::desktop::Frame;
+use crate::results::{self, Allure, Attachment, Content, REPORT_FILE, Trace, summary};
 use anyhow::Context;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -18,6 +19,18 @@ enum What {
     Open(Where),
     /// Print the verdict and the steps.
     Show(Where),
+    /// Write the runs as Allure 2 reads them.
+    Allure(AllureArgs),
+}
+
+#[derive(clap::Args)]
+struct AllureArgs {
+    /// A run's `report.html`, its `events.jsonl`, or the folder of an attempt; several make one report.
+    #[arg(value_name = "TRACE", required = true)]
+    traces: Vec<PathBuf>,
+    /// Folder for the results; it is made if need be.
+    #[arg(long, value_name = "FOLDER", default_value = "allure-results")]
+    out: PathBuf,
 }
 
 #[derive(clap::Args)]
@@ -28,21 +41,67 @@ struct Where {
 }
 
 pub fn run(args: Args) -> anyhow::Result<u8> {
-    let (What::Open(Where { trace: path }) | What::Show(Where { trace: path })) = &args.what;
-    let trace = match Trace::open(path) {
-        Ok(trace) => trace,
-        Err(e) => {
-            eprintln!("{}", super::plain(&e.to_string()));
-            return Ok(exit::INVALID);
-        }
-    };
     match &args.what {
-        What::Open(_) => open(path, &trace),
-        What::Show(_) => {
+        What::Open(Where { trace }) => match read(trace) {
+            Some(read) => open(trace, &read),
+            None => Ok(exit::INVALID),
+        },
+        What::Show(Where { trace }) => {
+            let Some(trace) = read(trace) else {
+                return Ok(exit::INVALID);
+            };
             print!("{}", summary(&trace.events));
             Ok(exit::PASSED)
         }
+        What::Allure(args) => {
+            // All are read before anything is written.
+            let traces: Option<Vec<Trace>> = args.traces.iter().map(|path| read(path)).collect();
+            let Some(traces) = traces else {
+                return Ok(exit::INVALID);
+            };
+            std::fs::create_dir_all(&args.out).with_context(|| format!("cannot make {}", args.out.display()))?;
+            for trace in &traces {
+                write_allure(trace, &args.out)?;
+            }
+            Ok(exit::PASSED)
+        }
     }
+}
+
+fn read(path: &Path) -> Option<Trace> {
+    let trace = Trace::open(path);
+    trace
+        .inspect_err(|e| eprintln!("{}", super::plain(&e.to_string())))
+        .ok()
+}
+
+/// Writes one run; a picture that is missing is told, and the others are written all the same.
+fn write_allure(trace: &Trace, out: &Path) -> anyhow::Result<()> {
+    let Allure {
+        name,
+        result,
+        attachments,
+    } = results::allure(&trace.events);
+    for Attachment { source, content } in attachments {
+        let bytes = match content {
+            Content::Text(text) => text.into_bytes(),
+            Content::Page => trace.report().into_bytes(),
+            Content::Picture(file) => match trace.picture(&file) {
+                Ok(picture) => Frame::from_image(picture.image).png()?,
+                Err(e) => {
+                    eprintln!("{}", super::plain(&e.to_string()));
+                    continue;
+                }
+            },
+        };
+        let path = out.join(source);
+        std::fs::write(&path, bytes).with_context(|| format!("cannot write {}", path.display()))?;
+    }
+    // Last: what it names is there.
+    let path = out.join(name);
+    std::fs::write(&path, serde_json::to_vec(&result)?).with_context(|| format!("cannot write {}", path.display()))?;
+    println!("wrote {}", path.display());
+    Ok(())
 }
 
 /// Where the page is, or is to be.

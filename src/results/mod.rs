@@ -5,6 +5,7 @@
 //! from the events alone, opens offline, and holds all of them and of the pictures: it is the trace too.
 
 mod again;
+mod allure;
 mod deciding;
 mod error;
 mod event;
@@ -19,6 +20,7 @@ mod trace;
 mod view;
 
 pub use again::{Answered, Looked, Question, asked, looked};
+pub use allure::{Allure, Attachment, Content, allure};
 pub use deciding::{Deciding, deciding};
 pub use error::Error;
 pub use event::*;

@@ -22,6 +22,10 @@ pub(super) use pictures::{DEPTH, Stored, painted};
 /// What the element of the data begins with.
 pub(super) const DATA: &str = "<script type=\"application/json\" id=\"mosdat-trace\">";
 
+const KEYS: &str = "<p class=\"dim keys\">Keys: <kbd>j</kbd> and <kbd>k</kbd> go to the next step and the one before, \
+                    <kbd>f</kbd> to the next that did not pass; a slider that has the focus moves with the arrow keys. \
+                    A click on a picture makes it larger.</p>";
+
 /// What programs read from the page.
 #[derive(Debug, Deserialize)]
 pub(super) struct Data {
@@ -76,6 +80,9 @@ pub fn report(events: &[Event], dir: &Path) -> String {
             let _ = write!(page, "<h2>{}</h2>", escape(section));
         }
         step::card(&mut page, step, shots);
+    }
+    if !view.steps.is_empty() {
+        page += KEYS;
     }
     let (defs, told) = pictures::defs(dir, &needed(events), view.steps.len());
     let _ = write!(

@@ -20,7 +20,8 @@ pub(super) fn row(page: &mut String, item: &Evidence) {
             ..
         } => {
             let mut cell = format!("{}: {}", escape(target), if *found { "found" } else { "not found" });
-            if let Some(rung) = rung {
+            // A place that the author fixed was found by nobody.
+            if let Some(rung) = rung.as_ref().filter(|rung| *rung != "at") {
                 let _ = write!(cell, " by {}", escape(rung));
             }
             if let Some(p) = place {

@@ -48,6 +48,7 @@ figure.compare{--at:50%}
 .frames::after{content:'';position:absolute;top:0;bottom:0;left:calc(var(--at) - 1px);width:2px;background:var(--slide);pointer-events:none}
 .compare input{width:calc(100% + 16px);margin:4px -8px 0;display:block;accent-color:var(--slide)}
 .compare figcaption{display:flex;justify-content:space-between;gap:16px}.compare figcaption span+span{text-align:right}
+.keys{margin-top:24px;font-size:13px}kbd{border:1px solid var(--line);border-radius:3px;padding:0 5px}
 figure{margin:0}figcaption{color:var(--dim);font-size:13px}
 svg.shot{width:100%;height:auto;display:block;border:1px solid var(--line);border-radius:4px;cursor:zoom-in}
 figure.wide svg.shot{cursor:zoom-out}
