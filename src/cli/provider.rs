@@ -50,7 +50,7 @@ impl ProviderArgs {
         let file = path.exists() || path.extension().is_some_and(|end| end == "yaml" || end == "yml");
         let mut settings = match file {
             true => from_file(path, given.is_some())?,
-            false => self.from_cluster(provider, given.is_some()).await?,
+            false => self.in_cluster(provider, given.is_some()).await?,
         };
         if given.is_some() {
             settings.api_key = given;
@@ -58,7 +58,7 @@ impl ProviderArgs {
         Ok(Some(settings))
     }
 
-    async fn from_cluster(&self, name: &str, has_key: bool) -> anyhow::Result<VisionSettings> {
+    async fn in_cluster(&self, name: &str, has_key: bool) -> anyhow::Result<VisionSettings> {
         let local = self.state.join("kubeconfig");
         let cluster = match self.cluster.named() {
             true => self.cluster.clone(),
