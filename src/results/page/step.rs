@@ -127,8 +127,8 @@ pub(super) fn card(page: &mut String, step: &StepView<'_>, shots: &Shots<'_>) {
     *page += "<div class=\"shots\">";
     match (&shots.before, &shots.after) {
         (Some(before), Some(after)) if before.file == after.file => {
-            let caption = "before and after: the same picture";
-            single(page, caption, after, &[before.marks, after.marks].concat());
+            let caption = format!("{}; the picture did not change", shots.caption);
+            single(page, &caption, after, &[before.marks, after.marks].concat());
         }
         (Some(before), Some(after)) if before.size == after.size => {
             compare(page, before, after, shots, &looked(&step.items));
