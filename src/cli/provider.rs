@@ -62,6 +62,7 @@ impl ProviderArgs {
         let local = self.state.join("kubeconfig");
         let cluster = match self.cluster.named() {
             true => self.cluster.clone(),
+            false if !local.exists() && std::env::var_os("KUBECONFIG").is_some() => self.cluster.clone(),
             false if local.exists() => ClusterArgs {
                 context: None,
                 kubeconfig: Some(local),

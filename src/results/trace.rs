@@ -73,7 +73,10 @@ impl Trace {
             false => path.extension().is_some_and(|end| end == "html" || end == "htm"),
         };
         if !is_page {
-            let events = read_events(&events_file)?;
+            let events = read_events(&events_file).map_err(|error| match error {
+                Error::Event(why) => wrong(&events_file, format!("no event log of a run: {why}")),
+                error => error,
+            })?;
             if events.is_empty() {
                 return Err(wrong(&events_file, "it has no events"));
             }

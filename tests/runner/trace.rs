@@ -229,6 +229,9 @@ fn what_is_no_trace_says_what_would_be_one() {
     let page = dir.path().join("other.html");
     std::fs::write(&page, "<html></html>").unwrap();
     assert!(told(&page).contains("it holds no events"), "{}", told(&page));
+    let text = dir.path().join("notes.txt");
+    std::fs::write(&text, "one\ntwo\n").unwrap();
+    assert!(told(&text).contains("notes.txt: no event log"), "{}", told(&text));
     assert!(told(&dir.path().join("nowhere.html")).contains("nowhere.html"));
     let attempt = dir.path().join("attempt-1");
     Recorder::create(&attempt, RunMeta::default(), None).unwrap();
