@@ -21,11 +21,14 @@ mod local;
 mod missing;
 mod old_flags;
 mod preflight;
+mod provider;
+mod replay;
 mod report;
 mod run;
 mod schema;
 mod seed;
 mod session;
+mod trace;
 mod up;
 mod validate;
 mod visual;
@@ -110,6 +113,10 @@ enum Command {
     Vnc(vnc::Args),
     /// Make and check reference images, and put them into manifests.
     Visual(visual::Args),
+    /// Look at what a run has left: open it, print it, turn it into another form.
+    Trace(trace::Args),
+    /// Ask again what a step of a run asked about its picture, or something else.
+    Replay(replay::Args),
     /// Look whether what mosdat needs is there, on this machine and in the cluster; changes nothing.
     Doctor(doctor::Args),
     /// Print the custom resource definitions.
@@ -159,6 +166,8 @@ pub async fn dispatch(args: Cli) -> anyhow::Result<u8> {
         Command::Lab(a) => lab::run(a).await,
         Command::Vnc(a) => vnc::run(a).await,
         Command::Visual(a) => visual::run(a).await,
+        Command::Trace(a) => trace::run(a),
+        Command::Replay(a) => replay::run(a).await,
         Command::Doctor(a) => doctor::run(a).await,
         Command::Crds(a) => crds::crds(a),
         Command::Rbac(a) => crds::rbac(a),

@@ -52,7 +52,11 @@ impl Local {
         self.ocr.get_or_try_init(load).await.cloned()
     }
 
-    async fn vision(&self, settings: Option<&VisionSettings>) -> Result<Arc<dyn Vision>, RunFailure> {
+    /// The vision backend of a provider; without one, text recognition.
+    ///
+    /// # Errors
+    /// The models are missing, or the provider cannot be used.
+    pub async fn vision(&self, settings: Option<&VisionSettings>) -> Result<Arc<dyn Vision>, RunFailure> {
         let Some(v) = settings else {
             return Ok(self.ocr().await?);
         };
@@ -152,6 +156,7 @@ impl Executor for Local {
                 .vision
                 .as_ref()
                 .map_or_else(|| "built-in OCR".to_string(), |v| v.name.clone()),
+            version: env!("CARGO_PKG_VERSION").to_string(),
         };
         let recorder = match Recorder::create(&job.artifacts, meta, plan.as_ref().ok().map(|(_, p)| p)) {
             Ok(r) => r,

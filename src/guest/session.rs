@@ -21,9 +21,25 @@ pub struct Session {
     /// DISPLAY, XAUTHORITY, WAYLAND_DISPLAY, DBUS_SESSION_BUS_ADDRESS, XDG_RUNTIME_DIR, XDG_SESSION_TYPE as far as
     /// the session has them.
     pub env: BTreeMap<String, String>,
+    /// What the guest says of itself: `system`, `kernel`, `memory`, as far as it tells.
+    pub machine: BTreeMap<String, String>,
 }
 
 impl Session {
+    /// What a person wants to know of where a test ran. Nothing of it is secret.
+    pub fn facts(&self) -> BTreeMap<String, String> {
+        let kind = if self.is_wayland() { "Wayland" } else { "X11" };
+        let mut facts = self.machine.clone();
+        facts.insert("user".to_string(), self.user.clone());
+        facts.insert("session".to_string(), format!("{}, {kind}", self.leader));
+        for (name, variable) in [("desktop", "XDG_CURRENT_DESKTOP"), ("language", "LANG")] {
+            if let Some(value) = self.env.get(variable) {
+                facts.insert(name.to_string(), value.clone());
+            }
+        }
+        facts
+    }
+
     /// True where windows may be there that the X server does not know. Compositors set WAYLAND_DISPLAY for their
     /// clients only, so that their own environment does not always tell.
     pub fn is_wayland(&self) -> bool {
@@ -76,6 +92,11 @@ case "$env" in
   *) home=$(getent passwd "$user"); home=${home#*:*:*:*:*:}; home=${home%%:*}
      [ -e "$home/.Xauthority" ] && echo "XAUTHORITY=$home/.Xauthority" ;;
 esac
+(. /etc/os-release && echo "MOSDAT_ABOUT_system=$PRETTY_NAME") 2>/dev/null
+echo "MOSDAT_ABOUT_kernel=$(uname -srm)"
+while read -r name size unit; do
+  [ "$name" = MemTotal: ] && { echo "MOSDAT_ABOUT_memory=$((size / 1024)) MiB"; break; }
+done </proc/meminfo 2>/dev/null
 exit 0
 "#;
 
@@ -115,9 +136,22 @@ fn parse(text: &str) -> Option<Session> {
         .collect();
     let user = env.remove("MOSDAT_USER")?;
     let leader = env.remove("MOSDAT_LEADER")?;
+    let mut machine = BTreeMap::new();
+    env.retain(|name, value| match name.strip_prefix("MOSDAT_ABOUT_") {
+        Some(about) => {
+            machine.insert(about.to_string(), value.clone());
+            false
+        }
+        None => true,
+    });
     // A session that cannot be drawn on is not ready yet.
     (env.contains_key("DISPLAY") || env.contains_key("WAYLAND_DISPLAY") || env.contains_key("XDG_RUNTIME_DIR"))
-        .then_some(Session { user, leader, env })
+        .then_some(Session {
+            user,
+            leader,
+            env,
+            machine,
+        })
 }
 
 pub(super) fn failed(doing: &str, output: &Output) -> Error {

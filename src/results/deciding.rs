@@ -1,7 +1,7 @@
 //! The one picture that shows why a step ended as it did.
 
 use super::event::*;
-use super::html::escape;
+use super::text::escape;
 use std::fmt::Write;
 
 /// A picture with what was marked in it.
@@ -30,6 +30,7 @@ pub fn deciding<'e>(events: &'e [Event], step: &str) -> Option<Deciding<'e>> {
                     width,
                     height,
                     marks,
+                    ..
                 },
         } = &event.body
         else {
@@ -115,6 +116,7 @@ mod tests {
                             height: 4,
                         },
                     }],
+                    frame: None,
                 },
             },
         }

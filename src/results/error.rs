@@ -15,6 +15,14 @@ pub enum Error {
         /// Why it failed.
         source: std::io::Error,
     },
+    /// What was given is no trace, or lacks something.
+    #[error("{path}: {problem}")]
+    Trace {
+        /// The file or folder.
+        path: PathBuf,
+        /// What is wrong with it.
+        problem: String,
+    },
     /// A picture could not be encoded.
     #[error("encoding a screenshot: {0}")]
     Picture(String),

@@ -118,6 +118,9 @@ pub struct RunMeta {
     pub vmid: u32,
     /// Name of the vision backend.
     pub vision: String,
+    /// Version of mosdat.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub version: String,
 }
 
 /// The scenario as it will run.
@@ -283,6 +286,9 @@ pub enum Evidence {
         /// Where the click went, or what was judged by.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         marks: Vec<Mark>,
+        /// Number of the frame within the desktop session, where it has one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        frame: Option<u64>,
     },
     /// A target was looked for.
     Locate {
@@ -303,6 +309,13 @@ pub enum Evidence {
         reason: String,
         /// Milliseconds for the answer.
         ms: u64,
+        /// What the vision backend was asked for, with the part of the screen that was looked at where it was not all of
+        /// it; enough to ask again. None where the guest answered.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        wanted: Option<serde_json::Map<String, serde_json::Value>>,
+        /// Number of the frame that was looked at, as a screenshot's.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        frame: Option<u64>,
     },
     /// A question was asked about a picture.
     Judge {
@@ -319,6 +332,9 @@ pub enum Evidence {
         rung: String,
         /// Milliseconds for the answer.
         ms: u64,
+        /// Number of the frame that was judged, as a screenshot's.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        frame: Option<u64>,
     },
     /// A model was asked.
     Request {
@@ -420,6 +436,11 @@ pub enum Evidence {
         /// Its sidecar.
         sidecar: String,
     },
+    /// What the guest is, told with the first step that needs its desktop session.
+    Environment {
+        /// Values by name, such as `system`, `kernel` and `user`.
+        facts: BTreeMap<String, String>,
+    },
     /// The state of the guest when a step did not pass.
     Guest {
         /// `processes`, `windows`, `log`, `disks`, or `core of process N`.
@@ -450,7 +471,8 @@ pub enum EffectKind {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Role {
-    /// Before the step's action; for a click, the frame on which the target was found.
+    /// Before the step's action; for a click, the frame on which the target was found; for a check that did not hold at
+    /// once, the first look.
     Before,
     /// After the action, when the desktop was still.
     After,

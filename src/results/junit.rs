@@ -1,7 +1,7 @@
 //! JUnit XML: one suite per run, one case per step.
 
 use super::event::{Event, STEP_INSIDE, StepOutcome};
-use super::html::escape;
+use super::text::escape;
 use super::view::{RunView, view};
 use crate::api::RunResult;
 use std::fmt::Write;

@@ -2,7 +2,8 @@
 
 use super::event::*;
 use super::recorder::{EVENTS_FILE, JUNIT_FILE, REPORT_FILE, now, read_events, write_whole};
-use super::{Error, html, junit};
+use super::text::milliseconds;
+use super::{Error, junit, page};
 use crate::api::{FailureClass, RunFailure, RunResult, StepCounts};
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -44,7 +45,7 @@ pub fn mend(dir: &Path, failure: &RunFailure) -> Result<bool, Error> {
 }
 
 fn reports(dir: &Path, events: &[Event]) -> Result<(), Error> {
-    write_whole(&dir.join(REPORT_FILE), html::report(events, dir).as_bytes())?;
+    write_whole(&dir.join(REPORT_FILE), page::report(events, dir).as_bytes())?;
     write_whole(&dir.join(JUNIT_FILE), junit::junit(events).as_bytes())
 }
 
@@ -115,12 +116,4 @@ fn missing(events: &[Event], failure: &RunFailure) -> Vec<Body> {
         ms: milliseconds(begin, last),
     });
     out
-}
-
-fn milliseconds(from: &str, to: &str) -> u64 {
-    let parse = |text: &str| text.parse::<jiff::Timestamp>().ok();
-    match (parse(from), parse(to)) {
-        (Some(from), Some(to)) => u64::try_from(to.duration_since(from).as_millis()).unwrap_or(0),
-        _ => 0,
-    }
 }

@@ -2,24 +2,33 @@
 //!
 //! Promises: every event is one line of `events.jsonl`, flushed, so that a kill loses at most the last line; sequence
 //! numbers rise by one; values of secret inputs are replaced before anything is written or told; the report is made
-//! from the events alone and opens offline.
+//! from the events alone, opens offline, and holds all of them and of the pictures: it is the trace too.
 
+mod again;
+mod allure;
 mod deciding;
 mod error;
 mod event;
-mod html;
 mod junit;
 mod mask;
 mod mend;
-mod picture;
+mod page;
 mod recorder;
-mod style;
+mod summary;
+mod text;
+mod trace;
 mod view;
 
+pub use again::{Answered, Looked, Question, asked, looked};
+pub use allure::{Allure, Attachment, Content, allure};
 pub use deciding::{Deciding, deciding};
 pub use error::Error;
 pub use event::*;
-pub use html::report;
 pub use junit::junit;
 pub use mend::mend;
-pub use recorder::{CANDIDATES_DIR, EVENTS_FILE, JUNIT_FILE, REPORT_FILE, Recorder, SCREENSHOTS_DIR, read_events};
+pub use page::report;
+pub use recorder::{
+    CANDIDATES_DIR, EVENTS_FILE, JUNIT_FILE, REPORT_FILE, Recorder, SCREENSHOTS_DIR, frame_number, read_events,
+};
+pub use summary::summary;
+pub use trace::{Picture, Trace};

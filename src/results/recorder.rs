@@ -2,7 +2,7 @@
 
 use super::event::*;
 use super::mask::Masks;
-use super::{Error, html, junit};
+use super::{Error, junit, page};
 use crate::api::{RunFailure, RunResult, StepCounts};
 use crate::desktop::{Frame, Rect};
 use crate::scenario::Plan;
@@ -170,14 +170,15 @@ impl Recorder {
 
     /// Stores a picture and records it.
     pub async fn screenshot(&self, step: &str, role: Role, frame: &Arc<Frame>, marks: Vec<Mark>) {
+        let number = frame_number(frame);
         let frame = &self.storable(frame);
         let digest = frame.digest();
         let known = self.lock().pictures.get(&digest).cloned();
         let file = match known {
             Some(file) => file,
             None => {
-                let number = self.lock().pictures.len() + 1;
-                let file = format!("{SCREENSHOTS_DIR}/{number:04}-{step}.png");
+                let place = self.lock().pictures.len() + 1;
+                let file = format!("{SCREENSHOTS_DIR}/{place:04}-{step}.png");
                 let (path, frame) = (self.dir.join(&file), frame.clone());
                 // Encoding takes tens of milliseconds: not on a thread that serves others.
                 let written = tokio::task::spawn_blocking(move || write_png(&path, &frame)).await;
@@ -203,6 +204,7 @@ impl Recorder {
                 width: frame.width(),
                 height: frame.height(),
                 marks,
+                frame: number,
             },
         );
     }
@@ -265,7 +267,7 @@ impl Recorder {
             inner.finished = true;
             inner.past.clone()
         };
-        let page = html::report(&past, &self.dir);
+        let page = page::report(&past, &self.dir);
         write_whole(&self.dir.join(REPORT_FILE), page.as_bytes())?;
         write_whole(&self.dir.join(JUNIT_FILE), junit::junit(&past).as_bytes())?;
         self.take_error().map_or(Ok(()), Err)
@@ -291,6 +293,11 @@ impl Inner {
         })?;
         Ok(serde_json::from_value(value)?)
     }
+}
+
+/// What the record calls the frame; a picture that no session took has no number.
+pub fn frame_number(frame: &Frame) -> Option<u64> {
+    (frame.seq > 0).then_some(frame.seq)
 }
 
 /// The time of an event.

@@ -1,6 +1,7 @@
 //! What the events say about a run: the steps with all that belongs to them.
 
 use super::event::*;
+use super::text::milliseconds;
 use crate::api::{RunFailure, RunResult, StepCounts};
 use std::collections::BTreeMap;
 
@@ -14,6 +15,8 @@ pub(super) struct StepView<'e> {
     pub items: Vec<&'e Evidence>,
     pub end: Option<StepEnd<'e>>,
     pub started: bool,
+    /// When it began, in milliseconds since the run did.
+    pub at: u64,
 }
 
 pub(super) struct StepEnd<'e> {
@@ -33,6 +36,7 @@ impl<'e> StepView<'e> {
             items: Vec::new(),
             end: None,
             started: false,
+            at: 0,
         }
     }
 }
@@ -93,6 +97,7 @@ pub(super) fn view(events: &[Event]) -> RunView<'_> {
                     (None, None) => continue,
                 };
                 view.steps[at].started = true;
+                view.steps[at].at = milliseconds(view.begun, &event.time);
                 if let Some(label) = label {
                     view.steps[at].label = label;
                 }

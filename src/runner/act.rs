@@ -457,6 +457,8 @@ impl Stage<'_> {
             return Ok(session.clone());
         }
         let session = guest::discover(self.run.rig.guest.as_ref(), SESSION).await?;
+        let item = Evidence::Environment { facts: session.facts() };
+        self.run.recorder.evidence(&self.step.id, item);
         Ok(self.run.session.insert(session).clone())
     }
 }

@@ -87,6 +87,8 @@ impl Stage<'_> {
         let mut pause = POLL;
         self.last = None;
         let mut again = true;
+        // The picture that the last answer is about: later ones may be the same.
+        let mut judged: Option<Arc<Frame>> = None;
         loop {
             let began = Instant::now();
             let frame = if needs_frame(check) {
@@ -100,6 +102,7 @@ impl Stage<'_> {
             let mut last = None;
             if news {
                 seen = digest.or(Some(String::new()));
+                judged = frame.clone();
                 match self.look(check, frame.as_ref(), until).await {
                     Ok(finding) => {
                         // What is one question or one search has its own record.
@@ -111,8 +114,15 @@ impl Stage<'_> {
                             };
                             self.tell(item);
                         }
-                        if let (Verdict::True, Some(frame)) = (finding.verdict, &frame) {
-                            self.show(Role::Checked, frame, finding.marks.clone()).await;
+                        match (finding.verdict, &frame) {
+                            (Verdict::True, Some(frame)) => {
+                                self.show(Role::Checked, frame, finding.marks.clone()).await;
+                            }
+                            // What a wait began with.
+                            (_, Some(frame)) if self.shown.is_none() => {
+                                self.show(Role::Before, frame, finding.marks.clone()).await;
+                            }
+                            _ => {}
                         }
                         match finding.verdict {
                             Verdict::True => return Ok(Held::Yes),
@@ -136,7 +146,7 @@ impl Stage<'_> {
                 if let Some(failure) = last {
                     return Err(failure);
                 }
-                if let Some(frame) = &frame {
+                if let Some(frame) = &judged {
                     self.show(Role::Checked, frame, Vec::new()).await;
                 }
                 return Ok(self
@@ -165,7 +175,7 @@ impl Stage<'_> {
                     let start = Instant::now();
                     let vision = self.run.rig.vision.clone();
                     let judgement = self.answer(vision.judge(frame, question), until).await?;
-                    let item = record::judged(question, &judgement, start.elapsed());
+                    let item = record::judged(question, frame, &judgement, start.elapsed());
                     self.run.recorder.evidence(&self.step.id, item);
                     Ok(Finding {
                         sound: true,

@@ -73,6 +73,7 @@ mod tests {
             user: "tester".into(),
             leader: leader.into(),
             env,
+            machine: Default::default(),
         }
     }
 

@@ -154,7 +154,12 @@ impl Stage<'_> {
             matched: target.to_string(),
         };
         let answer = Located::Found(hit.clone());
-        let item = record::located(&target.to_string(), &answer, Duration::ZERO);
+        let asked = record::Asked {
+            target: &target.to_string(),
+            wanted: None,
+            frame,
+        };
+        let item = record::located(&asked, &answer, Duration::ZERO);
         self.run.recorder.evidence(&self.step.id, item);
         Ok(hit)
     }
@@ -193,7 +198,12 @@ impl Stage<'_> {
             match answer {
                 Located::NotFound { reason, sure } if looks_further(target) => asked = Some((reason, sure)),
                 answer => {
-                    let item = record::located(&target.to_string(), &answer, start.elapsed());
+                    let words = record::Asked {
+                        target: &target.to_string(),
+                        wanted: None,
+                        frame,
+                    };
+                    let item = record::located(&words, &answer, start.elapsed());
                     self.run.recorder.evidence(&self.step.id, item);
                     return Ok(answer);
                 }
@@ -217,7 +227,12 @@ impl Stage<'_> {
             }
             (answer, None) => answer,
         };
-        let item = record::located(&target.to_string(), &answer, start.elapsed());
+        let words = record::Asked {
+            target: &target.to_string(),
+            wanted: Some(&wanted),
+            frame,
+        };
+        let item = record::located(&words, &answer, start.elapsed());
         self.run.recorder.evidence(&self.step.id, item);
         self.remember(wanted.reference, &answer, frame);
         Ok(answer)

@@ -91,6 +91,7 @@ impl Stage<'_> {
         let watch = Watcher(tokio::spawn(watch(self.run.rig.desktop.clone(), seen.clone(), end)));
         let mut unsure: Option<String> = None;
         let mut judged = 0;
+        let mut last: Option<Arc<Frame>> = None;
         let asks_guest = needs_guest(&never.check);
         loop {
             let next = lock(&seen).waiting.pop_front();
@@ -108,6 +109,7 @@ impl Stage<'_> {
             }
             let finding = self.look(&never.check, next.as_ref(), until).await?;
             judged += 1;
+            last = next.clone().or(last);
             match finding.verdict {
                 Verdict::True => {
                     if let Some(frame) = &next {
@@ -167,6 +169,9 @@ impl Stage<'_> {
             verdict: record::verdict(verdict).to_string(),
             reason: coverage.to_string(),
         });
+        if let (true, Some(frame)) = (self.shown.is_none(), &last) {
+            self.show(Role::Checked, frame, Vec::new()).await;
+        }
         match unsure {
             None => Ok(()),
             Some(why) => Err(Failure::error(

@@ -1,8 +1,9 @@
 //! From what was seen to what is written down.
 
 use crate::desktop::{Effect, Frame, LinkFacts, Point, Rect};
-use crate::results::{EffectKind, Evidence, Mark, MarkKind, Place};
+use crate::results::{EffectKind, Evidence, Mark, MarkKind, Place, frame_number};
 use crate::vision::{self, Hit, Judgement, Located, Verdict};
+use serde_json::{Map, Value};
 use std::time::Duration;
 
 /// Output of a command that is kept in an event, in bytes.
@@ -61,20 +62,38 @@ pub(super) fn area_mark(hit: &Hit) -> Mark {
     }
 }
 
-pub(super) fn located(target: &str, answer: &Located, took: Duration) -> Evidence {
+/// What a backend was asked for, without what is as usual.
+pub(super) fn wanted(target: &vision::Target) -> Option<Map<String, Value>> {
+    let Ok(Value::Object(mut members)) = serde_json::to_value(target) else {
+        return None;
+    };
+    members.retain(|_, value| !matches!(value, Value::Null | Value::Bool(false)));
+    Some(members)
+}
+
+/// What was asked for, in words and as the backend was asked, and in which frame.
+pub(super) struct Asked<'a> {
+    pub target: &'a str,
+    pub wanted: Option<&'a vision::Target>,
+    pub frame: &'a Frame,
+}
+
+pub(super) fn located(asked: &Asked<'_>, answer: &Located, took: Duration) -> Evidence {
     let (found, hit, reason) = match answer {
         Located::Found(hit) => (true, Some(hit), format!("matched '{}'", hit.matched)),
         Located::NotFound { reason, .. } => (false, None, reason.clone()),
         Located::Ambiguous { hits } => (false, hits.first(), ambiguous(hits)),
     };
     Evidence::Locate {
-        target: target.to_string(),
+        target: asked.target.to_string(),
         found,
         rung: hit.map(|h| h.rung.to_string()),
         place: hit.map(|h| place(h.rect)),
         confidence: hit.map(|h| f64::from(h.confidence)),
         reason,
         ms: took.as_millis() as u64,
+        wanted: asked.wanted.and_then(wanted),
+        frame: frame_number(asked.frame),
     }
 }
 
@@ -97,7 +116,7 @@ pub(super) fn ambiguous(hits: &[Hit]) -> String {
     )
 }
 
-pub(super) fn judged(question: &str, judgement: &Judgement, took: Duration) -> Evidence {
+pub(super) fn judged(question: &str, frame: &Frame, judgement: &Judgement, took: Duration) -> Evidence {
     Evidence::Judge {
         question: question.to_string(),
         verdict: verdict(judgement.verdict).to_string(),
@@ -105,6 +124,7 @@ pub(super) fn judged(question: &str, judgement: &Judgement, took: Duration) -> E
         named: judgement.named.clone(),
         rung: judgement.rung.to_string(),
         ms: took.as_millis() as u64,
+        frame: frame_number(frame),
     }
 }
 

@@ -218,6 +218,10 @@ fn vision(base: &str, vlm: &Vlm) -> (VisionProvider, Option<Need>) {
                 .is_none()
                 .then_some(CoordinateConvention::Normalised1000),
             budget: None,
+            step_budget: None,
+            prices: None,
+            quorum: 1,
+            warm_up_seconds: None,
             api_key_secret_ref: need.as_ref().map(|_| SecretKeyRef {
                 name: secret,
                 key: "apiKey".into(),

@@ -273,6 +273,7 @@ mod tests {
                     width: 8,
                     height: 6,
                     marks: Vec::new(),
+                    frame: None,
                 },
             })
         };

@@ -10,6 +10,7 @@ async fn end(guest: &dyn Guest, script: &str) -> (Exit, Tail, Tail) {
         user: me_here(),
         leader: "test".into(),
         env: BTreeMap::new(),
+        machine: BTreeMap::new(),
     };
     let argv = ["sh", "-c", script].map(String::from);
     let app: App = launch(guest, &session, &argv).await.unwrap();

@@ -22,6 +22,7 @@ fn session(leader: &str, env: &[(&str, &str)]) -> Session {
         user: me_here(),
         leader: leader.into(),
         env: env.iter().map(|(k, v)| (k.to_string(), v.to_string())).collect(),
+        machine: Default::default(),
     }
 }
 

@@ -102,6 +102,8 @@ async fn half_a_secret_is_in_no_file() {
         assert!(masked || ran.message().contains("left out"), "{}", ran.message());
         for file in ["events.jsonl", "report.html", "junit.xml"] {
             let text = std::fs::read_to_string(ran.dir.path().join(file)).unwrap();
+            // The page's script has that word too.
+            let text = text.replace("e.target.value", "");
             for piece in ["hunter2", "secret-value", "-value", "alue"] {
                 assert!(!text.contains(piece), "{piece} in {file}");
             }

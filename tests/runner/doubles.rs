@@ -57,6 +57,8 @@ pub struct World {
     /// Shows something else in every frame.
     pub flicker: Option<Rect>,
     pub frames: u8,
+    /// Frames that were taken.
+    pub taken: u64,
 }
 
 impl World {
@@ -118,7 +120,10 @@ impl World {
         {
             image.put_pixel(x, y, Rgba([self.frames, 200, 90, 255]));
         }
-        Frame::from_image(image)
+        self.taken += 1;
+        let mut frame = Frame::from_image(image);
+        frame.seq = self.taken;
+        frame
     }
 
     /// The screen as it is now.
@@ -413,6 +418,7 @@ async fn run_loaded(
         node: "lab".into(),
         vmid: 100,
         vision: "double".into(),
+        version: "0".into(),
     };
     let guest_dir = tempfile::tempdir().unwrap();
     *double.tmp.lock().unwrap() = Some(guest_dir.path().to_path_buf());

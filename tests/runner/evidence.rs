@@ -27,6 +27,7 @@ async fn pictures_before_and_after_with_the_click() {
                     marks,
                     width,
                     height,
+                    ..
                 },
             ..
         } = &event.body
@@ -44,7 +45,7 @@ async fn pictures_before_and_after_with_the_click() {
     let files = std::fs::read_dir(ran.dir.path().join("screenshots")).unwrap().count();
     assert_eq!(files, 2, "the same picture is stored once");
     let report = std::fs::read_to_string(ran.dir.path().join("report.html")).unwrap();
-    assert_eq!(report.matches("data:image/jpeg;base64,").count(), 2);
+    assert_eq!(report.matches("data:image/png;base64,").count(), 2);
     assert!(report.contains("<circle class=\"click\" cx=\"80\" cy=\"30\""));
     assert!(
         !report.contains("http://") && !report.contains("https://"),

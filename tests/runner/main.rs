@@ -17,4 +17,5 @@ mod mutation;
 mod never;
 mod nodes;
 mod references;
+mod trace;
 mod table;
