@@ -106,6 +106,50 @@ mod tests {
         assert!(out.is_empty(), "{out:?}");
     }
 
+    /// A rule that reads a member which is not there refuses an object that has nothing wrong.
+    #[test]
+    fn what_a_rule_reads_is_there_or_asked_for() {
+        fn walk(schema: &serde_json::Value, path: &str, read: &regex::Regex, out: &mut Vec<String>) {
+            let properties = &schema["properties"];
+            for rule in schema["x-kubernetes-validations"].as_array().into_iter().flatten() {
+                let rule = rule["rule"].as_str().unwrap_or_default();
+                for member in read.captures_iter(rule).map(|c| c[1].to_string()) {
+                    let required = schema["required"]
+                        .as_array()
+                        .into_iter()
+                        .flatten()
+                        .any(|r| r == &member);
+                    let asked_for = rule.contains(&format!("has(self.{member})"));
+                    let there = required || !properties[&member]["default"].is_null();
+                    if properties[&member].is_object() && !there && !asked_for {
+                        out.push(format!("{path}: {rule} reads {member}"));
+                    }
+                }
+            }
+            for (name, inner) in properties.as_object().into_iter().flatten() {
+                walk(inner, &format!("{path}.{name}"), read, out);
+            }
+            for key in ["items", "additionalProperties"] {
+                if schema[key].is_object() {
+                    walk(&schema[key], &format!("{path}.{key}"), read, out);
+                }
+            }
+        }
+        let read = regex::Regex::new(r"\bself\.(\w+)").expect("pattern");
+        let mut out = Vec::new();
+        for crd in crds() {
+            let v = serde_json::to_value(&crd.spec.versions[0].schema).expect("schema");
+            let kind = &crd.spec.names.kind;
+            walk(
+                &v["openAPIV3Schema"]["properties"]["spec"],
+                &format!("{kind}.spec"),
+                &read,
+                &mut out,
+            );
+        }
+        assert!(out.is_empty(), "{out:#?}");
+    }
+
     #[test]
     fn every_kind_is_namespaced_described_and_has_short_name_category_and_columns() {
         for crd in crds() {

@@ -80,7 +80,7 @@ pub struct OpenAiSpec {
     pub prices: Option<TokenPrices>,
     /// How many answers each question is put to the vote of, every time in other words: more than half of them have to
     /// agree, or nobody can tell. An odd number.
-    #[serde(default = "one", skip_serializing_if = "is_one")]
+    #[serde(default = "one")]
     #[schemars(range(min = 1, max = 5))]
     pub quorum: u32,
     /// Seconds that the models may take to get ready before a run begins, for servers that load them when they are asked
@@ -103,10 +103,6 @@ fn default_timeout() -> u32 {
 
 fn one() -> u32 {
     1
-}
-
-fn is_one(n: &u32) -> bool {
-    *n == 1
 }
 
 /// What a million tokens cost, as decimals such as `"0.15"`.
