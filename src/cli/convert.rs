@@ -66,7 +66,7 @@ pub fn run(args: Args) -> anyhow::Result<u8> {
             return Ok(exit::INVALID);
         }
     };
-    let needs: Vec<&Need> = fleet.needs.iter().chain(&runs.need).collect();
+    let needs: Vec<&Need> = fleet.needs.iter().chain(&runs.needs).collect();
     print!("{}", head(&config.origin, &needs));
     document(&fleet.cluster)?;
     fleet.vms.iter().try_for_each(document)?;

@@ -3,7 +3,7 @@
 
 use super::apply::{self, ApplyError, Body, Document};
 use super::old_flags::OldFlags;
-use super::seed::{Form, imported, object, read, secret, tell, tell_errors};
+use super::seed::{Form, imported, object, read, secret, tell, tell_errors, value};
 use super::session::{ClusterArgs, Session};
 use super::{check, exit, follow, missing, shutdown_signal};
 use crate::api::{FunctionalTestRun, ProxmoxVM, RunResult, StepRange};
@@ -11,9 +11,11 @@ use crate::scenario::{Errors, Fate, Place, Problem};
 use crate::seed::{self, Config, Machine, Need, Options, Vm};
 use futures::StreamExt;
 use k8s_openapi::api::core::v1::Secret;
+use kube::api::{Patch, PatchParams};
 use kube::core::DynamicObject;
 use kube::{Api, Client, ResourceExt};
-use std::collections::BTreeMap;
+use serde_json::{Value, json};
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 /// Arguments of `mosdat functional`.
@@ -134,7 +136,7 @@ pub async fn run(args: Args) -> anyhow::Result<u8> {
         );
         return Ok(exit::INVALID);
     }
-    let problems = check::problems(&documents(&prepared.objects(&|_| Machine::Own)?)).await?;
+    let problems = check::problems(&documents(&prepared.objects(&prepared.runs)?)).await?;
     if !problems.is_empty() {
         problems.iter().for_each(|p| eprintln!("{p}"));
         return Ok(exit::INVALID);
@@ -173,6 +175,8 @@ fn prepare(args: &Args, config: Config) -> Result<Prepared, Errors> {
             until: args.until.clone(),
         },
         timeout_seconds: Some(if args.timeout == 0 { DAY as u32 } else { args.timeout }),
+        call: Some(format!("{:05x}", rand::random::<u32>() & 0xf_ffff)),
+        kept: BTreeSet::new(),
     };
     let vms = config.choose(&args.vms)?;
     let fleet = seed::fleet(&config, &vms)?;
@@ -191,16 +195,21 @@ fn prepare(args: &Args, config: Config) -> Result<Prepared, Errors> {
 }
 
 impl Prepared {
-    /// What is applied, in the order in which it is.
-    fn objects(&self, machine: &dyn Fn(&Vm) -> Machine) -> anyhow::Result<Vec<DynamicObject>> {
+    /// The runs with what is known of the control plane.
+    fn runs_on(&self, machine: &dyn Fn(&Vm) -> Machine, kept: BTreeSet<String>) -> Result<seed::Runs, Errors> {
         let vms = self.config.choose(&self.names)?;
-        let runs = seed::runs(&self.config, &vms, &self.options, machine)?;
+        let options = Options {
+            kept,
+            ..self.options.clone()
+        };
+        seed::runs(&self.config, &vms, &options, machine)
+    }
+
+    /// What is applied besides Secrets, in the order in which it is.
+    fn objects(&self, runs: &seed::Runs) -> anyhow::Result<Vec<DynamicObject>> {
         let mut out = vec![object(&self.fleet.cluster)?];
         if let Some(vision) = &self.fleet.vision {
             out.push(object(vision)?);
-        }
-        for scenario in &runs.scenarios {
-            out.push(object(scenario)?);
         }
         for run in &runs.runs {
             out.push(object(run)?);
@@ -234,19 +243,37 @@ async fn carry_out(args: &Args, client: &Client, namespace: &str, prepared: &Pre
         true => Machine::Standing,
         false => Machine::Own,
     };
+    let kept = kept(args, client, namespace, prepared).await;
+    let made = match prepared.runs_on(&machine, kept) {
+        Ok(made) => made,
+        Err(errors) => {
+            tell_errors(&errors, Form::Text);
+            return Ok(exit::INVALID);
+        }
+    };
     let (mut secrets, mut wrong) = (Vec::new(), Vec::new());
-    let fleet = prepared.fleet.needs.iter().map(|n| (n, false));
-    for (need, shared) in fleet.chain(prepared.runs.need.iter().map(|n| (n, true))) {
-        match find_or_make(args, client, namespace, need, shared).await {
+    for need in &prepared.fleet.needs {
+        match find_or_make(args, client, namespace, need).await {
             Ok(made) => secrets.extend(made),
             Err(text) => wrong.push(text),
+        }
+    }
+    let mut inputs = Vec::new();
+    for need in &made.needs {
+        match secret(need) {
+            Ok(secret) => inputs.push((place_of_secret(&secret), object(&secret)?)),
+            Err(why) => wrong.push(format!(
+                "{why}; or make Secret {namespace}/{} with the value on a cluster that you name (docs/migration.md)",
+                seed::standing_secret(&prepared.config)
+            )),
         }
     }
     let mut objects: Vec<(String, DynamicObject)> = Vec::new();
     for secret in &secrets {
         objects.push((place_of_secret(secret), object(secret)?));
     }
-    objects.extend(prepared.objects(&machine)?.into_iter().map(|o| (place(&o), o)));
+    objects.extend(inputs.clone());
+    objects.extend(prepared.objects(&made)?.into_iter().map(|o| (place(&o), o)));
     if wrong.is_empty() {
         wrong = missing::missing(client, namespace, &objects).await;
     }
@@ -254,6 +281,7 @@ async fn carry_out(args: &Args, client: &Client, namespace: &str, prepared: &Pre
         wrong.iter().for_each(|p| eprintln!("{p}"));
         return Ok(exit::INVALID);
     }
+    objects.retain(|(_, o)| !inputs.iter().any(|(_, i)| i == o));
     let is_run = |o: &DynamicObject| apply::kind_of(o) == "FunctionalTestRun";
     let (runs, rest): (Vec<_>, Vec<_>) = objects.into_iter().partition(|(_, o)| is_run(o));
     for (place, object) in &rest {
@@ -270,10 +298,18 @@ async fn carry_out(args: &Args, client: &Client, namespace: &str, prepared: &Pre
             Err(ApplyError::Other(e)) => return Err(e.context(place.clone())),
         }
     }
-    let width = runs.iter().map(|(_, o)| o.name_any().len()).max().unwrap_or(0);
-    let order: Vec<String> = runs.iter().map(|(_, o)| o.name_any()).collect();
+    let runs: Vec<Job> = runs
+        .into_iter()
+        .map(|(place, run)| Job {
+            inputs: made_for(&inputs, &run),
+            place,
+            run,
+        })
+        .collect();
+    let width = runs.iter().map(|job| job.run.name_any().len()).max().unwrap_or(0);
+    let order: Vec<String> = runs.iter().map(|job| job.run.name_any()).collect();
     let mut ended: Vec<Ended> = futures::stream::iter(&runs)
-        .map(|(place, object)| one_run(client, namespace, place, object, width))
+        .map(|job| one_run(client, namespace, job, width))
         .buffer_unordered(args.parallel.into())
         .collect()
         .await;
@@ -293,24 +329,68 @@ struct Ended {
     result: Option<RunResult>,
 }
 
+/// A run, and the Secret of its inputs where it has one of its own.
+struct Job {
+    place: String,
+    run: DynamicObject,
+    inputs: Option<DynamicObject>,
+}
+
+/// The Secret among these that a run refers to.
+fn made_for(inputs: &[(String, DynamicObject)], run: &DynamicObject) -> Option<DynamicObject> {
+    let wanted = run.data.pointer("/spec/secretVariables").and_then(Value::as_array)?;
+    let named = |o: &DynamicObject| {
+        let name = o.name_any();
+        wanted
+            .iter()
+            .any(|v| v.pointer("/secretKeyRef/name").and_then(Value::as_str) == Some(&name))
+    };
+    inputs.iter().map(|(_, o)| o).find(|o| named(o)).cloned()
+}
+
+/// The Secret goes when the run goes.
+async fn belongs_to(client: &Client, namespace: &str, secret: &str, run: &DynamicObject) -> Result<(), kube::Error> {
+    let types = run.types.clone().unwrap_or_default();
+    let owner = json!([{
+        "apiVersion": types.api_version, "kind": types.kind, "name": run.name_any(), "uid": run.uid(),
+    }]);
+    let patch = Patch::Merge(json!({"metadata": {"ownerReferences": owner}}));
+    let api: Api<Secret> = Api::namespaced(client.clone(), namespace);
+    api.patch(secret, &PatchParams::default(), &patch).await.map(|_| ())
+}
+
 /// One run from its beginning to its end. What goes wrong with it does not end the others.
-async fn one_run(client: &Client, namespace: &str, place: &str, object: &DynamicObject, width: usize) -> Ended {
+async fn one_run(client: &Client, namespace: &str, job: &Job, width: usize) -> Ended {
+    let place = &job.place;
     let ended = |run: Option<FunctionalTestRun>, result| Ended {
-        name: object.name_any(),
+        name: job.run.name_any(),
         run,
         result,
     };
-    let stored = match apply::apply(client, namespace, object).await {
-        Ok(stored) => stored,
-        Err(ApplyError::Invalid(message)) => {
+    let failed = |place: &str, error: ApplyError| match error {
+        ApplyError::Invalid(message) => {
             eprintln!("{place}: {message}");
-            return ended(None, Some(RunResult::Invalid));
+            ended(None, Some(RunResult::Invalid))
         }
-        Err(ApplyError::Other(e)) => {
+        ApplyError::Other(e) => {
             eprintln!("{place}: {}", super::told(&e));
-            return ended(None, None);
+            ended(None, None)
         }
     };
+    if let Some(inputs) = &job.inputs
+        && let Err(e) = apply::apply(client, namespace, inputs).await
+    {
+        return failed(&format!("Secret {}", inputs.name_any()), e);
+    }
+    let stored = match apply::apply(client, namespace, &job.run).await {
+        Ok(stored) => stored,
+        Err(e) => return failed(place, e),
+    };
+    if let Some(inputs) = &job.inputs
+        && let Err(e) = belongs_to(client, namespace, &inputs.name_any(), &stored).await
+    {
+        eprintln!("Secret {} stays when its run is deleted: {e}", inputs.name_any());
+    }
     println!("functionaltestrun/{} applied", stored.name_any());
     let key = (stored.namespace().unwrap_or_default(), stored.name_any());
     match follow::follow_in(client, &[key], width).await {
@@ -359,15 +439,28 @@ fn place_of_secret(secret: &Secret) -> String {
     format!("Secret {}", secret.name_any())
 }
 
-/// The Secret to apply. On a cluster that the person named, one that has the keys is somebody's, and stays as it is.
-/// With `shared` the keys that others put there stay: another call may have runs that still need them.
-async fn find_or_make(
-    args: &Args,
-    client: &Client,
-    namespace: &str,
-    need: &Need,
-    shared: bool,
-) -> Result<Option<Secret>, String> {
+/// Keys of secret inputs that are taken from the Secret which somebody made for this file: on a cluster that the person
+/// named all that it has; else those whose value is not to be had here.
+async fn kept(args: &Args, client: &Client, namespace: &str, prepared: &Prepared) -> BTreeSet<String> {
+    let api: Api<Secret> = Api::namespaced(client.clone(), namespace);
+    // Who may not read it leaves it to the controller, as `mosdat run` does.
+    let there = match api.get_opt(&seed::standing_secret(&prepared.config)).await {
+        Ok(there) => Some(there.and_then(|s| s.data).unwrap_or_default()),
+        Err(_) => None,
+    };
+    let wanted = prepared.runs.needs.iter().flat_map(|n| &n.keys);
+    let kept = wanted.filter(|(key, wanted)| {
+        let here = value(key, wanted).is_ok();
+        match &there {
+            Some(there) => there.contains_key(key) && (args.cluster.named() || !here),
+            None => !here,
+        }
+    });
+    kept.map(|(key, _)| key.clone()).collect()
+}
+
+/// The Secret to apply. On a cluster that the person named, what is there is somebody's, and stays as it is.
+async fn find_or_make(args: &Args, client: &Client, namespace: &str, need: &Need) -> Result<Option<Secret>, String> {
     let made = secret(need);
     let api: Api<Secret> = Api::namespaced(client.clone(), namespace);
     let there = match api.get_opt(&need.secret).await {
@@ -382,11 +475,8 @@ async fn find_or_make(
         Err(_) if whole => Ok(None),
         Err(why) => Err(format!("Secret {namespace}/{} cannot be made: {why}", need.secret)),
         Ok(mut made) => {
-            let data = made.data.get_or_insert_default();
-            if shared {
-                for (key, value) in there {
-                    data.entry(key).or_insert(value);
-                }
+            if args.cluster.named() {
+                made.data.get_or_insert_default().extend(there);
             }
             Ok(Some(made))
         }

@@ -53,14 +53,13 @@ impl Found {
 
 /// Looks at everything, and tells.
 pub async fn run(args: Args) -> anyhow::Result<u8> {
+    let form = match args.format {
+        Format::Json => Form::Json,
+        Format::Text => Form::Text,
+    };
     let config = match read(&args.config) {
         Ok(config) => config,
         Err(errors) => {
-            let form = if args.format == Format::Json {
-                Form::Json
-            } else {
-                Form::Text
-            };
             tell_errors(&errors?, form);
             return Ok(exit::INVALID);
         }
@@ -68,18 +67,27 @@ pub async fn run(args: Args) -> anyhow::Result<u8> {
     let vms = match config.choose(&args.vms) {
         Ok(vms) => vms,
         Err(errors) => {
-            tell_errors(&errors, Form::Text);
+            tell_errors(&errors, form);
             return Ok(exit::INVALID);
         }
     };
     let mut found = Found::default();
     file(&config, &vms, &mut found);
     if let Some(test) = &args.test {
-        scenario(&config, &vms, test, &args.variables, &mut found);
+        // Without --vms a run is made wherever one can be, as `convert` does it.
+        let able: Vec<&Vm> = vms
+            .iter()
+            .filter(|v| !args.vms.is_empty() || !v.windows)
+            .copied()
+            .collect();
+        scenario(&config, &able, test, &args.variables, &mut found);
     }
+    let input = found.0.iter().any(|f| f.state == State::Failed);
     proxmox(&config, &vms, &mut found).await;
     vision(&config, &mut found).await;
-    answer(&found.0, args.format)
+    // What `functional` would refuse before it asks anybody has the code that it would end with.
+    let answered = answer(&found.0, args.format)?;
+    Ok(if input { exit::INVALID } else { answered })
 }
 
 fn file(config: &Config, vms: &[&Vm], found: &mut Found) {
@@ -95,14 +103,13 @@ fn file(config: &Config, vms: &[&Vm], found: &mut Found) {
 
 fn scenario(config: &Config, vms: &[&Vm], test: &str, given: &[(String, String)], found: &mut Found) {
     let area = "scenario";
-    let able: Vec<&Vm> = vms.iter().filter(|v| !v.windows).copied().collect();
     let runs = functional::variables(config, given).and_then(|variables| {
         let options = Options {
             test: test.to_string(),
             variables,
             ..Options::default()
         };
-        seed::runs(config, &able, &options, &|_| Machine::Own)
+        seed::runs(config, vms, &options, &|_| Machine::Own)
     });
     let runs = match runs {
         Ok(runs) => runs,
@@ -128,7 +135,7 @@ fn scenario(config: &Config, vms: &[&Vm], test: &str, given: &[(String, String)]
             }
         }
     }
-    if let Some(need) = &runs.need {
+    for need in &runs.needs {
         match secret(need) {
             Ok(_) => found.tell(area, "secret inputs", State::Ok, "all have a value"),
             Err(why) => found.tell(

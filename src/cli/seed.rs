@@ -6,7 +6,7 @@ use anyhow::Context;
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::Secret;
 use kube::core::DynamicObject;
-use secrecy::ExposeSecret;
+use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -112,26 +112,32 @@ pub fn object(o: &impl Serialize) -> anyhow::Result<DynamicObject> {
     Ok(serde_json::from_value(value)?)
 }
 
+/// A secret's value, or what it would have to come from.
+pub fn value(key: &str, value: &SecretValue) -> Result<SecretString, String> {
+    match value {
+        SecretValue::Known(text) => Ok(text.clone()),
+        SecretValue::File(path) => match std::fs::read_to_string(path) {
+            Ok(text) => Ok(text.trim_end().to_string().into()),
+            Err(e) => Err(format!(
+                "{key}: cannot read {}: {}",
+                path.display(),
+                super::plain(&e.to_string())
+            )),
+        },
+        SecretValue::Env(_) => Err(format!("{key}: set {}", value.told())),
+    }
+}
+
 /// The Secret with all its values, or what they would have to come from.
 pub fn secret(need: &Need) -> Result<Secret, String> {
     let mut data = BTreeMap::new();
     let mut missing = Vec::new();
-    for (key, value) in &need.keys {
-        match value {
-            SecretValue::Known(text) => {
+    for (key, wanted) in &need.keys {
+        match value(key, wanted) {
+            Ok(text) => {
                 data.insert(key.clone(), ByteString(text.expose_secret().as_bytes().to_vec()));
             }
-            SecretValue::File(path) => match std::fs::read_to_string(path) {
-                Ok(text) => {
-                    data.insert(key.clone(), ByteString(text.trim_end().as_bytes().to_vec()));
-                }
-                Err(e) => missing.push(format!(
-                    "{key}: cannot read {}: {}",
-                    path.display(),
-                    super::plain(&e.to_string())
-                )),
-            },
-            SecretValue::Env(_) => missing.push(format!("{key}: set {}", value.told())),
+            Err(why) => missing.push(why),
         }
     }
     match missing.is_empty() {

@@ -21,7 +21,7 @@ mod values;
 pub use config::{App, Config, Package, Proxmox, SecretValue, Vlm, Vm};
 pub use fleet::{Fleet, Need, fleet};
 pub use reader::read;
-pub use runs::{Machine, Options, Runs, runs};
+pub use runs::{Machine, Options, Runs, runs, standing_secret};
 pub use table::{Row, rows};
 
 use crate::scenario::{Fate, Place, Problem};

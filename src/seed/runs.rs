@@ -24,6 +24,11 @@ pub struct Options {
     pub steps: StepRange,
     /// `--timeout`.
     pub timeout_seconds: Option<u32>,
+    /// A word that names this call. Its runs have names of their own then, carry their scenarios, and have each a Secret of
+    /// their own, so that calls do not meddle with each other's. Without one all names are the same each time.
+    pub call: Option<String>,
+    /// Keys of the Secret of all runs that are taken from there although there is a call, unless `--var` gives the value.
+    pub kept: BTreeSet<String>,
 }
 
 /// Where a run gets its VM.
@@ -38,12 +43,12 @@ pub enum Machine {
 /// The resources of one call.
 #[derive(Clone, Debug, Default)]
 pub struct Runs {
-    /// The scenarios.
+    /// The scenarios, where runs refer to them.
     pub scenarios: Vec<ScenarioObject>,
     /// One run for each VM.
     pub runs: Vec<FunctionalTestRun>,
-    /// The Secret with the values of secret inputs.
-    pub need: Option<Need>,
+    /// The Secrets with the values of secret inputs: one for all runs, or those of the runs of a call.
+    pub needs: Vec<Need>,
     /// The files that were read.
     pub loaded: Vec<Loaded>,
 }
@@ -94,38 +99,81 @@ pub fn runs(config: &Config, vms: &[&Vm], options: &Options, machine: &dyn Fn(&V
     }
     problems.extend(undeclared(config, &out.loaded, options));
     let names = scenario_names(&options.test, &out.loaded, &chosen);
-    let secret = format!("{}-inputs", config.base());
+    let mut specs = Vec::new();
+    for loaded in &out.loaded {
+        match loaded.scenario.to_spec() {
+            Ok(spec) => specs.push(Some(spec)),
+            Err(e) => {
+                problems.push(whole(loaded, e.to_string()));
+                specs.push(None);
+            }
+        }
+    }
     let mut keys: BTreeMap<String, SecretValue> = BTreeMap::new();
     for (vm, at) in &chosen {
-        let loaded = &out.loaded[*at];
-        match inputs(config, vm, loaded, options) {
-            Ok(inputs) => {
-                let run = run(
-                    config,
-                    vm,
-                    &names[*at],
-                    inputs,
-                    &secret,
-                    options,
-                    machine(vm),
-                    &mut keys,
-                );
-                out.runs.push(run);
+        let inputs = match inputs(config, vm, &out.loaded[*at], options) {
+            Ok(inputs) => inputs,
+            Err(found) => {
+                problems.extend(found);
+                continue;
             }
-            Err(found) => problems.extend(found),
+        };
+        let Some(spec) = &specs[*at] else { continue };
+        let name = run_name(&names[*at], vm, options.call.as_deref());
+        let scenario = match options.call {
+            Some(_) => RunScenario {
+                reference: None,
+                inline: Some(spec.clone()),
+            },
+            None => RunScenario {
+                reference: Some(LocalRef {
+                    name: names[*at].clone(),
+                }),
+                inline: None,
+            },
+        };
+        let mut own = BTreeMap::new();
+        let mut secret_variables = Vec::new();
+        for (input, Secret { key, value, given }) in inputs.secret {
+            let (secret, keys) = match options.call {
+                Some(_) if given || !options.kept.contains(&key) => (own_secret(&name), &mut own),
+                _ => (standing_secret(config), &mut keys),
+            };
+            secret_variables.push(SecretVariable {
+                name: input,
+                secret_key_ref: SecretKeyRef {
+                    name: secret,
+                    key: key.clone(),
+                },
+            });
+            keys.insert(key, value);
         }
-    }
-    for (loaded, name) in out.loaded.iter().zip(&names) {
-        match loaded.scenario.to_spec() {
-            Ok(spec) => out.scenarios.push(ScenarioObject::new(name, spec)),
-            Err(e) => problems.push(whole(loaded, e.to_string())),
+        if !own.is_empty() {
+            out.needs.push(Need {
+                secret: own_secret(&name),
+                keys: own.into_iter().collect(),
+            });
         }
+        let spec = spec_of(
+            config,
+            vm,
+            scenario,
+            inputs.plain,
+            secret_variables,
+            options,
+            machine(vm),
+        );
+        out.runs.push(FunctionalTestRun::new(&name, spec));
     }
-    if !keys.is_empty() {
-        out.need = Some(Need {
-            secret,
-            keys: keys.into_iter().collect(),
-        });
+    if options.call.is_none() {
+        let named = names.iter().zip(specs);
+        out.scenarios = named.filter_map(|(n, s)| Some(ScenarioObject::new(n, s?))).collect();
+        if !keys.is_empty() {
+            out.needs.push(Need {
+                secret: standing_secret(config),
+                keys: keys.into_iter().collect(),
+            });
+        }
     }
     // A fault of one file is told once, however many VMs have it.
     let mut told = BTreeSet::new();
@@ -178,11 +226,37 @@ fn scenario_names(test: &str, loaded: &[Loaded], chosen: &[(&Vm, usize)]) -> Vec
     (0..loaded.len()).map(name).collect()
 }
 
+/// The Secret that a person can make for all runs of a file.
+pub fn standing_secret(config: &Config) -> String {
+    format!("{}-inputs", config.base())
+}
+
+fn own_secret(run: &str) -> String {
+    format!("{run}-inputs")
+}
+
+/// At most 50 characters, as a run's name may have.
+fn run_name(scenario: &str, vm: &Vm, call: Option<&str>) -> String {
+    let test = scenario.strip_suffix(&format!("-{}", vm.name)).unwrap_or(scenario);
+    let end = call.map(|c| format!("-{c}")).unwrap_or_default();
+    let most = 49usize.saturating_sub(vm.name.len() + end.len()).max(1);
+    format!("{}-{}{end}", slug(test, most), vm.name)
+}
+
 /// Values of a run's inputs.
 struct Inputs {
     plain: BTreeMap<String, String>,
-    /// By input: the Secret's key and its value.
-    secret: BTreeMap<String, (String, SecretValue)>,
+    /// By input.
+    secret: BTreeMap<String, Secret>,
+}
+
+/// The value of a secret input.
+struct Secret {
+    /// Key in the Secret.
+    key: String,
+    value: SecretValue,
+    /// By `--var`.
+    given: bool,
 }
 
 fn inputs(config: &Config, vm: &Vm, loaded: &Loaded, options: &Options) -> Result<Inputs, Vec<Problem>> {
@@ -194,7 +268,8 @@ fn inputs(config: &Config, vm: &Vm, loaded: &Loaded, options: &Options) -> Resul
     for (name, input) in &loaded.scenario.inputs {
         let given = options.variables.get(name).cloned();
         if input.secret {
-            let value = match (given, name.as_str()) {
+            let by_var = given.is_some();
+            let (key, value) = match (given, name.as_str()) {
                 (Some(value), _) => (name.clone(), SecretValue::Known(value.into())),
                 (None, "test_password") => (name.clone(), config.test_password.clone()),
                 (None, "vm_password") if vm.own_password => (format!("{name}.{}", vm.name), vm.password.clone()),
@@ -205,7 +280,8 @@ fn inputs(config: &Config, vm: &Vm, loaded: &Loaded, options: &Options) -> Resul
                     continue;
                 }
             };
-            out.secret.insert(name.clone(), value);
+            let given = by_var;
+            out.secret.insert(name.clone(), Secret { key, value, given });
             continue;
         }
         if given.is_none() && ["test_password", "vm_password"].contains(&name.as_str()) {
@@ -251,58 +327,37 @@ pub(super) fn app_path(config: &Config, vm: &Vm) -> String {
         .replace("{version}", version)
 }
 
-#[allow(clippy::too_many_arguments)]
-fn run(
+fn spec_of(
     config: &Config,
     vm: &Vm,
-    scenario: &str,
-    inputs: Inputs,
-    secret: &str,
+    scenario: RunScenario,
+    variables: BTreeMap<String, String>,
+    secret_variables: Vec<SecretVariable>,
     options: &Options,
     machine: Machine,
-    keys: &mut BTreeMap<String, SecretValue>,
-) -> FunctionalTestRun {
-    let test = scenario.strip_suffix(&format!("-{}", vm.name)).unwrap_or(scenario);
-    let name = format!("{}-{}", slug(test, 49 - vm.name.len()), vm.name);
-    let mut secret_variables = Vec::new();
-    for (input, (key, value)) in inputs.secret {
-        secret_variables.push(SecretVariable {
-            name: input,
-            secret_key_ref: SecretKeyRef {
-                name: secret.to_string(),
-                key: key.clone(),
-            },
-        });
-        keys.insert(key, value);
-    }
+) -> FunctionalTestRunSpec {
     let some = options.steps.from.is_some() || options.steps.until.is_some();
-    FunctionalTestRun::new(
-        &name,
-        FunctionalTestRunSpec {
-            vm: match machine {
-                Machine::Standing => RunVm {
-                    reference: Some(LocalRef { name: vm.name.clone() }),
-                    template: None,
-                },
-                Machine::Own => RunVm {
-                    reference: None,
-                    template: Some(taken_over(config, vm)),
-                },
+    FunctionalTestRunSpec {
+        vm: match machine {
+            Machine::Standing => RunVm {
+                reference: Some(LocalRef { name: vm.name.clone() }),
+                template: None,
             },
-            scenario: RunScenario {
-                reference: Some(LocalRef { name: scenario.into() }),
-                inline: None,
+            Machine::Own => RunVm {
+                reference: None,
+                template: Some(taken_over(config, vm)),
             },
-            variables: inputs.plain,
-            secret_variables,
-            steps: some.then(|| options.steps.clone()),
-            vision_ref: config.vlm.as_ref().map(|_| LocalRef {
-                name: vision_name(config),
-            }),
-            timeout_seconds: options.timeout_seconds.unwrap_or(1800),
-            retries: Default::default(),
-            cancel: false,
-            ttl_seconds_after_finished: None,
         },
-    )
+        scenario,
+        variables,
+        secret_variables,
+        steps: some.then(|| options.steps.clone()),
+        vision_ref: config.vlm.as_ref().map(|_| LocalRef {
+            name: vision_name(config),
+        }),
+        timeout_seconds: options.timeout_seconds.unwrap_or(1800),
+        retries: Default::default(),
+        cancel: false,
+        ttl_seconds_after_finished: None,
+    }
 }

@@ -3,10 +3,12 @@
 use crate::fake::{TOKEN_ID, TOKEN_SECRET};
 use crate::world::{Play, World, outcome, ready};
 use k8s_openapi::api::core::v1::Secret;
+use kube::ResourceExt;
 use kube::api::{Api, PostParams};
 use mosdat::api::{FunctionalTestRun, ProxmoxVM, RunResult};
 use mosdat::controlplane::{ControlPlane, Options, ServeOptions};
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 use std::process::Output;
 
 /// A world whose control plane a process can reach, two VMs with snapshots, and the file that names them.
@@ -84,8 +86,22 @@ impl Stage {
         out
     }
 
-    async fn run(&self, name: &str) -> FunctionalTestRun {
-        self.world.api::<FunctionalTestRun>().get(name).await.expect("run")
+    /// The run of the latest call on a VM.
+    async fn run(&self, begin: &str) -> FunctionalTestRun {
+        let all = self
+            .world
+            .api::<FunctionalTestRun>()
+            .list(&Default::default())
+            .await
+            .expect("runs");
+        let of_vm = all.items.into_iter().filter(|r| r.name_any().starts_with(begin));
+        of_vm.max_by_key(|r| r.creation_timestamp()).expect("run")
+    }
+
+    async fn secret(&self, name: &str) -> BTreeMap<String, Vec<u8>> {
+        let secrets: Api<Secret> = Api::namespaced(self.world.client.clone(), &self.world.ns);
+        let data = secrets.get(name).await.expect("secret").data.expect("data");
+        data.into_iter().map(|(k, v)| (k, v.0)).collect()
     }
 }
 
@@ -101,8 +117,13 @@ async fn each_vm_is_rolled_back_tested_and_given_back() {
     let out = stage.mosdat("functional", &["--vms", "one,two"]).await;
     assert_eq!(out.status.code(), Some(0), "{out:?}");
     let told = text(&out.stdout);
-    for line in ["\nt-one  passed", "\nt-two  passed", "secret/demo-inputs applied"] {
-        assert!(told.contains(line), "{line}: {told}");
+    for name in ["t-one", "t-two"] {
+        let run = stage.run(name).await.name_any();
+        assert!(told.contains(&format!("\n{run}  passed")), "{run}: {told}");
+        assert_eq!(
+            stage.secret(&format!("{run}-inputs")).await["test_password"],
+            b"swordfish"
+        );
     }
     assert_eq!(fake.count("POST", "/rollback"), 2);
     assert_eq!(fake.count("POST", "/clone"), 0);
@@ -123,8 +144,18 @@ async fn each_vm_is_rolled_back_tested_and_given_back() {
         .mosdat("functional", &["--vms", "one,two", "--parallel", "1"])
         .await;
     assert_eq!(out.status.code(), Some(1), "{out:?}");
-    assert!(text(&out.stdout).contains("\nt-one  failed"), "{out:?}");
     let (one, two) = (stage.run("t-one").await, stage.run("t-two").await);
+    let told = format!("\n{}  failed", one.name_any());
+    assert!(text(&out.stdout).contains(&told), "{out:?}");
+    // What was typed goes with the run that it was made for.
+    let name = one.name_any();
+    stage
+        .world
+        .api::<FunctionalTestRun>()
+        .delete(&name, &Default::default())
+        .await
+        .expect("delete");
+    stage.world.gone::<Secret>(&format!("{name}-inputs")).await;
     let ended = one.status.and_then(|s| s.completion_time).expect("its end");
     let began = two.status.and_then(|s| s.start_time).expect("its beginning");
     assert!(began.0 >= ended.0);
@@ -144,9 +175,16 @@ async fn what_stands_on_the_cluster_is_used_and_left() {
     secrets.create(&PostParams::default(), &secret).await.expect("secret");
     let out = stage.mosdat("functional", &["--vms", "two"]).await;
     assert_eq!(out.status.code(), Some(0), "{out:?}");
-    let kept = secrets.get("demo-inputs").await.expect("secret").data.expect("data");
-    assert_eq!(kept["test_password"].0, b"theirs");
-    // A key that it lacks is added, and what others put there stays.
+    let used = |run: FunctionalTestRun| run.spec.secret_variables[0].secret_key_ref.name.clone();
+    assert_eq!(used(stage.run("t-two").await), "demo-inputs");
+    assert_eq!(stage.secret("demo-inputs").await["test_password"], b"theirs");
+    // What this call says otherwise is this call's, and so is what the Secret lacks; nobody else's is touched.
+    let out = stage
+        .mosdat("functional", &["--vms", "two", "--var", "test_password=mine"])
+        .await;
+    assert_eq!(out.status.code(), Some(0), "{out:?}");
+    let own = used(stage.run("t-two").await);
+    assert_eq!(stage.secret(&own).await["test_password"], b"mine");
     let lacks = json!({"data": {"test_password": null}, "stringData": {"others": "stays"}});
     let patch = kube::api::Patch::Merge(&lacks);
     secrets
@@ -155,11 +193,9 @@ async fn what_stands_on_the_cluster_is_used_and_left() {
         .expect("patch");
     let out = stage.mosdat("functional", &["--vms", "two"]).await;
     assert_eq!(out.status.code(), Some(0), "{out:?}");
-    let both = secrets.get("demo-inputs").await.expect("secret").data.expect("data");
-    assert_eq!(
-        (both["test_password"].0.as_slice(), both["others"].0.as_slice()),
-        (&b"swordfish"[..], &b"stays"[..])
-    );
+    let own = used(stage.run("t-two").await);
+    assert_eq!(stage.secret(&own).await["test_password"], b"swordfish");
+    assert_eq!(stage.secret("demo-inputs").await.len(), 1);
     let vm = |vmid: u32| {
         json!({"metadata": {"name": "one"}, "spec": {
             "clusterRef": {"name": "demo-pve"}, "source": {"adopt": {"vmid": vmid}}, "deletionPolicy": "Stop",

@@ -63,6 +63,17 @@ fn folder(files: &[(&str, &str)]) -> tempfile::TempDir {
 }
 
 fn made(dir: &Path, more: &str, names: &[&str], variables: &[(&str, &str)]) -> Result<Runs, String> {
+    made_by(dir, more, names, variables, None, &[])
+}
+
+fn made_by(
+    dir: &Path,
+    more: &str,
+    names: &[&str],
+    variables: &[(&str, &str)],
+    call: Option<&str>,
+    kept: &[&str],
+) -> Result<Runs, String> {
     let text = format!("{LEAST}{more}\n[functional]\ntests_dir = '{}'\n", dir.display());
     let config = with_env(&text, &[("FUNCTIONAL_TEST_PASSWORD", "s3cret")]).map_err(|e| e.to_string())?;
     let names: Vec<String> = names.iter().map(ToString::to_string).collect();
@@ -70,6 +81,8 @@ fn made(dir: &Path, more: &str, names: &[&str], variables: &[(&str, &str)]) -> R
     let options = Options {
         test: "t".into(),
         variables: BTreeMap::from_iter(variables.iter().map(|(k, v)| (k.to_string(), v.to_string()))),
+        call: call.map(String::from),
+        kept: kept.iter().map(ToString::to_string).collect(),
         ..Options::default()
     };
     runs(&config, &vms, &options, &|_| Machine::Own).map_err(|e| e.to_string())
@@ -94,10 +107,49 @@ fn each_vm_has_a_run_with_its_values() {
     };
     assert_eq!(key(0, "vm_password"), "vm_password");
     assert_eq!(key(1, "vm_password"), "vm_password.two");
-    let keys: Vec<String> = made.need.expect("secret").keys.into_iter().map(|(k, _)| k).collect();
+    assert_eq!(made.needs.len(), 1);
+    assert_eq!(made.needs[0].secret, "demo-app-inputs");
+    let keys: Vec<String> = made.needs[0].keys.iter().map(|(k, _)| k.clone()).collect();
     assert_eq!(keys, ["test_password", "vm_password", "vm_password.two"]);
     let adopt = run(1).vm.template.as_ref().and_then(|t| t.source.adopt.clone());
     assert_eq!(adopt.expect("adopt").vmid, 101);
+}
+
+/// Two calls of the same test have nothing in common that one could change under the other.
+#[test]
+fn each_call_has_names_of_its_own() {
+    let dir = folder(&[("t.yaml", SCENARIO)]);
+    let given = [("test_password", "other")];
+    let made = made_by(
+        dir.path(),
+        TWO,
+        &[],
+        &given,
+        Some("0a1b2"),
+        &["test_password", "vm_password"],
+    )
+    .expect("runs");
+    assert!(made.scenarios.is_empty());
+    let names: Vec<_> = made.runs.iter().filter_map(|r| r.metadata.name.clone()).collect();
+    assert_eq!(names, ["t-one-0a1b2", "t-two-0a1b2"]);
+    assert!(made.runs.iter().all(|r| r.spec.scenario.inline.is_some()));
+    let secret = |at: usize, name: &str| {
+        let all = &made.runs[at].spec.secret_variables;
+        let found = all.iter().find(|s| s.name == name).expect(name);
+        found.secret_key_ref.name.clone()
+    };
+    // What the person gives for this call is this call's, whatever somebody has put there for all.
+    assert_eq!(secret(0, "test_password"), "t-one-0a1b2-inputs");
+    assert_eq!(secret(0, "vm_password"), "demo-app-inputs");
+    assert_eq!(secret(1, "vm_password"), "t-two-0a1b2-inputs");
+    let needs: Vec<(String, usize)> = made.needs.iter().map(|n| (n.secret.clone(), n.keys.len())).collect();
+    assert_eq!(
+        needs,
+        [
+            ("t-one-0a1b2-inputs".to_string(), 1),
+            ("t-two-0a1b2-inputs".to_string(), 2)
+        ]
+    );
 }
 
 #[test]
