@@ -80,10 +80,9 @@ async fn compare(server: &str, width: u32, height: u32, port: u16) {
     for compressed in [false, true] {
         let bytes = Arc::new(AtomicU64::new(0));
         let options = Options {
-            encodings: if compressed {
-                Encoding::COMPRESSED
-            } else {
-                &[Encoding::CopyRect]
+            encodings: match compressed {
+                true => Encoding::COMPRESSED,
+                false => Encoding::LOCAL,
             },
             ..Options::default()
         };

@@ -20,7 +20,9 @@ pub enum Encoding {
 }
 
 impl Encoding {
-    /// All that pack pixels, best first. A server on the same machine is faster without.
+    /// Pixels as they are, for servers on the same machine: packing takes longer than handing them over does.
+    pub const LOCAL: &[Encoding] = &[Encoding::CopyRect, Encoding::Raw];
+    /// All that pack pixels, best first.
     pub const COMPRESSED: &[Encoding] = &[
         Encoding::Tight,
         Encoding::Zrle,
@@ -63,9 +65,16 @@ pub(super) fn wanted(pixels: &[Encoding]) -> Vec<i32> {
     let packs = |e: &&Encoding| !matches!(e, Encoding::Raw | Encoding::CopyRect);
     // TigerVNC looks for areas of one colour if an update need not tell how many parts it has. That pays where they are
     // packed; raw pixels take more than twice as long.
-    let last_rect = pixels.iter().find(packs).map(|_| encoding::LAST_RECT);
+    // Servers pack as hard as they can if nobody says otherwise (QEMU), and take twice as long for a few bytes less.
+    let when_packed = [encoding::LAST_RECT, encoding::COMPRESS_LEVEL_1];
+    let packed = pixels.iter().any(|e| packs(&e));
+    let when_packed = when_packed.into_iter().filter(|_| packed);
     let pixels = pixels.iter().filter(|e| **e != Encoding::Raw).map(|e| e.number());
-    pixels.chain([encoding::RAW]).chain(last_rect).chain(BESIDES).collect()
+    pixels
+        .chain([encoding::RAW])
+        .chain(when_packed)
+        .chain(BESIDES)
+        .collect()
 }
 
 #[cfg(test)]
@@ -77,10 +86,10 @@ mod tests {
         let packed = wanted(Encoding::COMPRESSED);
         assert_eq!(packed[..2], [encoding::TIGHT, encoding::ZRLE]);
         assert_eq!(
-            packed[Encoding::COMPRESSED.len()..][..2],
-            [encoding::RAW, encoding::LAST_RECT]
+            packed[Encoding::COMPRESSED.len()..][..3],
+            [encoding::RAW, encoding::LAST_RECT, encoding::COMPRESS_LEVEL_1]
         );
-        for raw in [&[][..], &[Encoding::Raw], &[Encoding::CopyRect, Encoding::Raw]] {
+        for raw in [&[][..], &[Encoding::Raw], Encoding::LOCAL] {
             let wanted = wanted(raw);
             assert!(
                 wanted.contains(&encoding::RAW) && !wanted.contains(&encoding::LAST_RECT),

@@ -1,10 +1,11 @@
 //! Where a VNC screen is: `HOST:PORT`, a Unix socket, or a VM of Proxmox VE.
 
 use super::invalid;
-use crate::desktop::{Auth, Desktop, Dialled, Error, Options, Stream};
+use crate::desktop::{Auth, Desktop, Dialled, Encoding, Error, Options, Stream};
 use crate::proxmox;
 use anyhow::bail;
 use secrecy::SecretString;
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
@@ -20,6 +21,21 @@ pub enum Address {
     Unix(PathBuf),
     /// `pve://HOST[:PORT]/VMID`.
     Proxmox { endpoint: Url, vmid: u32 },
+}
+
+impl Address {
+    /// True for a server on this machine, as far as the address tells.
+    fn is_here(&self) -> bool {
+        match self {
+            Address::Unix(_) => true,
+            Address::Proxmox { .. } => false,
+            Address::Tcp(address) => {
+                let host = address.rsplit_once(':').map_or("", |(host, _)| host);
+                let host = host.trim_matches(['[', ']']);
+                host == "localhost" || host.parse().is_ok_and(|ip: IpAddr| ip.is_loopback())
+            }
+        }
+    }
 }
 
 impl std::fmt::Display for Address {
@@ -101,6 +117,10 @@ impl To {
         let options = Options {
             layout: self.layout,
             takes_pointer: acts,
+            encodings: match self.to.is_here() {
+                true => Encoding::LOCAL,
+                false => Encoding::COMPRESSED,
+            },
             ..Options::default()
         };
         let password = self.password_file.as_ref().map(secret).transpose()?;
@@ -224,6 +244,13 @@ mod tests {
             ("https://pve1.example:8443/".into(), 7)
         );
         assert_eq!(pve("pve://[::1]:8006/7"), ("https://[::1]:8006/".into(), 7));
+        let here = |text: &str| text.parse::<Address>().map(|a| a.is_here());
+        for near in ["localhost:5901", "127.0.0.1:5901", "[::1]:5901", "./vnc"] {
+            assert_eq!(here(near), Ok(true), "{near}");
+        }
+        for far in ["host:5901", "10.0.0.5:5901", "pve://127.0.0.1:8006/7"] {
+            assert_eq!(here(far), Ok(false), "{far}");
+        }
         for bad in [
             "screen",
             ":5900",

@@ -58,6 +58,8 @@ pub mod encoding {
     pub const DESKTOP_SIZE: i32 = -223;
     /// The update ends here although its count said otherwise.
     pub const LAST_RECT: i32 = -224;
+    /// Tight's compression level 1, which other packing encodings of servers follow too: -256 is level 0, -247 is level 9.
+    pub const COMPRESS_LEVEL_1: i32 = -255;
     /// The cursor's picture; the server then leaves it out of the framebuffer.
     pub const CURSOR: i32 = -239;
     /// The server takes key events with scan codes.
