@@ -122,9 +122,10 @@ impl AgentGuest {
 impl AgentGuest {
     /// Runs a script to its end, or kills it: when its time is up, and when its caller is gone.
     async fn carry_out(&self, script: SecretString, limit: Duration, gone: CancellationToken) -> Result<Output, Error> {
-        let until = Instant::now() + limit;
         let lost = || Error::ResultLost { guest: self.name() };
         let pid = self.start(script.expose_secret().as_bytes()).await?;
+        // Its time, not the agent's: that may have been away before.
+        let until = Instant::now() + limit;
         let waited = tokio::select! {
             biased;
             status = self.wait(pid, until) => status?,

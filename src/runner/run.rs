@@ -32,7 +32,7 @@ pub(super) struct Run {
     pub checkpoints: BTreeMap<String, Option<Watch>>,
     /// The VM is off: a step has switched it off.
     pub off: bool,
-    /// How long the logs were when the run began, or why nobody knows.
+    /// What the logs were like when the run began, or why nobody knows.
     pub logs: Result<LogMarks, Failure>,
     /// Texts that were typed, secrets aside.
     pub typed: BTreeSet<String>,
@@ -179,10 +179,17 @@ fn wanted(check: &Check, asked: bool, codes: &mut BTreeSet<i32>) {
     }
 }
 
-/// How long the logs are that the plan will look at. What goes wrong is told by the step that looks.
+/// The step, and those that tell more when it fails.
+fn with_further(step: &Step) -> Vec<&Step> {
+    let further = step.on_failure.iter().flat_map(Step::flatten);
+    std::iter::once(step).chain(further.flat_map(with_further)).collect()
+}
+
+/// What the logs are like that the plan will look at. What goes wrong is told by the step that looks.
 async fn log_marks(plan: &Plan, guest: &dyn Guest) -> Result<LogMarks, Failure> {
     let mut paths: BTreeSet<String> = BTreeSet::new();
-    let checks = plan.all_steps().flat_map(Step::conditions).flat_map(Check::parts);
+    let steps = plan.all_steps().flat_map(with_further);
+    let checks = steps.flat_map(Step::conditions).flat_map(Check::parts);
     paths.extend(checks.filter_map(|check| match check {
         Check::Log(log) => Some(log.path.clone()),
         _ => None,

@@ -4,6 +4,7 @@ pub use super::check::{Check, FileCheck, Fits, NodeCheck, ShellCheck};
 use super::late::Late;
 use super::machine::{Install, Power, Snapshot, Uninstall};
 pub use super::target::{Length, Mask, Target, TargetFields, Within};
+use super::template::is_template;
 pub use crate::api::{InputType, Platform};
 use secrecy::SecretString;
 use std::collections::BTreeMap;
@@ -314,6 +315,16 @@ impl Fact {
     /// Whether it holds; none where the value is not known yet.
     pub fn holds(&self) -> Option<bool> {
         self.value.as_ref().map(|value| self.wanted.contains(value))
+    }
+
+    /// The same, with what the run has captured by now; none also where a wanted value is not known yet.
+    pub fn holds_with(&self, captured: &BTreeMap<String, String>) -> Option<bool> {
+        let value = self.value.as_ref().or_else(|| captured.get(&self.name))?;
+        match self.wanted.contains(value) {
+            true => Some(true),
+            false if self.wanted.iter().any(|wanted| is_template(wanted)) => None,
+            false => Some(false),
+        }
     }
 }
 

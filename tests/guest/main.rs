@@ -3,6 +3,8 @@
 mod api;
 mod commands;
 mod interrupted;
+mod looks;
 mod programs;
+mod reboot;
 mod refusals;
 mod windows;
