@@ -49,8 +49,8 @@ exit 0
 /// # Errors
 /// The link failed.
 pub async fn log_marks(guest: &dyn Guest, paths: &[String]) -> Result<LogMarks, Error> {
-    let command = Command::script(format!("{SUM}{MARK}"), TIMEOUT)
-        .with_env([("paths".to_string(), paths.join("\n").into())]);
+    let command =
+        Command::script(format!("{SUM}{MARK}"), TIMEOUT).with_env([("paths".to_string(), paths.join("\n").into())]);
     let output = guest.exec(command).await?;
     match output.exit {
         Exit::Code(0) => Ok(LogMarks(output.stdout)),

@@ -30,7 +30,9 @@ pub use nodes::{Node, Query, Tree, beneath_pointer, nodes};
 pub use package::{Installed, PackageError, install, is_version, uninstall};
 pub use put::{File, put};
 pub use reboot::reboot;
-pub use session::{Session, Sight, awaits_window, discover, has_window, process_runs, window_places};
+pub use session::{
+    Session, Sight, Windows, awaits_window, discover, has_window, process_runs, window_places, windows_now,
+};
 
 use async_trait::async_trait;
 

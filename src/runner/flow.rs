@@ -311,6 +311,7 @@ fn end(run: &mut Run, step: &Step, result: Result<(), Ended>, start: Instant) ->
 impl Stage<'_> {
     /// Whether a condition that chooses a way holds, on a desktop that is still.
     async fn decide(&mut self, check: &Check, patience: Duration) -> Result<bool, Failure> {
+        self.run.tested |= self.step.section == Section::Steps;
         if needs_frame(check) {
             self.still().await?;
         }

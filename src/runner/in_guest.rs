@@ -4,7 +4,7 @@ use super::check::Finding;
 use super::failure::{Failure, Kind};
 use super::record;
 use super::step::Stage;
-use crate::guest::{self, Exit, Log, MOST, Read, Sight};
+use crate::guest::{self, Log, MOST, Read, Sight};
 use crate::scenario::{Check, Fits, Section};
 use crate::vision::Verdict;
 
@@ -90,8 +90,8 @@ impl Stage<'_> {
         Ok(match run.watch.latest_end() {
             Err(why) => Finding::new(Verdict::False, why),
             Ok(None) => Finding::new(Verdict::False, "it runs"),
-            Ok(Some(Exit::Code(found))) if found == code => {
-                Finding::new(Verdict::True, format!("it ended with {code}"))
+            Ok(Some(exit)) if super::watch::code(exit) == Some(code) => {
+                Finding::new(Verdict::True, format!("it ended with {}", super::watch::describe(exit)))
             }
             Ok(Some(exit)) => Finding::new(
                 Verdict::False,

@@ -44,6 +44,8 @@ pub(super) struct Run {
     pub link: LinkFacts,
     /// The state of the guest has been recorded.
     pub told_guest: bool,
+    /// A step of the test was carried out, or a condition of one was looked at.
+    pub tested: bool,
     /// The first soft failure.
     pub soft: Option<Ended>,
     /// Values that steps have captured: of the scenario, and of each routine that is at work.
@@ -236,6 +238,7 @@ pub async fn run(plan: Plan, rig: Rig, recorder: Recorder, limits: Limits, cance
         moving: None,
         link: LinkFacts::default(),
         told_guest: false,
+        tested: false,
         soft: None,
         frames: vec![BTreeMap::new()],
         rounds: Vec::new(),
@@ -279,7 +282,10 @@ pub async fn run(plan: Plan, rig: Rig, recorder: Recorder, limits: Limits, cance
     }
 
     let soft = run.soft.take();
-    let (result, failure) = verdict(ended, soft, untidy);
+    let (result, failure) = match verdict(ended, soft, untidy) {
+        (RunResult::Passed, _) if !run.tested => (RunResult::Skipped, Some(nothing_ran())),
+        verdict => verdict,
+    };
     let mut outcome = Outcome {
         result,
         failure: failure.map(|f| RunFailure {
@@ -303,6 +309,19 @@ pub async fn run(plan: Plan, rig: Rig, recorder: Recorder, limits: Limits, cance
         outcome.failure = Some(failure.for_status(None));
     }
     outcome
+}
+
+/// Nothing was tested, so that nothing has passed.
+fn nothing_ran() -> RunFailure {
+    RunFailure {
+        class: None,
+        reason: "NothingRan".to_string(),
+        message:
+            "every step of the test was left out: the inputs and the values that the set-up captured are not those \
+                  that their 'when' asks for"
+                .to_string(),
+        step: None,
+    }
 }
 
 /// Where a failure of a cleanup step counts: lost evidence ends the test, since a verdict without evidence is none that

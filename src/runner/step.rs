@@ -75,6 +75,7 @@ pub(super) struct Stage<'a> {
 pub(super) async fn run_leaf(run: &mut Run, step: &Step, stop: &Stop) -> Result<(), Ended> {
     let start = Instant::now();
     run.begin(step);
+    run.tested |= step.section == Section::Steps;
     let mut stage = Stage::new(run, step);
     // The one boundary: whatever happens inside, the step ends here.
     let result = tokio::select! {

@@ -480,8 +480,8 @@ pub struct Never {
     pub check: Check,
     /// How long.
     pub window: Duration,
-    /// Longest time between two looks at the screen: what is shown for less may be missed.
-    pub gap: Duration,
+    /// Longest time between two looks: what is there for less may be missed. None: as the condition allows.
+    pub gap: Option<Duration>,
 }
 
 /// A mouse button.

@@ -1,6 +1,7 @@
 //! The agent's guest over a small API that runs the commands on this machine.
 
 mod api;
+mod clipboard;
 mod commands;
 mod interrupted;
 mod looks;
