@@ -104,8 +104,9 @@ impl Stage<'_> {
         let mut unsure: Option<String> = None;
         let mut judged = 0;
         let mut last: Option<Arc<Frame>> = None;
-        let (asks_guest, shows) = (needs_guest(&never.check), needs_frame(&never.check));
-        let class = match asks_only_the_guest(&never.check) {
+        let asks_guest = needs_guest(&never.check);
+        let only_guest = asks_only_the_guest(&never.check);
+        let class = match only_guest {
             true => FailureClass::Guest,
             false => FailureClass::Vision,
         };
@@ -116,10 +117,10 @@ impl Stage<'_> {
             if let Some(failure) = lock(&seen).error.take() {
                 return Err(failure);
             }
-            let next = match shows {
-                true => lock(&seen).waiting.pop_front(),
+            let next = match only_guest {
+                false => lock(&seen).waiting.pop_front(),
                 // No picture decides; the last one is for the reader.
-                false => {
+                true => {
                     last = lock(&seen).waiting.drain(..).next_back().or(last);
                     None
                 }
@@ -195,7 +196,7 @@ impl Stage<'_> {
                 guest: asks_guest.then(|| guest_gap.max(end.saturating_duration_since(asked))),
             }
         };
-        let unsure = unsure.or_else(|| coverage.lacks(shows, never.gap));
+        let unsure = unsure.or_else(|| coverage.lacks(needs_frame(&never.check), never.gap));
         let verdict = match unsure {
             None => Verdict::True,
             Some(_) => Verdict::CannotTell,
