@@ -63,6 +63,10 @@ impl AgentGuest {
         format!("{}/{}", self.node, self.vmid)
     }
 
+    fn take_left(&self) -> Option<Work> {
+        self.left.lock().unwrap_or_else(PoisonError::into_inner).pop()
+    }
+
     fn link(&self, doing: &str) -> impl FnOnce(proxmox::Error) -> Error {
         let (guest, doing) = (self.name(), doing.to_string());
         move |source| Error::Link { guest, doing, source }
@@ -122,9 +126,10 @@ impl AgentGuest {
 impl AgentGuest {
     /// Runs a script to its end, or kills it: when its time is up, and when its caller is gone.
     async fn carry_out(&self, script: SecretString, limit: Duration, gone: CancellationToken) -> Result<Output, Error> {
-        let until = Instant::now() + limit;
         let lost = || Error::ResultLost { guest: self.name() };
         let pid = self.start(script.expose_secret().as_bytes()).await?;
+        // Its time, not the agent's: that may have been away before.
+        let until = Instant::now() + limit;
         let waited = tokio::select! {
             biased;
             status = self.wait(pid, until) => status?,
@@ -179,10 +184,18 @@ impl Guest for AgentGuest {
             let most = MAX_SCRIPT;
             return Err(Error::TooLong { length, most });
         }
-        let left = std::mem::take(&mut *self.left.lock().unwrap_or_else(PoisonError::into_inner));
-        for work in left {
-            // How it ended is told to nobody any more.
-            let _ = work.await;
+        // One by one: whoever goes away while waiting here leaves it to the next one.
+        while let Some(work) = self.take_left() {
+            let mut waiting = Caller {
+                gone: CancellationToken::new(),
+                work: Some(work),
+                left: self.left.clone(),
+            };
+            if let Some(work) = waiting.work.as_mut() {
+                // How it ended is told to nobody any more.
+                let _ = work.await;
+            }
+            waiting.work = None;
         }
         let gone = CancellationToken::new();
         let (guest, limit, token) = (self.clone(), command.timeout, gone.clone());

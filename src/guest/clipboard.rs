@@ -7,17 +7,20 @@ use std::time::Duration;
 
 const TIMEOUT: Duration = Duration::from_secs(20);
 
-// An empty clipboard is an error to xclip and an empty text to us. 4: no tool.
+// An empty clipboard, or one that holds no text, is an error to wl-paste and xclip and an empty text to us; any other
+// error is one. What they complain comes by the variable, what they print by descriptor 3. 4: no tool.
 const CLIPBOARD: &str = r#"
+ended() {
+  [ "$1" = 0 ] && exit 0
+  case $2 in *"Nothing is copied"*|*"No selection"*|*"target STRING not available"*) exit 0 ;; esac
+  echo "$3 ended with $1: $2" >&2; exit 5
+}
 if [ -n "$WAYLAND_DISPLAY" ] && command -v wl-paste >/dev/null; then
-  wl-paste --no-newline 2>/dev/null || true; exit 0
+  { words=$(wl-paste --no-newline 2>&1 >&3 3>&-); ended $? "$words" wl-paste; } 3>&1
 fi
 [ -n "$DISPLAY" ] || { echo "the session has no DISPLAY" >&2; exit 5; }
 if command -v xclip >/dev/null; then
-  xclip -selection clipboard -o 2>"${TMPDIR:-/tmp}/.mosdat-clip.$$"; code=$?
-  words=$(cat "${TMPDIR:-/tmp}/.mosdat-clip.$$"); rm -f "${TMPDIR:-/tmp}/.mosdat-clip.$$"
-  case $words in *"t open display"*) echo "$words" >&2; exit 5 ;; esac
-  exit 0
+  { words=$(xclip -selection clipboard -o 2>&1 >&3 3>&-); ended $? "$words" xclip; } 3>&1
 elif command -v xsel >/dev/null; then
   xsel --clipboard --output || exit 5
   exit 0

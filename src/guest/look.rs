@@ -1,7 +1,7 @@
 //! Looks at the guest's files and ports, without changing anything there.
 
 use super::session::failed;
-use super::{Command, Error, Exit, Guest, Session};
+use super::{Command, Error, Exit, Guest, Output, Session};
 use std::time::Duration;
 
 const TIMEOUT: Duration = Duration::from_secs(20);
@@ -22,21 +22,37 @@ impl Read {
     pub(super) async fn by(guest: &dyn Guest, command: Command, what: &str) -> Result<Option<Read>, Error> {
         let output = guest.exec(command).await?;
         match output.exit {
-            Exit::Code(0) => {
-                let whole = !output.truncated && output.stdout.len() <= MOST;
-                let text = output.stdout;
-                Ok(Some(Read { text, whole }))
-            }
+            Exit::Code(0) => Ok(Some(Read::of(output))),
             Exit::Code(3) => Ok(None),
             _ => Err(failed(what, &output)),
         }
     }
+
+    /// What a script printed that prints at most one byte more than [`MOST`].
+    pub(super) fn of(output: Output) -> Read {
+        Read {
+            whole: !output.truncated && output.stdout.len() <= MOST,
+            text: output.stdout,
+        }
+    }
 }
 
-// Exit codes: 3 not there, 4 there and not readable.
+// Exit codes: 3 not there, 4 there and not readable, or in a folder that this user may not look into: to a user without
+// rights everything in there is "not there". A link that leads nowhere is followed first.
 const FILE: &str = r#"
 case $path in "~/"*) path=$HOME/${path#"~/"} ;; esac
-[ -e "$path" ] || exit 3
+if [ ! -e "$path" ]; then
+  folder=$path; followed=
+  while [ ! -e "$folder" ]; do
+    # Once: links can lead round in a circle.
+    if [ -L "$folder" ] && [ -z "$followed" ]; then followed=1; folder=$(readlink -m -- "$folder")
+    else folder=${folder%/*}
+    fi
+    folder=${folder:-/}
+  done
+  [ ! -d "$folder" ] || [ -x "$folder" ] || { echo "$(id -un) may not look into $folder" >&2; exit 4; }
+  exit 3
+fi
 [ -f "$path" ] || { echo "$path is no regular file" >&2; exit 4; }
 [ -r "$path" ] || { echo "$(id -un) may not read $path" >&2; exit 4; }
 head -c "$most" -- "$path" || exit 4

@@ -24,13 +24,15 @@ pub use clipboard::{clipboard, clipboard_command, put_clipboard};
 pub use command::{Command, Exit, Output, What, bootstrap, quote, refused};
 pub use diagnose::diagnose;
 pub use error::Error;
-pub use log::{LogMarks, log_marks, log_since};
+pub use log::{Log, LogMarks, log_marks, log_since};
 pub use look::{MOST, Read, listens, read_text};
 pub use nodes::{Node, Query, Tree, beneath_pointer, nodes};
 pub use package::{Installed, PackageError, install, is_version, uninstall};
 pub use put::{File, put};
 pub use reboot::reboot;
-pub use session::{Session, Sight, awaits_window, discover, has_window, process_runs, window_places};
+pub use session::{
+    Session, Sight, Windows, awaits_window, discover, has_window, process_runs, window_places, windows_now,
+};
 
 use async_trait::async_trait;
 

@@ -168,7 +168,7 @@ impl Work<'_> {
         let output = self.output(script, timeout).await?;
         match output.exit {
             Exit::Code(0) => Ok(()),
-            Exit::TimedOut => Err(PackageError::Late(doing.to_string())),
+            Exit::TimedOut => Err(late(doing, &output)),
             _ => Err(refusal(doing, &output)),
         }
     }
@@ -212,8 +212,21 @@ fn refusal(doing: &str, output: &Output) -> PackageError {
     }
 }
 
+/// A manager that was killed in the middle. What it waited for is what it told last.
+fn late(doing: &str, output: &Output) -> PackageError {
+    let last = |text: &str| text.trim_end().lines().last().unwrap_or_default().to_string();
+    let told = format!("{}\n{}", last(&output.stdout), last(&output.stderr));
+    match not_the_package(&told) {
+        Some(trouble) => PackageError::Surroundings {
+            trouble,
+            told: format!("{doing} did not end in time: {}", told.trim()),
+        },
+        None => PackageError::Late(doing.to_string()),
+    }
+}
+
 /// What managers say of trouble that no package is to blame for.
-const TROUBLES: [(&str, &[&str]); 3] = [
+const TROUBLES: [(&str, &[&str]); 4] = [
     (
         "no space is left",
         &[
@@ -228,11 +241,16 @@ const TROUBLES: [(&str, &[&str]); 3] = [
             "Could not get lock",
             "Unable to acquire the dpkg",
             "is locked by another process",
+            "was locked by another process",
             "can't create transaction lock",
             "Waiting for process with pid",
             "System management is locked",
             "change in progress",
         ],
+    ),
+    (
+        "snapd is not ready",
+        &["too early for operation", "cannot communicate with server"],
     ),
     (
         "the package sources do not answer",
@@ -248,6 +266,7 @@ const TROUBLES: [(&str, &[&str]); 3] = [
             "Connection timed out",
             "Unable to load summary from remote",
             "dial tcp",
+            "unable to contact snap store",
         ],
     ),
 ];
@@ -337,13 +356,18 @@ pub async fn uninstall(
     )))
 }
 
-/// Whether the version that was read back is the wanted one: the same, or the same with a packaging revision.
-pub fn is_version(found: &str, wanted: &str) -> bool {
+/// Whether the version that was read back is the wanted one: the same, or the same with a packaging revision, which only
+/// deb and rpm have: elsewhere `1.2-beta1` comes before 1.2.
+pub fn is_version(format: &str, found: &str, wanted: &str) -> bool {
+    let more: &[char] = match format {
+        "deb" | "rpm" => &['-', '+'],
+        _ => &['+'],
+    };
     // Debian's epoch is no part of what people call the version.
     let bare = found.split_once(':').map_or(found, |(_, rest)| rest);
     [found, bare].iter().any(|f| {
         f.strip_prefix(wanted)
-            .is_some_and(|rest| rest.is_empty() || rest.starts_with(['-', '+']))
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with(more))
     })
 }
 
@@ -364,6 +388,22 @@ mod tests {
             ),
             (
                 "E: Failed to fetch http://mirror/x.deb  Temporary failure resolving 'mirror'",
+                Some("the package sources do not answer"),
+            ),
+            (
+                "dpkg: error: dpkg frontend lock was locked by another process with pid 7",
+                Some("another package manager is at work"),
+            ),
+            (
+                "error: too early for operation, device not yet seeded or device model not acknowledged",
+                Some("snapd is not ready"),
+            ),
+            (
+                "error: cannot communicate with server: Post \"http://localhost/v2/snaps/x\"",
+                Some("snapd is not ready"),
+            ),
+            (
+                "error: unable to contact snap store",
                 Some("the package sources do not answer"),
             ),
             (
@@ -393,7 +433,36 @@ mod tests {
             ("1.2.1", "1.2", false),
             ("unknown", "1.2", false),
         ] {
-            assert_eq!(is_version(found, wanted), same, "{found} for {wanted}");
+            assert_eq!(is_version("deb", found, wanted), same, "{found} for {wanted}");
         }
+        for format in ["appimage", "snap", "flatpak"] {
+            assert!(!is_version(format, "1.2.0-beta1", "1.2.0"), "{format}");
+            assert!(is_version(format, "1.2.0-beta1", "1.2.0-beta1") && is_version(format, "1.2.0+7", "1.2.0"));
+        }
+    }
+
+    #[test]
+    fn who_is_late() {
+        let killed = |stdout: &str, stderr: &str| Output {
+            exit: Exit::TimedOut,
+            stdout: stdout.into(),
+            stderr: stderr.into(),
+            truncated: false,
+        };
+        let waits =
+            "Waiting for cache lock: Could not get lock /var/lib/dpkg/lock-frontend. It is held by process 7 (apt)";
+        for output in [
+            killed(&format!("Reading package lists...\n{waits}\n"), ""),
+            killed("Reading package lists...\n", waits),
+        ] {
+            let error = late("installing x.deb", &output);
+            assert!(
+                matches!(&error, PackageError::Surroundings { told, .. } if told.contains("did not end in time")),
+                "{error}"
+            );
+        }
+        // It got the lock, and hangs in the package's own script.
+        let output = killed(&format!("{waits}\nSetting up x (1.2) ...\n"), "");
+        assert!(matches!(late("installing x.deb", &output), PackageError::Late(_)));
     }
 }

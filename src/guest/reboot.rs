@@ -2,6 +2,7 @@
 
 use super::session::failed;
 use super::{Command, Error, Exit, Guest};
+use crate::proxmox::ErrorKind;
 use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
@@ -27,24 +28,34 @@ async fn boot_id(guest: &dyn Guest) -> Result<String, Error> {
     }
 }
 
+/// True where an error is what a guest between two starts looks like: the agent does not answer, or ends with what it ran.
+fn is_away(error: &Error) -> bool {
+    match error {
+        Error::Link { source, .. } => matches!(source.kind, ErrorKind::AgentNotRunning | ErrorKind::NotRunning),
+        Error::ResultLost { .. } | Error::Script { .. } | Error::Stuck { .. } => true,
+        _ => false,
+    }
+}
+
 /// Restarts the guest and waits until its agent answers from the new start; false where that did not come by `until`.
 ///
 /// # Errors
-/// The restart could not be asked for.
+/// The restart could not be asked for, or in the end nobody could ask the guest: the way to it is away.
 pub async fn reboot(guest: &dyn Guest, until: Instant) -> Result<bool, Error> {
     let before = boot_id(guest).await?;
     let output = guest.exec(Command::script(REBOOT, TIMEOUT)).await?;
     if output.exit != Exit::Code(0) {
         return Err(failed("restarting the guest", &output));
     }
+    let mut last = None;
     while Instant::now() < until {
-        // That it gives no answer is what a restart looks like from here.
-        if let Ok(Ok(now)) = tokio::time::timeout_at(until, boot_id(guest)).await
-            && now != before
-        {
-            return Ok(true);
+        match tokio::time::timeout_at(until, boot_id(guest)).await {
+            Ok(Ok(now)) if now != before => return Ok(true),
+            Ok(answer) => last = answer.err().filter(|error| !is_away(error)),
+            // The last whole answer counts.
+            Err(_) => {}
         }
         sleep(PAUSE).await;
     }
-    Ok(false)
+    last.map_or(Ok(false), Err)
 }

@@ -192,9 +192,11 @@ pub async fn process_runs(guest: &dyn Guest, name: &str) -> Result<bool, Error> 
     }
 }
 
-// Prints where the windows are, if that is asked for, and errors. `xdotool search` ends with 1 also when it reached no
-// display.
+// Prints where the windows are or which they are, if that is asked for, and errors. `xdotool search` ends with 1 also
+// when it reached no display. A server gives numbers of windows again: the process makes them certain. Titles fit
+// whatever the case of their letters, as xdotool has it.
 const WINDOW: &str = r#"
+which() { echo "$1:$(xdotool getwindowpid "$1" 2>/dev/null)"; }
 look() {
 if [ -z "$DISPLAY" ]; then
   [ $absent = 5 ] && return 6
@@ -202,9 +204,15 @@ if [ -z "$DISPLAY" ]; then
 fi
 if command -v xdotool >/dev/null; then
   ids=$(xdotool search --onlyvisible --name "$pattern" 2>/dev/null)
+  if [ -n "$before" ]; then
+    new=
+    for id in $ids; do case " $before " in *" $(which "$id") "*) ;; *) new="$new $id" ;; esac; done
+    ids=$new
+  fi
   if [ -n "$ids" ]; then
+    [ "$print" != which ] || for id in $ids; do which "$id"; done
     # One that goes meanwhile has no place.
-    [ -z "$places" ] || for id in $ids; do
+    [ "$print" != where ] || for id in $ids; do
       xdotool getwindowgeometry --shell "$id" 2>/dev/null |
         sed -n 's/^X=/x /p; s/^Y=/y /p; s/^WIDTH=/w /p; s/^HEIGHT=/h /p' | tr '\n' ' '
       echo
@@ -214,9 +222,14 @@ if command -v xdotool >/dev/null; then
   xdotool getdisplaygeometry >/dev/null || return 7
   return $absent
 elif command -v wmctrl >/dev/null; then
-  list=$(wmctrl -lG) || return 7
-  list=$(printf '%s\n' "$list" | grep -F -- "$title") || return $absent
-  [ -z "$places" ] || printf '%s\n' "$list" | while read -r _ _ x y w h _; do echo "x $x y $y w $w h $h"; done
+  list=$(wmctrl -lpG) || return 7
+  # Number, desktop, process, place, host: what comes behind them is the title.
+  found=$(printf '%s\n' "$list" | while read -r id _ pid x y w h _ name; do
+    printf '%s\n' "$name" | grep -qiF -- "$title" || continue
+    case " $before " in *" $id:$pid "*) ;; *) echo "$id:$pid x $x y $y w $w h $h" ;; esac
+  done)
+  [ -n "$found" ] || return $absent
+  [ -z "$print" ] || printf '%s\n' "$found"
   return 0
 fi
 return 4
@@ -246,7 +259,7 @@ pub enum Sight {
     Never,
 }
 
-/// Whether a visible window's title contains `title`.
+/// Whether a visible window's title contains `title`, whatever the case of its letters.
 ///
 /// # Errors
 /// The link failed, or the guest has no program that lists windows, or it does not work.
@@ -254,13 +267,40 @@ pub async fn has_window(guest: &dyn Guest, session: &Session, title: &str) -> Re
     Ok(windows(guest, session, title, Asked::Once).await?.0)
 }
 
-/// The same, for the window of a program that was just started: looks for up to two seconds within the guest, where a look
-/// costs far less than a question from outside.
+/// Windows that were there at a moment.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Windows(String);
+
+impl Windows {
+    /// True where there was none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+/// The windows whose title contains `title`, as far as they can be listed.
 ///
 /// # Errors
 /// As [`has_window`].
-pub async fn awaits_window(guest: &dyn Guest, session: &Session, title: &str, app: &App) -> Result<Sight, Error> {
-    Ok(windows(guest, session, title, Asked::Of(app)).await?.0)
+pub async fn windows_now(guest: &dyn Guest, session: &Session, title: &str) -> Result<Windows, Error> {
+    let (_, printed) = windows(guest, session, title, Asked::Which).await?;
+    let which = printed.lines().filter_map(|line| line.split_whitespace().next());
+    Ok(Windows(which.collect::<Vec<_>>().join(" ")))
+}
+
+/// As [`has_window`], for the window of a program that was just started, others than those that were there `before`: looks
+/// for up to two seconds within the guest, where a look costs far less than a question from outside.
+///
+/// # Errors
+/// As [`has_window`].
+pub async fn awaits_window(
+    guest: &dyn Guest,
+    session: &Session,
+    title: &str,
+    app: &App,
+    before: &Windows,
+) -> Result<Sight, Error> {
+    Ok(windows(guest, session, title, Asked::Of(app, before)).await?.0)
 }
 
 /// Where the visible windows are whose title contains `title`: left edge, top edge, width and height, in pixels of the
@@ -269,7 +309,8 @@ pub async fn awaits_window(guest: &dyn Guest, session: &Session, title: &str, ap
 /// # Errors
 /// As [`has_window`].
 pub async fn window_places(guest: &dyn Guest, session: &Session, title: &str) -> Result<(Sight, Vec<[i64; 4]>), Error> {
-    windows(guest, session, title, Asked::Where).await
+    let (sight, printed) = windows(guest, session, title, Asked::Where).await?;
+    Ok((sight, printed.lines().filter_map(place).collect()))
 }
 
 /// How windows are looked for.
@@ -277,10 +318,12 @@ pub async fn window_places(guest: &dyn Guest, session: &Session, title: &str) ->
 enum Asked<'a> {
     /// Whether there is one.
     Once,
+    /// Which they are.
+    Which,
     /// Where they are.
     Where,
-    /// Again for a while, unless this program ends.
-    Of(&'a App),
+    /// Again for a while, unless this program ends; those that were there before do not count.
+    Of(&'a App, &'a Windows),
 }
 
 /// Looks at a window that is waited for, 0.2 s apart.
@@ -298,49 +341,43 @@ fn place(line: &str) -> Option<[i64; 4]> {
     Some([of("x")?, of("y")?, of("w")?, of("h")?])
 }
 
+/// The sight, and what the script printed.
 async fn windows(
     guest: &dyn Guest,
     session: &Session,
     title: &str,
     asked: Asked<'_>,
-) -> Result<(Sight, Vec<[i64; 4]>), Error> {
+) -> Result<(Sight, String), Error> {
+    let (print, looks, ended, before) = match asked {
+        Asked::Once => ("", "1", String::new(), ""),
+        Asked::Which => ("which", "1", String::new(), ""),
+        Asked::Where => ("where", "1", String::new(), ""),
+        Asked::Of(app, before) => ("", LOOKS, app.exit_file(), before.0.as_str()),
+    };
+    let absent = if session.is_wayland() { "5" } else { "1" };
     let command = Command::script(WINDOW, TIMEOUT)
         .as_user(&session.user)
         .with_env(session.environment())
         .with_env([
             ("title".to_string(), title.into()),
-            (
-                "absent".to_string(),
-                if session.is_wayland() { "5" } else { "1" }.into(),
-            ),
             ("pattern".to_string(), regex::escape(title).into()),
-            (
-                "places".to_string(),
-                if matches!(asked, Asked::Where) { "1" } else { "" }.into(),
-            ),
-            (
-                "looks".to_string(),
-                if matches!(asked, Asked::Of(_)) { LOOKS } else { "1" }.into(),
-            ),
-            (
-                "ended".to_string(),
-                match asked {
-                    Asked::Of(app) => app.exit_file().into(),
-                    Asked::Once | Asked::Where => "".into(),
-                },
-            ),
+            ("absent".to_string(), absent.into()),
+            ("print".to_string(), print.into()),
+            ("looks".to_string(), looks.into()),
+            ("ended".to_string(), ended.into()),
+            ("before".to_string(), before.into()),
         ]);
     let output = guest.exec(command).await?;
     let purpose = || "find windows by their title".to_string();
     match output.exit {
-        Exit::Code(0) => Ok((Sight::Shown, output.stdout.lines().filter_map(place).collect())),
-        Exit::Code(1) => Ok((Sight::NotShown, Vec::new())),
+        Exit::Code(0) => Ok((Sight::Shown, output.stdout)),
+        Exit::Code(1) => Ok((Sight::NotShown, String::new())),
         Exit::Code(4) => Err(Error::NoTool {
             tool: "xdotool or wmctrl".into(),
             purpose: purpose(),
         }),
-        Exit::Code(5) => Ok((Sight::Unknown, Vec::new())),
-        Exit::Code(6) => Ok((Sight::Never, Vec::new())),
+        Exit::Code(5) => Ok((Sight::Unknown, String::new())),
+        Exit::Code(6) => Ok((Sight::Never, String::new())),
         Exit::Code(7) => Err(Error::BrokenTool {
             tool: "xdotool or wmctrl".into(),
             purpose: purpose(),

@@ -2,12 +2,13 @@
 
 use super::check::{Held, asks_only_the_guest};
 use super::failure::{Failure, Kind};
+use super::locate::unchanged;
 use super::screen::Screen;
 use super::step::Stage;
 use super::{display, record};
 use crate::api::FailureClass;
 use crate::desktop::{self, Button, Effect, Frame, Point, Wheel};
-use crate::guest::{self, Command, Exit, Output, Session, Sight, awaits_window};
+use crate::guest::{self, Command, Exit, Output, Session, Sight, Windows, awaits_window};
 use crate::results::{Evidence, Role};
 use crate::scenario::{
     self, Action, Capture, Check, Click, Direction, Drag, Launch, Motion, Scroll, Shell, Type, Words,
@@ -132,6 +133,17 @@ impl Stage<'_> {
     /// Keeps what later steps use of a command's output.
     fn take(&mut self, wanted: &[Capture], output: &Output) -> Result<(), Failure> {
         for capture in wanted {
+            // First: what was cut off may hold what is missing here.
+            if output.truncated {
+                return Err(Failure::error(
+                    FailureClass::Guest,
+                    "CannotTell",
+                    format!(
+                        "{}: the command printed more than is kept; let it print less",
+                        capture.name
+                    ),
+                ));
+            }
             let value = match &capture.pattern {
                 None => Some(output.stdout.trim()),
                 Some(pattern) => pattern
@@ -150,16 +162,6 @@ impl Stage<'_> {
                     ),
                 ));
             };
-            if output.truncated {
-                return Err(Failure::error(
-                    FailureClass::Guest,
-                    "CannotTell",
-                    format!(
-                        "{}: the command printed more than is kept; let it print less",
-                        capture.name
-                    ),
-                ));
-            }
             let shown = record::cut(&self.masked(value), 200);
             self.note(&format!("{} is '{shown}'", capture.name));
             if let Some(frame) = self.run.frames.last_mut() {
@@ -267,8 +269,23 @@ impl Stage<'_> {
     }
 
     async fn drag(&mut self, drag: &Drag, until: Instant) -> Result<(), Failure> {
-        let (from, _) = self.find(&drag.target, until).await?;
-        let (to, frame) = self.find(&drag.to, until).await?;
+        let (mut from, mut seen) = self.find(&drag.target, until).await?;
+        // The search for the destination may take long, and what is dragged may move meanwhile.
+        let (to, frame) = loop {
+            let (to, frame) = self.find(&drag.to, until).await?;
+            if from.rung == "at"
+                || unchanged(&seen, &frame, from.rect)
+                || self.is_there(&drag.target, &from, &frame, until).await?
+            {
+                break (to, frame);
+            }
+            self.note("what is dragged has changed while its destination was looked for; looking again");
+            if Instant::now() >= until {
+                let message = format!("{} was found, but its place kept changing", drag.target);
+                return Err(Failure::failed("TargetMoves", message));
+            }
+            (from, seen) = self.find(&drag.target, until).await?;
+        };
         let marks = vec![
             record::area_mark(&from),
             record::click_mark(from.point),
@@ -376,6 +393,11 @@ impl Stage<'_> {
         let seen = display::seen(&session, launch.display)?;
         self.before().await?;
         let guest = self.run.rig.guest.clone();
+        // Another's window, or one that an earlier start has left, is not this program's.
+        let before = match &launch.window {
+            Some(title) => guest::windows_now(guest.as_ref(), &session, title).await?,
+            None => Windows::default(),
+        };
         let app = guest::launch(guest.as_ref(), &seen, &launch.argv).await?;
         let (name, pid) = (app.name.clone(), app.pid);
         self.run.recorder.evidence(
@@ -390,14 +412,20 @@ impl Stage<'_> {
         self.run.watch.add(app.clone());
         if let Some(title) = &launch.window {
             loop {
-                let sight = awaits_window(guest.as_ref(), &session, title, &app).await?;
+                let sight = awaits_window(guest.as_ref(), &session, title, &app, &before).await?;
                 if sight == Sight::Shown {
                     break;
                 }
                 // A crash speaks about the product on every desktop.
                 self.look_after().await?;
-                let ended = !self.run.watch.knows(pid);
+                // A launcher ends well before the window comes of what it has started.
+                let handed_over = self.run.watch.latest_end() == Ok(Some(Exit::Code(0)));
+                let ended = !self.run.watch.knows(pid) && !handed_over;
                 let late = Instant::now() >= until;
+                let old = match before.is_empty() {
+                    true => "",
+                    false => "; one that was there before does not count",
+                };
                 match sight {
                     Sight::Never => return Err(unseen(title, &session)),
                     Sight::Unknown if ended || late => return Err(unseen(title, &session)),
@@ -407,11 +435,17 @@ impl Stage<'_> {
                             format!("{name} ended before a window '{title}' was shown"),
                         ));
                     }
+                    _ if late && handed_over => {
+                        return Err(Failure::failed(
+                            "ApplicationEnded",
+                            format!("{name} ended with exit code 0, and no window '{title}' was shown in time{old}"),
+                        ));
+                    }
                     _ if late => {
                         return Err(Failure {
                             kind: Kind::TimedOut,
                             reason: "WindowNotShown",
-                            message: format!("{name} runs, but shows no window whose title contains '{title}'"),
+                            message: format!("{name} runs, but shows no window whose title contains '{title}'{old}"),
                         });
                     }
                     _ => {}

@@ -51,6 +51,15 @@ impl Failure {
         }
     }
 
+    /// A scenario that asks for what cannot be.
+    pub fn author(reason: &'static str, message: impl Into<String>) -> Failure {
+        Failure {
+            kind: Kind::Author,
+            reason,
+            message: message.into(),
+        }
+    }
+
     /// A failure of the infrastructure.
     pub fn error(class: FailureClass, reason: &'static str, message: impl Into<String>) -> Failure {
         Failure {

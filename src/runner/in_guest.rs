@@ -4,7 +4,7 @@ use super::check::Finding;
 use super::failure::{Failure, Kind};
 use super::record;
 use super::step::Stage;
-use crate::guest::{self, Exit, MOST, Read, Sight};
+use crate::guest::{self, Log, MOST, Read, Sight};
 use crate::scenario::{Check, Fits, Section};
 use crate::vision::Verdict;
 
@@ -53,8 +53,16 @@ impl Stage<'_> {
                 let session = self.session().await?;
                 let marks = self.run.logs.clone()?;
                 match guest::log_since(link, &session, &log.path, &marks).await? {
-                    None => Finding::new(Verdict::False, format!("there is no file {}", log.path)),
-                    Some(read) => self.line_of(&log.fits, &read, &log.path),
+                    Log::Missing => Finding::new(Verdict::False, format!("there is no file {}", log.path)),
+                    Log::Since(read) => self.line_of(&log.fits, &read, &log.path),
+                    Log::Unmarked => Finding::new(
+                        Verdict::CannotTell,
+                        format!(
+                            "{} was there before the run knew its name, so that old lines cannot be told from new ones; \
+                             write its path into the scenario",
+                            log.path
+                        ),
+                    ),
                 }
             }
             Check::Clipboard(fits) => {
@@ -82,8 +90,8 @@ impl Stage<'_> {
         Ok(match run.watch.latest_end() {
             Err(why) => Finding::new(Verdict::False, why),
             Ok(None) => Finding::new(Verdict::False, "it runs"),
-            Ok(Some(Exit::Code(found))) if found == code => {
-                Finding::new(Verdict::True, format!("it ended with {code}"))
+            Ok(Some(exit)) if super::watch::code(exit) == Some(code) => {
+                Finding::new(Verdict::True, format!("it ended with {}", super::watch::describe(exit)))
             }
             Ok(Some(exit)) => Finding::new(
                 Verdict::False,

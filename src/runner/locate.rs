@@ -309,7 +309,7 @@ fn looks_further(target: &Target) -> bool {
 }
 
 /// True where the picture within `rect` is the same in both frames, a blinking caret aside.
-fn unchanged(a: &Frame, b: &Frame, rect: Rect) -> bool {
+pub(super) fn unchanged(a: &Frame, b: &Frame, rect: Rect) -> bool {
     let (a, b) = (a.image(), b.image());
     if a.dimensions() != b.dimensions() {
         return false;

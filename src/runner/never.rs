@@ -1,6 +1,6 @@
 //! The negative check: watches through its whole window of time, and says how closely.
 
-use super::check::{needs_frame, needs_guest};
+use super::check::{asks_only_the_guest, needs_frame, needs_guest};
 use super::failure::{Failure, Kind};
 use super::record;
 use super::step::Stage;
@@ -17,6 +17,9 @@ use tokio::time::{Instant, sleep};
 
 /// Between two looks at the screen: a thing that is shown for a fifth of a second is seen.
 const EVERY: Duration = Duration::from_millis(80);
+/// Longest time between two looks at the screen, and at what only the guest knows: a question to it takes its time.
+const SCREEN_GAP: Duration = Duration::from_millis(500);
+const GUEST_GAP: Duration = Duration::from_secs(5);
 /// Pictures that may wait to be judged, a few megabytes each. More than that is told as not looked at.
 const WAITING: usize = 24;
 
@@ -41,24 +44,30 @@ pub(super) struct Coverage {
     judged: u32,
     /// Different pictures that were not: they came faster than they could be judged.
     skipped: u32,
-    /// Longest time between two looks.
+    /// Longest time between two looks at the screen.
     gap: Duration,
+    /// Longest time between two looks at the guest, where the condition asks it.
+    guest: Option<Duration>,
 }
 
 impl Coverage {
-    /// Why the watch was not close enough to say "never".
-    fn lacks(&self, most: Duration) -> Option<String> {
-        if self.skipped > 0 {
+    /// Why the watch was not close enough to say "never" of a condition for which the screen counts, or not.
+    fn lacks(&self, screen: bool, most: Option<Duration>) -> Option<String> {
+        let wide = |gap: Duration, most: Duration| {
+            (gap > most).then(|| {
+                format!(
+                    "between two looks were {} ms, and 'gap' is {} ms: what was there for less may have been missed",
+                    gap.as_millis(),
+                    most.as_millis()
+                )
+            })
+        };
+        if screen && self.skipped > 0 {
             let skipped = self.skipped;
             return Some(format!("{skipped} picture(s) came faster than they could be judged"));
         }
-        (self.gap > most).then(|| {
-            format!(
-                "between two looks were {} ms, and 'gap' is {} ms: what was shown for less may have been missed",
-                self.gap.as_millis(),
-                most.as_millis()
-            )
-        })
+        let of_screen = screen.then(|| wide(self.gap, most.unwrap_or(SCREEN_GAP))).flatten();
+        of_screen.or_else(|| wide(self.guest?, most.unwrap_or(GUEST_GAP)))
     }
 }
 
@@ -73,6 +82,9 @@ impl std::fmt::Display for Coverage {
         )?;
         if self.skipped > 0 {
             write!(f, ", {} picture(s) came too fast to be judged", self.skipped)?;
+        }
+        if let Some(gap) = self.guest {
+            write!(f, "; longest gap between looks at the guest {} ms", gap.as_millis())?;
         }
         Ok(())
     }
@@ -93,15 +105,31 @@ impl Stage<'_> {
         let mut judged = 0;
         let mut last: Option<Arc<Frame>> = None;
         let asks_guest = needs_guest(&never.check);
+        let only_guest = asks_only_the_guest(&never.check);
+        let class = match only_guest {
+            true => FailureClass::Guest,
+            false => FailureClass::Vision,
+        };
+        let (mut asked, mut guest_gap) = (begun, Duration::ZERO);
         loop {
-            let next = lock(&seen).waiting.pop_front();
+            // Asked first: what the watch leaves as it ends is there afterwards.
+            let over = watch.0.is_finished();
             if let Some(failure) = lock(&seen).error.take() {
                 return Err(failure);
             }
-            let over = watch.0.is_finished();
+            let next = match only_guest {
+                false => lock(&seen).waiting.pop_front(),
+                // No picture decides; the last one is for the reader.
+                true => {
+                    last = lock(&seen).waiting.drain(..).next_back().or(last);
+                    None
+                }
+            };
+            // What the guest says is about now, and not about the picture.
+            let past = judged > 0 && Instant::now() >= end;
             match &next {
-                None if over && !(asks_guest && judged == 0) => break,
-                None if !asks_guest => {
+                None if over && (judged > 0 || !asks_guest) => break,
+                None if !asks_guest || past => {
                     sleep(Duration::from_millis(20)).await;
                     continue;
                 }
@@ -109,8 +137,16 @@ impl Stage<'_> {
             }
             let finding = self.look(&never.check, next.as_ref(), until).await?;
             judged += 1;
+            if asks_guest && !past {
+                let now = Instant::now();
+                guest_gap = guest_gap.max(now - asked);
+                asked = now;
+            }
             last = next.clone().or(last);
             match finding.verdict {
+                Verdict::True if asks_guest && past => {
+                    unsure.get_or_insert(format!("it held when its time was over: {}", finding.reason));
+                }
                 Verdict::True => {
                     if let Some(frame) = &next {
                         self.show(Role::Checked, frame, finding.marks).await;
@@ -138,7 +174,7 @@ impl Stage<'_> {
             self.glance().await?;
             if Instant::now() >= until && !(over && lock(&seen).waiting.is_empty()) {
                 return Err(Failure {
-                    kind: Kind::Error(FailureClass::Vision),
+                    kind: Kind::Error(class),
                     reason: "TooSlowToJudge",
                     message: format!(
                         "the pictures of the {:?} could not be judged in the step's time; give it a longer 'timeout'",
@@ -157,9 +193,10 @@ impl Stage<'_> {
                 judged,
                 skipped: seen.skipped,
                 gap: seen.gap,
+                guest: asks_guest.then(|| guest_gap.max(end.saturating_duration_since(asked))),
             }
         };
-        let unsure = unsure.or_else(|| coverage.lacks(never.gap).filter(|_| needs_frame(&never.check)));
+        let unsure = unsure.or_else(|| coverage.lacks(needs_frame(&never.check), never.gap));
         let verdict = match unsure {
             None => Verdict::True,
             Some(_) => Verdict::CannotTell,
@@ -175,7 +212,7 @@ impl Stage<'_> {
         match unsure {
             None => Ok(()),
             Some(why) => Err(Failure::error(
-                FailureClass::Vision,
+                class,
                 "CannotTell",
                 format!("{}: whether it held at some moment is not known: {why}", never.check),
             )),
@@ -244,11 +281,24 @@ mod tests {
             gap: Duration::from_millis(ms),
             ..Coverage::default()
         };
-        let most = Duration::from_millis(500);
-        assert_eq!(gap(500).lacks(most), None);
-        assert!(gap(501).lacks(most).is_some_and(|why| why.contains("501 ms")));
+        assert_eq!(gap(500).lacks(true, None), None);
+        assert!(gap(501).lacks(true, None).is_some_and(|why| why.contains("501 ms")));
+        assert!(gap(101).lacks(true, Some(Duration::from_millis(100))).is_some());
         let skipped = Coverage { skipped: 1, ..gap(1) };
-        assert!(skipped.lacks(most).is_some());
+        assert!(skipped.lacks(true, None).is_some());
+        // Where no picture decides, only the looks at the guest count.
+        assert_eq!(skipped.lacks(false, None), None);
+        let guest = |ms| Coverage {
+            guest: Some(Duration::from_millis(ms)),
+            ..gap(9000)
+        };
+        assert_eq!(guest(5000).lacks(false, None), None);
+        assert!(
+            guest(5001)
+                .lacks(false, None)
+                .is_some_and(|why| why.contains("5001 ms"))
+        );
+        assert!(guest(101).lacks(false, Some(Duration::from_millis(100))).is_some());
     }
 
     #[test]

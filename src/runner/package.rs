@@ -17,7 +17,7 @@ impl Stage<'_> {
             .map_err(|e| failure("NotInstalled", e))?;
         self.note(&format!("{} {} is installed", there.name, there.version));
         match &install.version {
-            Some(wanted) if !guest::is_version(&there.version, wanted) => Err(Failure::failed(
+            Some(wanted) if !guest::is_version(format, &there.version, wanted) => Err(Failure::failed(
                 "WrongVersion",
                 format!(
                     "{package} was installed; {} has version {}, not {wanted}",

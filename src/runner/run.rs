@@ -32,7 +32,7 @@ pub(super) struct Run {
     pub checkpoints: BTreeMap<String, Option<Watch>>,
     /// The VM is off: a step has switched it off.
     pub off: bool,
-    /// How long the logs were when the run began, or why nobody knows.
+    /// What the logs were like when the run began, or why nobody knows.
     pub logs: Result<LogMarks, Failure>,
     /// Texts that were typed, secrets aside.
     pub typed: BTreeSet<String>,
@@ -44,6 +44,8 @@ pub(super) struct Run {
     pub link: LinkFacts,
     /// The state of the guest has been recorded.
     pub told_guest: bool,
+    /// A step of the test was carried out, or a condition of one was looked at.
+    pub tested: bool,
     /// The first soft failure.
     pub soft: Option<Ended>,
     /// Values that steps have captured: of the scenario, and of each routine that is at work.
@@ -179,10 +181,17 @@ fn wanted(check: &Check, asked: bool, codes: &mut BTreeSet<i32>) {
     }
 }
 
-/// How long the logs are that the plan will look at. What goes wrong is told by the step that looks.
+/// The step, and those that tell more when it fails.
+fn with_further(step: &Step) -> Vec<&Step> {
+    let further = step.on_failure.iter().flat_map(Step::flatten);
+    std::iter::once(step).chain(further.flat_map(with_further)).collect()
+}
+
+/// What the logs are like that the plan will look at. What goes wrong is told by the step that looks.
 async fn log_marks(plan: &Plan, guest: &dyn Guest) -> Result<LogMarks, Failure> {
     let mut paths: BTreeSet<String> = BTreeSet::new();
-    let checks = plan.all_steps().flat_map(Step::conditions).flat_map(Check::parts);
+    let steps = plan.all_steps().flat_map(with_further);
+    let checks = steps.flat_map(Step::conditions).flat_map(Check::parts);
     paths.extend(checks.filter_map(|check| match check {
         Check::Log(log) => Some(log.path.clone()),
         _ => None,
@@ -229,6 +238,7 @@ pub async fn run(plan: Plan, rig: Rig, recorder: Recorder, limits: Limits, cance
         moving: None,
         link: LinkFacts::default(),
         told_guest: false,
+        tested: false,
         soft: None,
         frames: vec![BTreeMap::new()],
         rounds: Vec::new(),
@@ -272,7 +282,10 @@ pub async fn run(plan: Plan, rig: Rig, recorder: Recorder, limits: Limits, cance
     }
 
     let soft = run.soft.take();
-    let (result, failure) = verdict(ended, soft, untidy);
+    let (result, failure) = match verdict(ended, soft, untidy) {
+        (RunResult::Passed, _) if !run.tested => (RunResult::Skipped, Some(nothing_ran())),
+        verdict => verdict,
+    };
     let mut outcome = Outcome {
         result,
         failure: failure.map(|f| RunFailure {
@@ -296,6 +309,19 @@ pub async fn run(plan: Plan, rig: Rig, recorder: Recorder, limits: Limits, cance
         outcome.failure = Some(failure.for_status(None));
     }
     outcome
+}
+
+/// Nothing was tested, so that nothing has passed.
+fn nothing_ran() -> RunFailure {
+    RunFailure {
+        class: None,
+        reason: "NothingRan".to_string(),
+        message:
+            "every step of the test was left out: the inputs and the values that the set-up captured are not those \
+                  that their 'when' asks for"
+                .to_string(),
+        step: None,
+    }
 }
 
 /// Where a failure of a cleanup step counts: lost evidence ends the test, since a verdict without evidence is none that

@@ -75,6 +75,7 @@ pub(super) struct Stage<'a> {
 pub(super) async fn run_leaf(run: &mut Run, step: &Step, stop: &Stop) -> Result<(), Ended> {
     let start = Instant::now();
     run.begin(step);
+    run.tested |= step.section == Section::Steps;
     let mut stage = Stage::new(run, step);
     // The one boundary: whatever happens inside, the step ends here.
     let result = tokio::select! {
@@ -137,6 +138,16 @@ impl<'a> Stage<'a> {
 }
 
 impl Stage<'_> {
+    /// What ended a step, once it is known what it speaks about; and what vision backends said so late.
+    pub(super) async fn judged<T>(&mut self, result: Result<T, Failure>) -> Result<T, Failure> {
+        let result = match result {
+            Err(failure) => Err(self.judge_time_out(failure).await.in_section(self.step.section)),
+            Ok(value) => Ok(value),
+        };
+        self.tell_requests();
+        result
+    }
+
     /// The run's time that went by in an outage says nothing about the product: what the step needs is asked once more.
     async fn judge_time_out(&mut self, failure: Failure) -> Failure {
         if failure.kind != Kind::RunTimedOut {

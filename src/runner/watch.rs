@@ -78,11 +78,12 @@ impl Watch {
     /// is noted, and whatever misses it will say so.
     pub async fn look(&mut self, guest: &dyn Guest, recorder: &Recorder, step: &str) -> Result<(), Failure> {
         let mut crash = None;
-        let mut running = Vec::new();
-        for app in std::mem::take(&mut self.apps) {
+        // Of a copy: a step whose time is up ends in the middle of this, and loses no program.
+        for app in self.apps.clone() {
             match app.state(guest).await {
-                Ok(AppState::Running) => running.push(app),
+                Ok(AppState::Running) => {}
                 Ok(AppState::Ended { exit, stdout, stderr }) => {
+                    self.apps.retain(|known| *known != app);
                     let output = [&stdout, &stderr].map(|tail| kept(tail, recorder));
                     let output = output.iter().filter(|text| !text.is_empty()).cloned();
                     let output = output.collect::<Vec<_>>().join("\n");
@@ -96,19 +97,14 @@ impl Watch {
                         },
                     );
                     self.ended.insert(app.pid, exit);
-                    let expected = matches!(exit, Exit::Code(code) if code == 0 || self.expected.contains(&code));
+                    let expected = code(exit).is_some_and(|code| code == 0 || self.expected.contains(&code));
                     if !expected {
                         crash.get_or_insert(crashed(&app, exit, &output));
                     }
                 }
-                Err(error) => {
-                    running.push(app);
-                    self.apps = running;
-                    return Err(error.into());
-                }
+                Err(error) => return Err(error.into()),
             }
         }
-        self.apps = running;
         self.last = Some(Instant::now());
         crash.map_or(Ok(()), Err)
     }
@@ -140,6 +136,15 @@ fn crashed(app: &App, exit: Exit, output: &str) -> Failure {
         kind: Kind::Crashed,
         reason: "ApplicationDied",
         message: format!("{} (process {}) died with {}.{tail}", app.name, app.pid, describe(exit)),
+    }
+}
+
+/// The exit code as a shell tells it: 128 and its number for a signal.
+pub(super) fn code(exit: Exit) -> Option<i32> {
+    match exit {
+        Exit::Code(code) => Some(code),
+        Exit::Signal(number) => Some(128 + number),
+        Exit::TimedOut => None,
     }
 }
 

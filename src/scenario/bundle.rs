@@ -5,6 +5,7 @@ use super::error::{Place, Problems};
 use super::node::{Entry, Node, Value};
 use super::yaml;
 use base64::Engine;
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -13,7 +14,10 @@ const MOST: u64 = 512 * 1024;
 
 /// Puts into `tree`, which was read from `file`, what it names. True where there was anything.
 pub(super) fn bundle(tree: &mut Node, file: &Path, problems: &mut Problems) -> bool {
-    let mut way = vec![normal(file)];
+    let mut way = Way {
+        here: vec![normal(file)],
+        read: BTreeSet::new(),
+    };
     let staged = stage_files(tree, file, problems);
     let mut routines = Vec::new();
     let imported = imports(tree, file, &mut way, &mut routines, problems);
@@ -51,14 +55,14 @@ pub(super) fn bundle(tree: &mut Node, file: &Path, problems: &mut Problems) -> b
     staged || imported
 }
 
+/// The files that import each other down to the present one, and all that were read.
+struct Way {
+    here: Vec<PathBuf>,
+    read: BTreeSet<PathBuf>,
+}
+
 /// Collects the routines of the imported files, and takes `imports` away.
-fn imports(
-    tree: &mut Node,
-    file: &Path,
-    way: &mut Vec<PathBuf>,
-    routines: &mut Vec<Entry>,
-    problems: &mut Problems,
-) -> bool {
+fn imports(tree: &mut Node, file: &Path, way: &mut Way, routines: &mut Vec<Entry>, problems: &mut Problems) -> bool {
     let Value::Map(entries) = &mut tree.value else {
         return false;
     };
@@ -88,11 +92,16 @@ fn imports(
     true
 }
 
-fn import(path: &Path, place: &Place, way: &mut Vec<PathBuf>, routines: &mut Vec<Entry>, problems: &mut Problems) {
+fn import(path: &Path, place: &Place, way: &mut Way, routines: &mut Vec<Entry>, problems: &mut Problems) {
     let normal = normal(path);
-    if way.contains(&normal) {
-        let names: Vec<String> = way.iter().chain([&normal]).map(|p| p.display().to_string()).collect();
+    if way.here.contains(&normal) {
+        let here = way.here.iter().chain([&normal]);
+        let names: Vec<String> = here.map(|p| p.display().to_string()).collect();
         problems.add(place, format!("files import each other: {}", names.join(" -> ")));
+        return;
+    }
+    // A file that comes in two ways is the same file.
+    if !way.read.insert(normal.clone()) {
         return;
     }
     let text = match std::fs::read_to_string(path) {
@@ -115,9 +124,9 @@ fn import(path: &Path, place: &Place, way: &mut Vec<PathBuf>, routines: &mut Vec
     in_file(&mut tree, &name);
     stage_files(&mut tree, path, problems);
     let before = routines.len();
-    way.push(normal);
+    way.here.push(normal);
     let imported = imports(&mut tree, path, way, routines, problems);
-    way.pop();
+    way.here.pop();
     let Value::Map(entries) = tree.value else {
         problems.add(place, format!("{name} must be an object with 'routines'"));
         return;
@@ -127,15 +136,7 @@ fn import(path: &Path, place: &Place, way: &mut Vec<PathBuf>, routines: &mut Vec
         match (entry.key.as_str(), entry.value.value) {
             ("routines", Value::Map(found)) => {
                 declares = true;
-                for routine in found {
-                    // A file that comes in two ways is the same file.
-                    if !routines
-                        .iter()
-                        .any(|r| r.key == routine.key && r.place == routine.place)
-                    {
-                        routines.push(routine);
-                    }
-                }
+                routines.extend(found);
             }
             ("routines", _) => problems.add(&entry.value.place, "'routines' must be an object"),
             ("name" | "description", _) => {}

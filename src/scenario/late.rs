@@ -21,7 +21,8 @@ pub struct Late {
 }
 
 impl Late {
-    /// The step with all its texts. `captured` has the values that the run has by now.
+    /// The step with all its texts, those of steps within it aside: they have values of their own time. `captured` has
+    /// the values that the run has by now.
     ///
     /// # Errors
     /// What shows only with the values: a chord that no keyboard has, a text of the wrong form, ...

@@ -4,6 +4,7 @@ pub use super::check::{Check, FileCheck, Fits, NodeCheck, ShellCheck};
 use super::late::Late;
 use super::machine::{Install, Power, Snapshot, Uninstall};
 pub use super::target::{Length, Mask, Target, TargetFields, Within};
+use super::template::is_template;
 pub use crate::api::{InputType, Platform};
 use secrecy::SecretString;
 use std::collections::BTreeMap;
@@ -315,6 +316,16 @@ impl Fact {
     pub fn holds(&self) -> Option<bool> {
         self.value.as_ref().map(|value| self.wanted.contains(value))
     }
+
+    /// The same, with what the run has captured by now; none also where a wanted value is not known yet.
+    pub fn holds_with(&self, captured: &BTreeMap<String, String>) -> Option<bool> {
+        let value = self.value.as_ref().or_else(|| captured.get(&self.name))?;
+        match self.wanted.contains(value) {
+            true => Some(true),
+            false if self.wanted.iter().any(|wanted| is_template(wanted)) => None,
+            false => Some(false),
+        }
+    }
 }
 
 impl std::fmt::Display for Fact {
@@ -469,8 +480,8 @@ pub struct Never {
     pub check: Check,
     /// How long.
     pub window: Duration,
-    /// Longest time between two looks at the screen: what is shown for less may be missed.
-    pub gap: Duration,
+    /// Longest time between two looks: what is there for less may be missed. None: as the condition allows.
+    pub gap: Option<Duration>,
 }
 
 /// A mouse button.

@@ -210,6 +210,7 @@ impl Scenario {
         };
         let mut parser = parse::Parser::new(&mut problems, scope, Library::default());
         let parsed = parse::scenario(&mut parser, &self.tree);
+        let written = parser.take_secrets();
         let (_, references) = parser.into_parts();
         let references = references.all().cloned().collect();
         match parsed {
@@ -219,7 +220,7 @@ impl Scenario {
                 origin: self.origin.clone(),
                 description: parsed.description,
                 digest: self.digest(),
-                secrets: values.secret.into_values().collect(),
+                secrets: values.secret.into_values().chain(written).collect(),
                 variables: values.plain,
                 setup: parsed.setup,
                 range: 0..parsed.steps.len(),

@@ -78,11 +78,15 @@ async fn a_lost_link_is_an_error_and_never_an_exit_code() {
     api.absent.store(2, Ordering::SeqCst);
     assert_eq!(guest.exec(script("exit 5")).await.unwrap().exit, Exit::Code(5));
     assert_eq!(api.started.load(Ordering::SeqCst), 2);
+    // The time that the agent was away is none of the command's.
+    api.absent.store(3, Ordering::SeqCst);
+    let short = Command::script("sleep 0.3; exit 6", Duration::from_secs(1));
+    assert_eq!(guest.exec(short).await.unwrap().exit, Exit::Code(6));
     // The one answer that told the end was lost.
     api.lost.store(1, Ordering::SeqCst);
     let error = guest.exec(script("exit 0")).await.unwrap_err();
     assert!(matches!(error, Error::ResultLost { .. }), "{error}");
-    assert_eq!(api.started.load(Ordering::SeqCst), 3);
+    assert_eq!(api.started.load(Ordering::SeqCst), 4);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,7 +1,7 @@
 //! Windows by their title, on a real X server and where there is none.
 
 use super::api::{guest, me_here};
-use mosdat::guest::{Error, Session, Sight, has_window};
+use mosdat::guest::{App, Error, Session, Sight, awaits_window, has_window, windows_now};
 use std::io::{BufRead, BufReader};
 use std::os::unix::fs::PermissionsExt;
 use std::process::{Child, Command, Stdio};
@@ -88,6 +88,35 @@ async fn on_a_wayland_session_only_x_clients_can_be_seen() {
     for (session, _) in &sessions {
         assert_eq!(has_window(&guest, session, "My (window)").await.unwrap(), Sight::Shown);
     }
+    // It is no window of a program that is started now; another one is.
+    let session = &sessions[0].0;
+    let before = windows_now(&guest, session, "My (window)").await.unwrap();
+    assert!(!before.is_empty());
+    let dir = tempfile::tempdir().unwrap();
+    let app = App {
+        name: "xterm".into(),
+        dir: dir.path().display().to_string(),
+        pid: 0,
+    };
+    // Nobody waits for the window of a program that has ended: one look.
+    std::fs::write(dir.path().join("exit"), "0").unwrap();
+    let sight = async || {
+        awaits_window(&guest, session, "my (WINDOW)", &app, &before)
+            .await
+            .unwrap()
+    };
+    assert_eq!(sight().await, Sight::NotShown);
+    let another = Command::new("xterm")
+        .args(["-T", "My (window) - another", "-e", "sleep", "60"])
+        .env("DISPLAY", &display)
+        .stderr(Stdio::null())
+        .spawn();
+    let _another = Process(another.expect("xterm is installed"));
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while sight().await != Sight::Shown {
+        assert!(Instant::now() < deadline, "no other window");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -127,7 +156,9 @@ async fn a_display_that_cannot_be_reached_is_no_missing_window() {
     let path = dir.path().join("wmctrl");
     for (script, found) in [
         ("echo 'Cannot open display.' >&2; exit 1", None),
-        ("echo '0x1 0 host Title'", Some(Sight::Shown)),
+        ("echo '0x1 0 7 0 0 300 200 host My title'", Some(Sight::Shown)),
+        // What stands before the title is not of it.
+        ("echo '0x1 0 7 0 0 300 200 Title Other'", Some(Sight::NotShown)),
     ] {
         std::fs::write(&path, format!("#!/bin/sh\n{script}\n")).unwrap();
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();

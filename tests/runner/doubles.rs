@@ -27,7 +27,13 @@ pub struct World {
     pub gone_later: Vec<(Instant, String)>,
     /// What a click on a text does: shows another.
     pub on_click: BTreeMap<String, String>,
+    /// Windows that what is launched shows; and those that were there before, and stay.
     pub windows: Vec<String>,
+    pub old_windows: Vec<String>,
+    /// Windows that come at a time.
+    pub windows_later: Vec<(Instant, String)>,
+    /// A look for the first text moves the second one, once.
+    pub moves: Option<(String, String)>,
     /// The session is a Wayland one: other windows than these may be there.
     pub wayland: bool,
     /// What the accessibility tree holds (JSON); none: the guest has nothing that reads it.
@@ -268,11 +274,18 @@ impl Vision for Double {
     }
     async fn locate(&self, frame: &Frame, target: &Target) -> Result<Located, vision::Error> {
         self.looks.fetch_add(1, Ordering::Relaxed);
-        let world = self.world.lock().unwrap();
+        let mut world = self.world.lock().unwrap();
         if let Some(error) = world.vision_error {
             return Err(error());
         }
         let wanted = target.text.clone().or(target.describe.clone()).unwrap_or_default();
+        if let Some((_, moved)) = world.moves.take_if(|(looked_for, _)| *looked_for == wanted) {
+            let mut texts = world.versions.last().cloned().unwrap_or_default();
+            for (_, place) in texts.iter_mut().filter(|(text, _)| *text == moved) {
+                *place = Rect::new(place.x + 100, place.y, place.width, place.height);
+            }
+            world.versions.push(texts);
+        }
         let hits: Vec<Hit> = world
             .texts(frame)
             .iter()

@@ -187,6 +187,66 @@ async fn after_a_failure_more_is_found_out_and_nothing_decided() {
     assert!(at("a") < at("look") && at("look") < at("b"));
 }
 
+/// The program's death shows only to what looks after the failure.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_death_that_shows_after_a_failure_is_the_result() {
+    for (soft, wanted) in [("", "a=failed"), (", soft: true", "a=softFailed")] {
+        let dir = tempfile::tempdir().expect("folder");
+        let file = dir.path().join("die").display().to_string();
+        let text = format!(
+            "name: t\nsteps:\n  - {{id: p, launch: [sh, -c, 'while [ ! -e {file} ]; do sleep 0.05; done; kill -SEGV $$']}}\n  - {{id: a, \
+             expect: {{text: No}}, timeout: 200ms{soft}, on_failure: [{{id: look, shell: 'touch {file}; sleep 0.7'}}, {{id: more, shell: \
+             'false'}}]}}\n  - {{id: b, note: x}}\n"
+        );
+        let ran = run(&text, |_| {}).await;
+        assert_eq!(
+            (ran.outcome.result, ran.reason()),
+            (RunResult::Crashed, "ApplicationDied")
+        );
+        assert!(ran.message().contains("SIGSEGV"), "{}", ran.message());
+        assert_eq!(
+            ran.ends(),
+            ["p=passed", wanted, "look=crashed", "more=failed", "b=skipped"]
+        );
+        assert_eq!(
+            ran.outcome.failure.as_ref().and_then(|f| f.step.as_deref()),
+            Some("look")
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn time_that_an_outage_took_from_a_condition_is_not_the_products() {
+    for condition in [
+        "if: {text: Late, then: [{id: a, note: x}]}, timeout: 1h",
+        "repeat: {until: {text: Late}, max: 3, steps: [{id: a, note: x}]}",
+        "if: {shell: sleep 30, then: [{id: a, note: x}]}, timeout: 1h",
+    ] {
+        let text = format!("name: t\nsteps:\n  - {{id: s, {condition}}}\n");
+        let ran = run_with(
+            &text,
+            |w| match condition.contains("shell") {
+                true => w.guest_hangs = true,
+                false => w.desktop_hangs = true,
+            },
+            Duration::from_millis(300),
+            CancellationToken::new(),
+            &[],
+        )
+        .await;
+        assert_eq!(ran.outcome.result, RunResult::Error, "{condition}: {:?}", ran.outcome);
+        assert!(ran.message().contains("in an outage"), "{}", ran.message());
+        let mut ends = ran.ends();
+        ends.sort();
+        assert_eq!(ends, ["a=skipped", "s=error"]);
+    }
+    // Without an outage it is.
+    let text = "name: t\nsteps:\n  - {id: s, if: {text: Late, then: [{id: a, note: x}]}, timeout: 1h}\n";
+    let time = Duration::from_millis(300);
+    let ran = run_with(text, |_| {}, time, CancellationToken::new(), &[]).await;
+    assert_eq!(ran.outcome.result, RunResult::TimedOut, "{:?}", ran.outcome);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_cancelled_run_ends_every_step_once() {
     let cancel = CancellationToken::new();

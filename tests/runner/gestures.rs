@@ -29,6 +29,18 @@ async fn each_word_is_a_movement() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_moves_while_its_destination_is_looked_for_is_dragged_from_where_it_is() {
+    let ran = run("name: t\nsteps:\n  - drag: {target: Icon, to: {text: Trash}}\n", |w| {
+        w.show("Icon");
+        w.show("Trash");
+        w.moves = Some(("Trash".into(), "Icon".into()));
+    })
+    .await;
+    assert_eq!(ran.outcome.result, RunResult::Passed, "{:?}", ran.outcome);
+    assert_eq!(ran.done, ["drag 180,30 to 80,60 Left"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_place_outside_the_screen_is_no_place() {
     let ran = run("name: t\nsteps:\n  - hover: {at: [320, 10], reason: x}\n", |_| {}).await;
     assert_eq!(

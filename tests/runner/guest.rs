@@ -90,6 +90,66 @@ async fn windows_that_cannot_be_listed_are_not_absent() {
     );
 }
 
+/// A path that only the run finds out has no mark.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_log_whose_name_comes_late_does_not_tell_old_lines_as_new() {
+    let dir = tempfile::tempdir().expect("folder");
+    let file = dir.path().join("app.log");
+    std::fs::write(&file, "FATAL of yesterday\n").expect("file");
+    let untouched = "[ $(date +%s) -gt $(stat -c %Z LOG) ] || sleep 1.1; ";
+    let log = async |before: &str, command: &str, condition: &str| {
+        let path = file.display().to_string();
+        let text = format!(
+            "name: t\nsteps:\n  - {{id: c, shell: {{command: '{command} echo {path}', capture: path}}}}\n  - {{id: a, expect: {condition}, \
+             timeout: 500ms}}\n"
+        );
+        let wait = std::process::Command::new("sh")
+            .args(["-c", &before.replace("LOG", &path)])
+            .status();
+        assert!(wait.expect("sh").success());
+        run(&text.replace("LOG", &path), |_| {}).await
+    };
+    let never = "{not: {log: \"{{ path }}\", contains: FATAL}}";
+    let ran = log(untouched, "true;", never).await;
+    assert_eq!(
+        ran.outcome.result,
+        RunResult::Passed,
+        "nothing was written: {}",
+        ran.message()
+    );
+    let ran = log("true", "echo more >> LOG;", never).await;
+    assert_eq!(
+        (ran.outcome.result, ran.reason()),
+        (RunResult::Error, "CannotTell"),
+        "{}",
+        ran.message()
+    );
+    assert!(
+        ran.message().contains("before the run knew its name"),
+        "{}",
+        ran.message()
+    );
+    // Made by the run, later than in the second in which it began. (Clocks of file systems are some milliseconds behind.)
+    let made = "rm LOG; t=$(date +%s); while [ $(date +%s) = $t ]; do sleep 0.1; done; sleep 0.1; echo FATAL > LOG;";
+    let ran = log("true", made, "{log: \"{{ path }}\", contains: FATAL}").await;
+    assert_eq!(ran.outcome.result, RunResult::Passed, "{}", ran.message());
+}
+
+/// Where only steps that tell more of a failure look at it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_log_of_on_failure_is_marked_too() {
+    let dir = tempfile::tempdir().expect("folder");
+    let file = dir.path().join("app.log");
+    std::fs::write(&file, "FATAL of yesterday\n").expect("file");
+    let path = file.display();
+    let text = format!(
+        "name: t\nsteps:\n  - {{id: a, shell: 'echo x >> {path}; false', on_failure: [{{id: f, expect: {{not: {{log: {path}, contains: \
+         FATAL}}}}, timeout: 300ms}}]}}\n"
+    );
+    let ran = run(&text, |_| {}).await;
+    assert_eq!(ran.ends(), ["a=failed", "f=passed"]);
+}
+
 /// What was there before the run says nothing; a log that was begun anew is read from its beginning.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_log_is_read_from_where_the_run_began() {
@@ -140,6 +200,14 @@ async fn a_log_is_read_from_where_the_run_began() {
     ] {
         let ran = log(command, condition).await;
         assert_eq!(ran.outcome.result, wanted, "{command}: {condition}: {}", ran.message());
+    }
+    // Emptied, and grown beyond what it was; and another file in its place.
+    for command in [
+        "echo FATAL > LOG; i=0; while [ $i -lt 99 ]; do echo line $i; i=$((i + 1)); done >> LOG",
+        "cp LOG LATER; echo FATAL > LOG.new; cat LATER LATER >> LOG.new; mv LOG.new LOG",
+    ] {
+        let ran = log(command, "{not: {log: LOG, contains: FATAL}}").await;
+        assert_eq!(ran.outcome.result, RunResult::Failed, "{command}: {}", ran.message());
     }
     let many = "i=0; while [ $i -lt 110000 ]; do echo 0123456789; i=$((i + 1)); done >> LOG";
     let ran = log(many, "{log: LOG, contains: y}").await;

@@ -96,6 +96,17 @@ async fn a_program_may_have_to_end_with_an_error_code() {
     let ran = run(&steps(0, 3), |w| w.show("Base")).await;
     assert_eq!(told(&ran), (RunResult::Failed, "CheckFailed"));
     assert!(ran.message().contains("it ended with exit code 0"), "{}", ran.message());
+    // A signal has its code, as a shell tells it.
+    let killed = |wanted: u32| {
+        format!(
+            "name: t\nsteps:\n  - launch: [sh, -c, 'sleep 0.2; kill -KILL $$']\n  - {{id: e, expect: {{exited: {wanted}}}, \
+             timeout: 3s}}\n"
+        )
+    };
+    let ran = run(&killed(137), |w| w.show("Base")).await;
+    assert_eq!(ran.outcome.result, RunResult::Passed, "{}", ran.message());
+    let ran = run(&killed(139), |w| w.show("Base")).await;
+    assert_eq!(told(&ran), (RunResult::Crashed, "ApplicationDied"));
     let runs = "name: t\nsteps:\n  - launch: [sleep, \"30\"]\n  - {id: e, expect: {exited: 0}, timeout: 600ms}\n";
     let ran = run(runs, |w| w.show("Base")).await;
     assert_eq!(told(&ran), (RunResult::Failed, "CheckFailed"));

@@ -12,6 +12,7 @@ mod flow;
 mod gestures;
 mod guest;
 mod killed;
+mod late;
 mod machine;
 mod mutation;
 mod never;

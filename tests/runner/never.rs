@@ -95,6 +95,34 @@ async fn commands_are_watched_too() {
     assert_eq!((ran.outcome.result, ran.reason()), (RunResult::Failed, "Happened"));
 }
 
+/// Neither a picture nor the guest decides, and it is looked at all the same.
+#[tokio::test(flavor = "multi_thread")]
+async fn facts_are_watched_too() {
+    let text = "name: t\ninputs: {mode: {default: quick}}\nsteps: [{never: {fact: {mode: WORD}, for: 300ms}}]\n";
+    let ran = run(&text.replace("WORD", "full"), |_| {}).await;
+    assert_eq!(ran.outcome.result, RunResult::Passed, "{:?}", ran.outcome);
+    let ran = run(&text.replace("WORD", "quick"), |_| {}).await;
+    assert_eq!((ran.outcome.result, ran.reason()), (RunResult::Failed, "Happened"));
+}
+
+/// The guest was not asked often enough: that is no pass, and none of the vision backend's doubts.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_guest_that_is_asked_too_seldom_is_not_watched() {
+    let steps = |gap: &str| {
+        format!("name: t\nsteps:\n  - {{id: a, never: {{shell: 'sleep 1; false', for: 2s{gap}}}, timeout: 20s}}\n")
+    };
+    let ran = run(&steps(", gap: 300ms"), |_| {}).await;
+    assert_eq!((ran.outcome.result, ran.reason()), (RunResult::Error, "CannotTell"));
+    assert_eq!(
+        ran.outcome.failure.as_ref().and_then(|f| f.class),
+        Some(FailureClass::Guest)
+    );
+    assert!(ran.message().contains("'gap' is 300 ms"), "{}", ran.message());
+    let ran = run(&steps(""), |_| {}).await;
+    assert_eq!(ran.outcome.result, RunResult::Passed, "{:?}", ran.outcome);
+    assert!(coverage(&ran).contains("looks at the guest"), "{}", coverage(&ran));
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn waiting_until_something_is_gone() {
     let text = "name: t\nsteps:\n  - {id: a, wait_gone: {text: Loading}, timeout: 2s}\n";

@@ -222,7 +222,11 @@ async fn a_program_that_ends_well_is_no_crash() {
     )
     .await;
     assert_eq!((ran.outcome.result, ran.reason()), (RunResult::Failed, "CheckFailed"));
-    let ran = run(&scenario("  - {id: a, launch: {command: 'true', window: App}}"), |_| {}).await;
+    let ran = run(
+        &scenario("  - {id: a, launch: {command: 'true', window: App}, timeout: 900ms}"),
+        |_| {},
+    )
+    .await;
     assert_eq!(
         (ran.outcome.result, ran.reason()),
         (RunResult::Failed, "ApplicationEnded")
@@ -246,6 +250,76 @@ async fn a_program_that_ends_well_is_no_crash() {
         "{}",
         ran.message()
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_window_that_was_there_before_is_not_the_programs() {
+    let launch = |program: &str| {
+        scenario(&format!(
+            "  - {{id: a, launch: {{command: '{program}', window: App}}, timeout: 3s}}"
+        ))
+    };
+    let ran = run(&launch("sleep 20"), |w| w.old_windows.push("App".into())).await;
+    assert_eq!(
+        (ran.outcome.result, ran.reason()),
+        (RunResult::Failed, "WindowNotShown")
+    );
+    assert!(
+        ran.message().contains("one that was there before does not count"),
+        "{}",
+        ran.message()
+    );
+    let ran = run(&launch("sleep 20"), |w| {
+        w.old_windows.push("App".into());
+        w.windows.push("App - another".into());
+    })
+    .await;
+    assert_eq!(ran.outcome.result, RunResult::Passed, "{:?}", ran.outcome);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_launcher_may_end_before_the_window_comes() {
+    let steps = scenario("  - {id: a, launch: {command: 'true', window: App}, timeout: 20s}");
+    let ran = run(&steps, |w| {
+        w.windows_later
+            .push((Instant::now() + Duration::from_millis(1500), "App".into()));
+    })
+    .await;
+    assert_eq!(ran.outcome.result, RunResult::Passed, "{:?}", ran.outcome);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_that_tested_nothing_has_not_passed() {
+    let text = |steps: &str| {
+        format!(
+            "name: t\ninputs: {{mode: {{default: quick}}}}\nsetup: [{{id: s, note: x}}]\nsteps:\n{steps}\n{CLEANUP}"
+        )
+    };
+    let within = "  - {id: r, repeat: {times: 2, steps: [{id: b, note: x, when: {mode: full}}]}}";
+    for steps in ["  - {id: a, note: x, when: {mode: full}}", within] {
+        let ran = run(&text(steps), |_| {}).await;
+        assert_eq!((ran.outcome.result, ran.reason()), (RunResult::Skipped, "NothingRan"));
+        assert!(ran.message().contains("'when'"), "{}", ran.message());
+        let junit = std::fs::read_to_string(ran.dir.path().join("junit.xml")).unwrap();
+        assert!(
+            junit.contains("<skipped") && junit.contains("failures=\"0\""),
+            "{junit}"
+        );
+    }
+    let ran = run(
+        &text("  - {id: a, note: x, when: {mode: full}}\n  - {id: b, note: x}"),
+        |_| {},
+    )
+    .await;
+    assert_eq!(ran.outcome.result, RunResult::Passed);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_cut_off_is_not_missing() {
+    let steps = scenario("  - {id: a, shell: {command: 'echo one; echo two', capture: {word: '(two)'}}}");
+    let ran = run(&steps, |w| w.keeps = Some(4)).await;
+    assert_eq!((ran.outcome.result, ran.reason()), (RunResult::Error, "CannotTell"));
+    assert!(ran.message().contains("more than is kept"), "{}", ran.message());
 }
 
 #[tokio::test(flavor = "multi_thread")]

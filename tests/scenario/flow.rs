@@ -1,7 +1,7 @@
 //! Two ways, rounds, routines, imports, values that a run finds out.
 
 use mosdat::scenario::{Action, Scenario, Step};
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 use std::collections::BTreeMap;
 
 fn of(text: &str) -> String {
@@ -285,6 +285,66 @@ fn values_of_the_run_fill_steps_in_when_they_are_there() {
         panic!("{shell:?}")
     };
     assert_eq!(shell.env["mine"].to_string(), "42");
+}
+
+/// Each file twice from the one before: read in every way, there would be a million reads.
+#[test]
+fn a_file_that_comes_in_many_ways_is_read_once() {
+    let dir = tempfile::tempdir().expect("folder");
+    let write = |name: &str, text: &str| std::fs::write(dir.path().join(name), text).expect("file");
+    for n in 0..20 {
+        let next = n + 1;
+        write(
+            &format!("f{n}.yaml"),
+            &format!("imports: [f{next}.yaml, ./f{next}.yaml]\nroutines:\n  r{n}: {{steps: [{{note: x}}]}}\n"),
+        );
+    }
+    write("f20.yaml", "routines:\n  r20: {steps: [{note: last}]}\n");
+    write(
+        "t.yaml",
+        "name: t\nimports: [f0.yaml, f0.yaml]\nsteps: [{use: r0}, {use: r20}]\n",
+    );
+    let begun = std::time::Instant::now();
+    Scenario::from_file(&dir.path().join("t.yaml")).expect("it loads");
+    assert!(
+        begun.elapsed() < std::time::Duration::from_secs(10),
+        "{:?}",
+        begun.elapsed()
+    );
+}
+
+#[test]
+fn what_is_given_to_a_secret_input_is_hidden() {
+    let text = format!("{LOGIN}steps:\n  - use: login\n    with: {{user: a, secret: written-here}}\n");
+    let scenario = Scenario::from_str("t.yaml", &text).expect("it loads");
+    let secrets = BTreeMap::from([("password".to_string(), SecretString::from("hunter2"))]);
+    let plan = scenario.plan(&BTreeMap::new(), &secrets).expect("a plan");
+    let hidden: Vec<&str> = plan.secrets.iter().map(|s| s.expose_secret()).collect();
+    assert!(
+        hidden.contains(&"written-here") && hidden.contains(&"hunter2"),
+        "{hidden:?}"
+    );
+    // What a step captures stands in the report before anybody knows that it is secret.
+    let text = format!(
+        "{LOGIN}steps:\n  - shell: {{command: make-token, capture: made}}\n  - use: login\n    with: {{user: a, secret: '{{{{ made }}}}'}}\n"
+    );
+    let errors = of(&text);
+    assert!(
+        errors.starts_with("t.yaml:23:29: the input 'secret' is secret, and 'made', which a step captures,"),
+        "{errors}"
+    );
+}
+
+#[test]
+fn a_name_that_comes_late_is_looked_at_when_it_is_there() {
+    let text = "name: t\ninputs: {app: {default: NAME}}\nsteps: [{wait_for: {process: '{{ app }}'}}]\n";
+    let plan = |name: &str| {
+        let scenario = Scenario::from_str("t.yaml", &text.replace("NAME", name)).expect("it loads");
+        scenario.plan(&BTreeMap::new(), &BTreeMap::new())
+    };
+    assert!(plan("labdemo").is_ok());
+    let errors = plan("lab demo").expect_err("no name").to_string();
+    assert!(errors.contains("'process' is the name of a program"), "{errors}");
 }
 
 #[test]

@@ -56,13 +56,14 @@ pub(super) fn needs_bash(script: &str) -> bool {
     SIGNS.iter().any(|s| script.contains(s)) || script.lines().any(sourced)
 }
 
-/// The script for `bash`, which `sh` starts.
+/// The script for `bash`, which `sh` starts. Not on its standard input, from which commands of the script would read the
+/// rest of it; nor as an argument, where `pkill -f` finds its words.
 pub(super) fn in_bash(script: &str) -> String {
     let mut end = "BASH".to_string();
     while script.lines().any(|line| line.trim() == end) {
         end.push('_');
     }
-    format!("bash <<'{end}'\n{}\n{end}\n", script.trim_end_matches('\n'))
+    format!("bash /dev/fd/3 3<<'{end}'\n{}\n{end}\n", script.trim_end_matches('\n'))
 }
 
 #[derive(Default)]
@@ -222,6 +223,19 @@ mod tests {
             assert_eq!(pasted(old).as_deref(), Ok(new), "{old}");
         }
         assert!(pasted("cat <<'EOF'\n@\nEOF\n").is_err());
+    }
+
+    /// A command that reads its standard input does not read the script.
+    #[test]
+    fn what_reads_its_input_leaves_the_script_alone() {
+        let script = in_bash("cat\nread -r line\n[[ -z $line ]] && echo \"end of $0\"");
+        let output = std::process::Command::new("sh")
+            .args(["-c", &script])
+            .stdin(std::process::Stdio::null())
+            .output()
+            .unwrap();
+        let printed = String::from_utf8(output.stdout).unwrap();
+        assert_eq!(printed, "end of /dev/fd/3\n", "{script}");
     }
 
     #[test]

@@ -131,7 +131,7 @@ impl Parser<'_> {
 
     fn process(&mut self, node: &Node) -> Option<Check> {
         let name = self.text(node, "'process'")?;
-        if name.contains(['/', ' ', '\n']) {
+        if !self.is_unfilled(&name) && name.contains(['/', ' ', '\n']) {
             self.problem(
                 &node.place,
                 format!(

@@ -97,6 +97,11 @@ impl Parser<'_> {
             return Vec::new();
         }
         let captured = self.scope.captured.clone();
+        // They are filled in when their turn comes: a step before them, or a round, may capture a value anew.
+        let values = self.scope.values.clone();
+        if let Some(values) = &mut self.scope.values {
+            values.plain.retain(|name, _| !captured.contains(name));
+        }
         let outer = std::mem::replace(&mut self.scope.prefix, prefix);
         let steps = items
             .iter()
@@ -105,6 +110,7 @@ impl Parser<'_> {
             .collect();
         self.scope.prefix = outer;
         self.scope.captured = captured;
+        self.scope.values = values;
         steps
     }
 

@@ -28,6 +28,7 @@ use super::model::Words;
 use super::node::{Node, Value};
 use super::reference::Library;
 use super::template;
+use secrecy::SecretString;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Reads the parts of one scenario.
@@ -38,6 +39,8 @@ pub(super) struct Parser<'a> {
     ids: BTreeMap<String, Place>,
     /// Names without a value that the present step uses.
     late: BTreeSet<String>,
+    /// Texts that are given to secret inputs of routines: they are written in the scenario, and shown nowhere else.
+    secrets: Vec<SecretString>,
     /// How many more steps there may be.
     budget: usize,
     /// Reference images.
@@ -51,6 +54,7 @@ impl Parser<'_> {
             scope,
             ids: BTreeMap::new(),
             late: BTreeSet::new(),
+            secrets: Vec::new(),
             budget: routine::MOST_STEPS,
             references,
         }
@@ -59,6 +63,11 @@ impl Parser<'_> {
     /// The declared inputs, and the references.
     pub fn into_parts(self) -> (BTreeMap<String, super::model::Input>, Library) {
         (self.scope.inputs, self.references)
+    }
+
+    /// Takes what was given to secret inputs of routines.
+    pub fn take_secrets(&mut self) -> Vec<SecretString> {
+        std::mem::take(&mut self.secrets)
     }
 
     fn problem(&mut self, place: &Place, message: impl Into<String>) {

@@ -5,10 +5,6 @@ use super::super::node::{Entry, Node, Value};
 use super::super::vocabulary as v;
 use super::Parser;
 use super::fields::Fields;
-use std::time::Duration;
-
-/// Looks come some ten times a second; on a busy machine less often.
-const GAP: Duration = Duration::from_millis(500);
 
 impl Parser<'_> {
     pub(super) fn button(&mut self, fields: &Fields<'_>) -> Button {
@@ -172,8 +168,8 @@ impl Parser<'_> {
         };
         let window = self.duration(&span.value, "'for'");
         let gap = match entries.iter().find(|e| e.key == "gap") {
-            Some(e) => self.duration(&e.value, "'gap'"),
-            None => Some(GAP),
+            Some(e) => self.duration(&e.value, "'gap'").map(Some),
+            None => Some(None),
         };
         let rest = Node {
             place: node.place.clone(),

@@ -233,6 +233,7 @@ impl Parser<'_> {
                     scope: self.scope.clone(),
                     ids: std::mem::take(&mut self.ids),
                     late: BTreeSet::new(),
+                    secrets: Vec::new(),
                     budget: self.budget,
                     references: std::mem::take(&mut self.references),
                 };
@@ -320,6 +321,17 @@ impl Parser<'_> {
             return self.default(name, input.kind, node).map(Argument::Plain);
         };
         let before = self.late.len();
+        if input.secret
+            && let Ok(names) = template::references(text)
+            && let Some(shown) = names.iter().find(|name| self.scope.captured.contains(*name))
+        {
+            let message = format!(
+                "{what} is secret, and '{shown}', which a step captures, is given to it; that stands in the report \
+                 already. Give it a secret input"
+            );
+            self.problem(&node.place, message);
+            return None;
+        }
         let words = self.words(node, &what)?;
         if self.late.len() > before || template::references(text).ok()?.iter().any(|n| self.scope.is_late(n)) {
             return Some(Argument::Late);
@@ -333,7 +345,10 @@ impl Parser<'_> {
                 );
                 None
             }
-            Words::Plain(text) if input.secret => Some(Argument::Secret(text.into())),
+            Words::Plain(text) if input.secret => {
+                self.secrets.push(text.clone().into());
+                Some(Argument::Secret(text.into()))
+            }
             // While loading, a template has no value yet.
             Words::Plain(text) if self.scope.values.is_none() && template::is_template(&text) => {
                 Some(Argument::Plain(Scalar::String(text)))

@@ -206,7 +206,7 @@ pub(super) const CHECKS: &[Member] = &[
     member(
         "exited",
         Int(0, 255),
-        "The program that was launched last has ended, with this exit code. A program that ends with a code that some step asks for has not crashed.",
+        "The program that was launched last has ended, with this exit code; 128 and its number mean a signal (137: SIGKILL). A program that ends with a code that some step asks for has not crashed.",
     ),
     member("fact", Facts, "An input or captured value is this, or one of a list."),
     member("not", Check, "The condition does not hold."),
@@ -349,7 +349,8 @@ pub(super) const ACTIONS: &[Action] = &[
             member(
                 "gap",
                 Time,
-                "Longest time between two looks, 500ms without it; the step is an error where that was not kept.",
+                "Longest time between two looks; without it 500ms at the screen, and 5s at what only the \
+                 guest knows. The step is an error where that was not kept.",
             ),
         ],
     },

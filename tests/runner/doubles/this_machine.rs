@@ -9,13 +9,15 @@ use secrecy::ExposeSecret;
 #[async_trait]
 impl Guest for Double {
     async fn exec(&self, command: Command) -> Result<Output, guest::Error> {
-        let (down, hangs, keeps, windows, wayland, path) = {
+        let (down, hangs, keeps, windows, old, later, wayland, path) = {
             let world = self.world.lock().unwrap();
             (
                 world.guest_down,
                 world.guest_hangs,
                 world.keeps,
                 world.windows.clone(),
+                world.old_windows.clone(),
+                world.windows_later.clone(),
                 world.wayland,
                 world.path.clone(),
             )
@@ -60,10 +62,19 @@ impl Guest for Double {
                 return Ok(said(0, &format!("{}\n{}\n", shown.0, shown.1)));
             }
             if script.contains("xdotool search") && command.env.contains_key("title") {
-                let title = command.env["title"].expose_secret();
-                let absent: i32 = command.env["absent"].expose_secret().parse().unwrap();
-                let found = windows.iter().any(|w| w.contains(title));
-                return Ok(said(if found { 0 } else { absent }, ""));
+                let env = |name: &str| command.env[name].expose_secret().to_string();
+                let absent: i32 = env("absent").parse().unwrap();
+                let now = std::time::Instant::now();
+                let come = later.iter().filter(|(at, _)| *at <= now).map(|(_, title)| title);
+                let new: Vec<&String> = windows.iter().chain(come).collect();
+                let shown: Vec<&String> = match (env("print").as_str(), env("before").as_str()) {
+                    // Asked before the launch: what it shows is not there yet.
+                    ("which", _) => old.iter().collect(),
+                    (_, "") => old.iter().chain(new).collect(),
+                    _ => new,
+                };
+                let found = shown.iter().filter(|w| w.contains(&env("title"))).count();
+                return Ok(said(if found > 0 { 0 } else { absent }, &"1:1\n".repeat(found)));
             }
         }
         let script = bootstrap(&command);

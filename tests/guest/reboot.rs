@@ -1,0 +1,91 @@
+//! What a guest that is restarted answers.
+
+use async_trait::async_trait;
+use mosdat::guest::{Command, Error, Exit, Guest, Output, What, reboot};
+use mosdat::proxmox::{self, ErrorKind};
+use std::sync::Mutex;
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// A guest whose answers after the restart are these, the last one from then on.
+struct Restarted {
+    before: Mutex<bool>,
+    answers: Mutex<Vec<Result<&'static str, ErrorKind>>>,
+}
+
+fn said(text: &str) -> Output {
+    Output {
+        exit: Exit::Code(0),
+        stdout: text.into(),
+        stderr: String::new(),
+        truncated: false,
+    }
+}
+
+#[async_trait]
+impl Guest for Restarted {
+    async fn exec(&self, command: Command) -> Result<Output, Error> {
+        let What::Script(script) = &command.what else {
+            panic!("{command:?}")
+        };
+        if !script.contains("boot_id") {
+            *self.before.lock().unwrap() = false;
+            return Ok(said(""));
+        }
+        if *self.before.lock().unwrap() {
+            return Ok(said("first\n"));
+        }
+        let mut answers = self.answers.lock().unwrap();
+        let answer = match answers.len() {
+            1 => answers[0],
+            _ => answers.remove(0),
+        };
+        answer.map(said).map_err(|kind| Error::Link {
+            guest: "lab/100".into(),
+            doing: "starting a command".into(),
+            source: proxmox::Error {
+                kind,
+                endpoint: "https://pve".into(),
+                method: "POST",
+                path: "/nodes/lab/qemu/100/agent/exec".into(),
+                status: None,
+                message: "no".into(),
+                fields: Default::default(),
+            },
+        })
+    }
+    async fn read_file(&self, _: &str) -> Result<Vec<u8>, Error> {
+        unreachable!()
+    }
+    async fn write_file(&self, _: &str, _: &[u8]) -> Result<(), Error> {
+        unreachable!()
+    }
+}
+
+async fn after(answers: &[Result<&'static str, ErrorKind>]) -> Result<bool, Error> {
+    let guest = Restarted {
+        before: Mutex::new(true),
+        answers: Mutex::new(answers.to_vec()),
+    };
+    reboot(&guest, Instant::now() + Duration::from_millis(2500)).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_outage_is_no_restart_that_did_not_come() {
+    use ErrorKind::*;
+    for away in [AgentNotRunning, NotRunning] {
+        assert!(!after(&[Err(away)]).await.unwrap(), "{away:?}");
+        assert!(after(&[Err(away), Ok("second\n")]).await.unwrap(), "{away:?}");
+    }
+    assert!(!after(&[Ok("first\n")]).await.unwrap(), "it was never restarted");
+    for outage in [Transport, Auth, NodeOffline, Permission] {
+        let error = after(&[Err(AgentNotRunning), Err(outage)]).await.unwrap_err();
+        assert!(
+            matches!(&error, Error::Link { source, .. } if source.kind == outage),
+            "{error}"
+        );
+        // One that passes is none.
+        assert!(!after(&[Err(outage), Err(AgentNotRunning)]).await.unwrap());
+        assert!(after(&[Err(outage), Ok("second\n")]).await.unwrap());
+    }
+}
