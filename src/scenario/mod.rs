@@ -177,6 +177,8 @@ impl Scenario {
                 None if document.get("apiVersion").is_some() => continue,
                 None | Some("Scenario") => spec_of(document, &mut problems),
                 Some("FunctionalTestRun") => inline().cloned(),
+                // A kind alone makes no manifest.
+                Some(_) if document.get("apiVersion").is_none() => spec_of(document, &mut problems),
                 Some(_) => continue,
             };
             match tree {

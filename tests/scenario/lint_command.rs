@@ -181,11 +181,19 @@ fn files_of_the_predecessor_are_told_in_one_line() {
     let (code, remarks) = json(&[], dir.path());
     assert_eq!((code, rules_of(&remarks)), (Some(0), vec!["old-dialect"]));
     assert_eq!(remarks[0]["line"], 2);
+    // A kind that nobody knows is no reason to pass over the file.
+    std::fs::write(&file, OLD.replace("vars: {a: b}", "kind: functional")).unwrap();
+    let (code, remarks) = json(&[], &file);
+    assert_eq!((code, rules_of(&remarks)), (Some(3), vec!["load"]));
+    std::fs::write(&file, "name: x\nkind: Scenario\nsteps: [{note: x}]\n").unwrap();
+    let (code, remarks) = json(&[], &file);
+    assert_eq!((code, rules_of(&remarks)), (Some(3), vec!["load"]), "{remarks:?}");
+    std::fs::write(&file, OLD).unwrap();
     let (code, remarks) = json(&[], &file);
     assert_eq!((code, rules_of(&remarks)), (Some(3), vec!["load"]));
     let message = remarks[0]["message"].as_str().unwrap();
     assert!(
-        message.starts_with("'vars' is a word of the predecessor's dialect") && message.contains("mosdat import "),
+        message.starts_with("this file is of the predecessor's dialect ('vars' is a word there)") && message.contains("mosdat import "),
         "{message}"
     );
     let validate = |path: &Path| {
@@ -198,7 +206,7 @@ fn files_of_the_predecessor_are_told_in_one_line() {
     };
     let (code, stderr, stdout) = validate(dir.path());
     assert_eq!(code, Some(0), "{stderr}");
-    assert!(stderr.contains("bad.yaml: left aside: 'vars' is a word"), "{stderr}");
+    assert!(stderr.contains("bad.yaml: left aside: this file is of the predecessor's dialect"), "{stderr}");
     assert!(stdout.contains("1 file of the predecessor left aside, 1 file read, 1 document ok"), "{stdout}");
     let (code, stderr, _) = validate(&file);
     assert_eq!((code, stderr.lines().count()), (Some(3), 2), "{stderr}");
