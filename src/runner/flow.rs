@@ -54,6 +54,7 @@ pub(super) async fn run_step(run: &mut Run, step: &Step, stop: &Stop) -> Result<
             return Ok(());
         }
         Ready::Wrong(failure) => {
+            let failure = failure.in_section(step.section);
             run.begin(step);
             run.end(step, Err(&failure), 0, Instant::now());
             for (_, child) in step.children() {

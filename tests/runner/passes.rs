@@ -228,3 +228,19 @@ steps:
     let ran = run_part(scenario, |w| w.show("Base"), Some("b"), Some("one")).await;
     assert!(ran.ends().join(" ").starts_with("a=skipped inside=passed b=passed c=skipped"), "{:?}", ran.ends());
 }
+
+/// A value that the set-up lacks says nothing about the product.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_set_up_that_cannot_be_filled_in_is_an_error() {
+    let text = "name: t
+inputs: {which: {default: one}}
+setup:
+  - {id: a, shell: {command: echo x, capture: found}, when: {which: two}}
+  - {id: b, note: 'it is {{ found }}'}
+steps:
+  - {id: c, note: x}
+";
+    let ran = run(text, |w| w.show("Base")).await;
+    assert_eq!((ran.outcome.result, ran.reason()), (RunResult::Error, "SetupFailed"), "{}", ran.message());
+    assert_eq!(ran.ends().join(" "), "a=skipped b=error c=skipped");
+}
