@@ -252,7 +252,7 @@ pub enum RunPhase {
 pub enum RunResult {
     /// Every check held.
     Passed,
-    /// Only checks marked `soft` did not hold.
+    /// Only checks marked `soft` did not hold, or the test passed after it had gone back to a checkpoint.
     SoftFailed,
     /// A check did not hold.
     Failed,

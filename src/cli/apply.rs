@@ -102,7 +102,10 @@ pub fn texts(paths: &[PathBuf], deep: bool) -> Texts {
         match std::fs::read_to_string(&file) {
             Ok(text) => {
                 let named = paths.contains(&file);
-                if let Some(old) = (deep && !named).then(|| old_dialect(&file.display().to_string(), &text)).flatten() {
+                if let Some(old) = (deep && !named)
+                    .then(|| old_dialect(&file.display().to_string(), &text))
+                    .flatten()
+                {
                     texts.aside.push(old);
                     continue;
                 }

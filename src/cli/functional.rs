@@ -174,7 +174,9 @@ fn prepare(args: &Args, config: Config) -> Result<Prepared, Errors> {
             from: args.from.clone(),
             until: args.until.clone(),
         },
-        timeout_seconds: args.timeout.map(|seconds| if seconds == 0 { DAY as u32 } else { seconds }),
+        timeout_seconds: args
+            .timeout
+            .map(|seconds| if seconds == 0 { DAY as u32 } else { seconds }),
         call: Some(format!("{:05x}", rand::random::<u32>() & 0xf_ffff)),
         kept: BTreeSet::new(),
     };

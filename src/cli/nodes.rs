@@ -1,8 +1,8 @@
 //! `mosdat nodes --vm NAME`: what the programs on a VM's desktop tell of their elements, in the form that a target takes.
 //! Only looks; the first look switches accessibility on in the session, as a step of a run does.
 
-use super::session::ClusterArgs;
 use super::exit;
+use super::session::ClusterArgs;
 use crate::api::{ProxmoxCluster, ProxmoxVM};
 use crate::controller::client_config;
 use crate::guest::{self, AgentGuest, Node, Query, Tree};
@@ -66,13 +66,21 @@ pub async fn run(args: Args) -> anyhow::Result<u8> {
         .clone()
         .unwrap_or_else(|| client.default_namespace().to_string());
     if let Some(role) = args.role.as_deref().filter(|role| !is_role(role)) {
-        eprintln!("mosdat: --role: '{role}' is no role of AT-SPI; 'mosdat nodes --vm {} --format roles' tells those that are there", args.vm);
+        eprintln!(
+            "mosdat: --role: '{role}' is no role of AT-SPI; 'mosdat nodes --vm {} --format roles' tells those that are there",
+            args.vm
+        );
         return Ok(exit::INVALID);
     }
     let link = link(&client, &namespace, &args.vm).await?;
     let session = guest::discover(&link, PATIENCE).await?;
     let query = Query {
-        roles: args.role.iter().flat_map(|role| same_role(role)).map(String::from).collect(),
+        roles: args
+            .role
+            .iter()
+            .flat_map(|role| same_role(role))
+            .map(String::from)
+            .collect(),
         name: String::new(),
         app: args.app.clone().unwrap_or_default(),
         hidden: args.hidden,
@@ -126,8 +134,17 @@ async fn client(args: &Args) -> anyhow::Result<Client> {
 /// The way into the guest of a VM.
 async fn link(client: &Client, ns: &str, name: &str) -> anyhow::Result<AgentGuest> {
     let vms = Api::<ProxmoxVM>::namespaced(client.clone(), ns);
-    let Some(vm) = vms.get_opt(name).await.with_context(|| format!("reading ProxmoxVM {ns}/{name}"))? else {
-        let there: Vec<String> = vms.list(&Default::default()).await?.iter().map(|vm| vm.name_any()).collect();
+    let Some(vm) = vms
+        .get_opt(name)
+        .await
+        .with_context(|| format!("reading ProxmoxVM {ns}/{name}"))?
+    else {
+        let there: Vec<String> = vms
+            .list(&Default::default())
+            .await?
+            .iter()
+            .map(|vm| vm.name_any())
+            .collect();
         match there.is_empty() {
             true => bail!("ProxmoxVM {ns}/{name} does not exist, and there is no other in this namespace"),
             false => bail!("ProxmoxVM {ns}/{name} does not exist; there are {}", there.join(", ")),
@@ -166,7 +183,13 @@ fn target(node: &Node) -> Option<Vec<(&'static str, Value)>> {
         // `{{` would begin a template, and a line is enough to know it by.
         match name.contains("{{") || name.contains('\n') {
             true => {
-                let part = name.lines().next().unwrap_or_default().split("{{").next().unwrap_or_default();
+                let part = name
+                    .lines()
+                    .next()
+                    .unwrap_or_default()
+                    .split("{{")
+                    .next()
+                    .unwrap_or_default();
                 if !part.trim().is_empty() {
                     out.push(("name", json!({"contains": part.trim()})));
                 }
@@ -184,7 +207,10 @@ fn written(target: &[(&'static str, Value)]) -> String {
         Some(role) if key == "role" => role.to_string(),
         _ => value.to_string(),
     };
-    let members: Vec<String> = target.iter().map(|(key, v)| format!("{key}: {}", value(key, v))).collect();
+    let members: Vec<String> = target
+        .iter()
+        .map(|(key, v)| format!("{key}: {}", value(key, v)))
+        .collect();
     format!("{{{}}}", members.join(", "))
 }
 
@@ -198,7 +224,18 @@ fn alike(tree: &Tree) -> BTreeMap<String, usize> {
 }
 
 /// States that every element of a window has, or that follow from others, tell nothing.
-const DULL: &[&str] = &["enabled", "sensitive", "showing", "visible", "focusable", "opaque", "multi-line", "single-line", "horizontal", "vertical"];
+const DULL: &[&str] = &[
+    "enabled",
+    "sensitive",
+    "showing",
+    "visible",
+    "focusable",
+    "opaque",
+    "multi-line",
+    "single-line",
+    "horizontal",
+    "vertical",
+];
 
 fn lines(tree: &Tree) -> String {
     let (alike, mut out, mut program) = (alike(tree), String::new(), None);
@@ -220,7 +257,11 @@ fn lines(tree: &Tree) -> String {
             }
             None => format!("# {} without a name", node.role),
         };
-        if let Some(value) = node.value.as_deref().filter(|value| !value.trim().is_empty()) {
+        if let Some(value) = node
+            .value
+            .as_deref()
+            .filter(|value| !value.trim().is_empty() && value.trim() != node.name.trim())
+        {
             let first = value.lines().next().unwrap_or_default();
             let short: String = first.chars().take(60).collect();
             let more = if short.len() < value.len() { "…" } else { "" };
@@ -241,9 +282,16 @@ fn lines(tree: &Tree) -> String {
 
 fn objects(tree: &Tree) -> Value {
     let object = |node: &Node| {
-        let target: serde_json::Map<String, Value> =
-            target(node).into_iter().flatten().map(|(key, value)| (key.to_string(), value)).collect();
-        let path: Vec<Value> = node.path.iter().map(|(role, name)| json!({"role": role, "name": name})).collect();
+        let target: serde_json::Map<String, Value> = target(node)
+            .into_iter()
+            .flatten()
+            .map(|(key, value)| (key.to_string(), value))
+            .collect();
+        let path: Vec<Value> = node
+            .path
+            .iter()
+            .map(|(role, name)| json!({"role": role, "name": name}))
+            .collect();
         json!({
             "node": target, "role": node.role, "name": node.name, "app": node.app, "pid": node.pid, "states": node.states,
             "place": node.place, "value": node.value, "path": path,
@@ -302,8 +350,14 @@ mod tests {
     #[test]
     fn every_line_is_a_target_that_the_loader_takes() {
         let text = lines(&tree());
-        assert!(text.starts_with("# labdemo (process 7)\n{role: frame, name: \"Lab Demo\"}\n"), "{text}");
-        assert!(text.contains("  {role: text, name: \"User name\"}  # 'alice', focused\n"), "{text}");
+        assert!(
+            text.starts_with("# labdemo (process 7)\n{role: frame, name: \"Lab Demo\"}\n"),
+            "{text}"
+        );
+        assert!(
+            text.contains("  {role: text, name: \"User name\"}  # 'alice', focused\n"),
+            "{text}"
+        );
         assert!(text.contains("{role: filler}  # one of 2 alike\n"), "{text}");
         assert!(text.contains("  # odd thing without a name\n"), "{text}");
         for line in text.lines().map(str::trim).filter(|line| line.starts_with('{')) {
@@ -318,6 +372,9 @@ mod tests {
         assert_eq!(all[1]["node"], json!({"role": "text", "name": "User name"}));
         assert_eq!((&all[1]["value"], &all[5]["node"]), (&json!("alice"), &json!({})));
         let text = roles(&tree());
-        assert!(text.contains("    2  filler\n") && text.contains("1  odd thing  # no word"), "{text}");
+        assert!(
+            text.contains("    2  filler\n") && text.contains("1  odd thing  # no word"),
+            "{text}"
+        );
     }
 }

@@ -35,7 +35,9 @@ pub async fn run(args: Args) -> anyhow::Result<u8> {
     if !aside.is_empty() {
         read = format!("{} of the predecessor left aside, {read}", many(aside.len(), "file"));
     }
-    aside.iter().for_each(|old| eprintln!("{}: left aside: {}", old.origin, old.message));
+    aside
+        .iter()
+        .for_each(|old| eprintln!("{}: left aside: {}", old.origin, old.message));
     if problems.is_empty() {
         documents.iter().for_each(|d| println!("{}: ok", d.place));
         good.iter().for_each(|t| println!("{t}: ok"));

@@ -177,7 +177,12 @@ impl Executor for Local {
                     step: None,
                 };
                 recorder.hide(&job.secrets.values().cloned().collect::<Vec<_>>());
-                if let Err(e) = recorder.finish(RunResult::Invalid, Some(why.clone()), StepCounts::default(), BTreeMap::new()) {
+                if let Err(e) = recorder.finish(
+                    RunResult::Invalid,
+                    Some(why.clone()),
+                    StepCounts::default(),
+                    BTreeMap::new(),
+                ) {
                     tracing::warn!("the report of {}/{}: {e}", job.namespace, job.name);
                 }
                 return ended(RunResult::Invalid, why);

@@ -165,7 +165,10 @@ impl RunPlan {
             name: phase.name.clone(),
             description: phase.description.clone(),
             from: phase.from.clone(),
-            until: plan.steps.get(*phase.range.end()).map_or_else(String::new, |s| s.id.clone()),
+            until: plan
+                .steps
+                .get(*phase.range.end())
+                .map_or_else(String::new, |s| s.id.clone()),
         });
         let variants = plan
             .references

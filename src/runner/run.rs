@@ -2,9 +2,9 @@
 
 use super::failure::{Failure, Kind};
 use super::flow::{run_step, run_steps};
+use super::passes::run_test;
 use super::stop::Stop;
 use super::watch::Watch;
-use super::passes::run_test;
 use super::{Limits, Outcome, Rig, TIMEOUT};
 use crate::api::{FailureClass, RunFailure, RunResult, StepCounts};
 use crate::desktop::{LinkFacts, Rect};
@@ -221,11 +221,7 @@ fn limit(plan: &Plan, limits: Limits) -> (Duration, &'static str) {
 const OUTPUT: usize = 1024;
 
 /// What of the captured values the run tells.
-fn outputs(
-    names: &[String],
-    captured: &BTreeMap<String, String>,
-    recorder: &Recorder,
-) -> BTreeMap<String, String> {
+fn outputs(names: &[String], captured: &BTreeMap<String, String>, recorder: &Recorder) -> BTreeMap<String, String> {
     let value = |name: &String| {
         // Masked before it is cut.
         let whole = recorder.masked(captured.get(name)?);
@@ -326,7 +322,8 @@ pub async fn run(plan: Plan, rig: Rig, recorder: Recorder, limits: Limits, cance
     };
     // Writing the reports reads and scales every picture: not on a thread that serves others.
     let (writer, what) = (recorder, outcome.clone());
-    let written = tokio::task::spawn_blocking(move || writer.finish(what.result, what.failure, what.steps, what.outputs)).await;
+    let written =
+        tokio::task::spawn_blocking(move || writer.finish(what.result, what.failure, what.steps, what.outputs)).await;
     let error = match written {
         Ok(Ok(())) => None,
         Ok(Err(error)) => Some(error.to_string()),

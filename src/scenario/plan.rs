@@ -2,8 +2,8 @@
 
 use super::error::{Errors, Place, Problems, unknown};
 use super::model::{Action, Step};
-use super::phase::Phase;
 use super::parse;
+use super::phase::Phase;
 use super::reference::{Library, Reference};
 use super::template::Values;
 use super::{Scenario, model::Scalar};
@@ -238,9 +238,7 @@ impl Scenario {
         };
         let mut parser = parse::Parser::new(&mut problems, scope, Library::default());
         let parsed = parse::scenario(&mut parser, &self.tree);
-        let parse::Parts {
-            references, values, ..
-        } = parser.into_parts();
+        let parse::Parts { references, values, .. } = parser.into_parts();
         let references = references.all().cloned().collect();
         match parsed {
             Some(parsed) if problems.is_empty() => Ok(Plan {

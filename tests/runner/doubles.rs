@@ -442,7 +442,16 @@ async fn run_loaded(
         hypervisor: Arc::new(double.clone()),
         vision: Arc::new(double.clone()),
     };
-    let outcome = mosdat::runner::run(plan, rig, recorder, Limits { timeout: timeout.into() }, cancel).await;
+    let outcome = mosdat::runner::run(
+        plan,
+        rig,
+        recorder,
+        Limits {
+            timeout: timeout.into(),
+        },
+        cancel,
+    )
+    .await;
     let events = read_events(&dir.path().join("events.jsonl")).unwrap();
     for event in &events {
         if let Body::Evidence {

@@ -57,7 +57,13 @@ async fn a_test_that_passes_only_after_going_back_is_soft_failed_and_told() {
         "{}",
         failure.message
     );
-    assert_eq!(ran.done, ["Snapshot { name: \"ready\", memory: true }", "Rollback { name: \"ready\" }"]);
+    assert_eq!(
+        ran.done,
+        [
+            "Snapshot { name: \"ready\", memory: true }",
+            "Rollback { name: \"ready\" }"
+        ]
+    );
     let report = text(&ran, "report.html");
     assert!(report.contains("back to ready, as check did not pass: attempt 2 of 2"));
     assert!(text(&ran, "junit.xml").contains("failures=\"1\""));
@@ -69,12 +75,14 @@ async fn a_test_that_fails_in_every_attempt_has_failed() {
     assert_eq!(ran.outcome.result, RunResult::Failed);
     let ends = ran.ends().join(" ");
     assert!(
-        ends.contains("check=softFailed ready.back-1=passed") && ends.ends_with("check.2=failed end=skipped tidy=passed"),
+        ends.contains("check=softFailed ready.back-1=passed")
+            && ends.ends_with("check.2=failed end=skipped tidy=passed"),
         "{ends}"
     );
     assert_eq!(ran.outcome.failure.as_ref().unwrap().step.as_deref(), Some("check.2"));
     assert!(
-        ran.message().ends_with("this was attempt 2 of 2 from the snapshot ready on"),
+        ran.message()
+            .ends_with("this was attempt 2 of 2 from the snapshot ready on"),
         "{}",
         ran.message()
     );
@@ -86,7 +94,8 @@ async fn nothing_is_gone_back_from_but_what_may_be_chance() {
         format!("name: t\nsteps:\n  - {{id: ready, snapshot: {{name: ready, attempts: 3}}}}\n  - {step}\n")
     };
     // A crash is a finding.
-    let crash = steps("{id: run, launch: [sh, -c, 'sleep 0.2; exit 7']}\n  - {id: see, expect: {text: Never}, timeout: 2s}");
+    let crash =
+        steps("{id: run, launch: [sh, -c, 'sleep 0.2; exit 7']}\n  - {id: see, expect: {text: Never}, timeout: 2s}");
     let ran = run(&crash, |w| w.show("Base")).await;
     assert_eq!(ran.outcome.result, RunResult::Crashed, "{}", ran.message());
     assert_eq!(ran.done.len(), 1, "{:?}", ran.done);
@@ -102,9 +111,10 @@ async fn nothing_is_gone_back_from_but_what_may_be_chance() {
     assert_eq!(ran.outcome.result, RunResult::Error);
     assert_eq!(ran.done.len(), 1, "{:?}", ran.done);
     // A soft step does not end the test.
-    let ran = run(&steps("{id: a, expect: {text: Never}, timeout: 200ms, soft: true}"), |w| {
-        w.show("Base")
-    })
+    let ran = run(
+        &steps("{id: a, expect: {text: Never}, timeout: 200ms, soft: true}"),
+        |w| w.show("Base"),
+    )
     .await;
     assert_eq!((ran.outcome.result, ran.done.len()), (RunResult::SoftFailed, 1));
 }
@@ -118,7 +128,11 @@ async fn a_snapshot_that_cannot_be_taken_is_no_verdict_and_what_comes_after_is_s
     .await;
     assert_eq!(ran.outcome.result, RunResult::Error);
     assert_eq!(ran.outcome.failure.as_ref().unwrap().class, Some(FailureClass::Proxmox));
-    assert!(ran.ends().join(" ").contains("ready=error work=skipped"), "{:?}", ran.ends());
+    assert!(
+        ran.ends().join(" ").contains("ready=error work=skipped"),
+        "{:?}",
+        ran.ends()
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -162,7 +176,11 @@ steps:
     assert_eq!(outputs["version"], "<1.2>");
     assert_eq!(outputs["leaked"], "it is ***");
     assert!(outputs["long"].chars().count() <= 1024, "{}", outputs["long"].len());
-    assert!(outputs["long"].ends_with("x… (4016 more characters)"), "{}", outputs["long"]);
+    assert!(
+        outputs["long"].ends_with("x… (4016 more characters)"),
+        "{}",
+        outputs["long"]
+    );
     assert!(!outputs.contains_key("missing"));
     let Body::RunEnd { outputs: told, .. } = &ran.events.last().unwrap().body else {
         panic!("{:?}", ran.events.last())
@@ -184,7 +202,8 @@ async fn the_budget_ends_a_run_that_says_nothing_of_its_time() {
     let ran = run_untimed(text, |w| w.show("Base")).await;
     assert_eq!(ran.outcome.result, RunResult::TimedOut, "{}", ran.message());
     assert!(
-        ran.message().contains("the run's time of 700ms (the scenario's budget) was up"),
+        ran.message()
+            .contains("the run's time of 700ms (the scenario's budget) was up"),
         "{}",
         ran.message()
     );
@@ -196,7 +215,10 @@ async fn the_budget_ends_a_run_that_says_nothing_of_its_time() {
     let ran = run_with(&short, |w| w.show("Base"), Duration::from_secs(30), cancel, &[]).await;
     assert_eq!(ran.outcome.result, RunResult::Failed, "{}", ran.message());
     let none = "name: t\nsteps:\n  - {id: a, note: x}\n";
-    assert_eq!(run_untimed(none, |w| w.show("Base")).await.outcome.result, RunResult::Passed);
+    assert_eq!(
+        run_untimed(none, |w| w.show("Base")).await.outcome.result,
+        RunResult::Passed
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -226,7 +248,13 @@ steps:
     assert!(report.contains("<h3>two</h3>") && report.contains("in no phase"));
     assert!(text(&ran, "junit.xml").contains("classname=\"steps.two\""));
     let ran = run_part(scenario, |w| w.show("Base"), Some("b"), Some("one")).await;
-    assert!(ran.ends().join(" ").starts_with("a=skipped inside=passed b=passed c=skipped"), "{:?}", ran.ends());
+    assert!(
+        ran.ends()
+            .join(" ")
+            .starts_with("a=skipped inside=passed b=passed c=skipped"),
+        "{:?}",
+        ran.ends()
+    );
 }
 
 /// A value that the set-up lacks says nothing about the product.
@@ -241,6 +269,11 @@ steps:
   - {id: c, note: x}
 ";
     let ran = run(text, |w| w.show("Base")).await;
-    assert_eq!((ran.outcome.result, ran.reason()), (RunResult::Error, "SetupFailed"), "{}", ran.message());
+    assert_eq!(
+        (ran.outcome.result, ran.reason()),
+        (RunResult::Error, "SetupFailed"),
+        "{}",
+        ran.message()
+    );
     assert_eq!(ran.ends().join(" "), "a=skipped b=error c=skipped");
 }

@@ -283,7 +283,8 @@ fn phases_become_phases() {
         done.text
     );
     assert_eq!(done.text.matches("id: ").count(), 2, "{}", done.text);
-    let phases = "phases:\n  part-1: {from: part-1-begins, description: a}\n  two: {from: two-begins, description: b}\n";
+    let phases =
+        "phases:\n  part-1: {from: part-1-begins, description: a}\n  two: {from: two-begins, description: b}\n";
     assert!(done.text.contains(phases), "{}", done.text);
     let last = done
         .remarks
@@ -306,7 +307,11 @@ fn values_made_of_others_become_variables() {
                - verify: done\n";
     let done = import("old.yaml", old).unwrap_or_else(|e| panic!("{e}"));
     let scenario = Scenario::from_str("new.yaml", &done.text).unwrap_or_else(|e| panic!("{e}\n{}", done.text));
-    assert!(!scenario.inputs.contains_key("page") && scenario.inputs.contains_key("host"), "{}", done.text);
+    assert!(
+        !scenario.inputs.contains_key("page") && scenario.inputs.contains_key("host"),
+        "{}",
+        done.text
+    );
     for line in [
         "  page: \"https://{{ host }}/{{ path }}\"\n",
         "  path: a/{{ workspace_url }}\n",
@@ -318,7 +323,11 @@ fn values_made_of_others_become_variables() {
         let plain = |text: &str| text.replace('"', "");
         assert!(plain(&done.text).contains(&plain(line)), "{line}: {}", done.text);
     }
-    assert!(!done.text.contains("round") || done.text.contains("TODO(import)"), "{}", done.text);
+    assert!(
+        !done.text.contains("round") || done.text.contains("TODO(import)"),
+        "{}",
+        done.text
+    );
     assert!(!done.text.contains("unused:"), "{}", done.text);
     let by_hand: Vec<String> = done
         .remarks

@@ -344,7 +344,10 @@ fn each_rule_tells_what_is_wrong_and_nothing_else() {
 fn every_rule_is_tried() {
     let tried = |id: &str| CASES.iter().any(|(rule, ..)| *rule == id);
     // What cannot be loaded is tried by the command.
-    let untried: Vec<&str> = rules().map(|r| r.id).filter(|id| !["load", "old-dialect"].contains(id) && !tried(id)).collect();
+    let untried: Vec<&str> = rules()
+        .map(|r| r.id)
+        .filter(|id| !["load", "old-dialect"].contains(id) && !tried(id))
+        .collect();
     assert!(untried.is_empty(), "{untried:?}");
     let ids: Vec<&str> = rules().map(|r| r.id).collect();
     assert!(CASES.iter().all(|(rule, ..)| ids.contains(rule)), "{ids:?}");

@@ -193,7 +193,8 @@ fn files_of_the_predecessor_are_told_in_one_line() {
     assert_eq!((code, rules_of(&remarks)), (Some(3), vec!["load"]));
     let message = remarks[0]["message"].as_str().unwrap();
     assert!(
-        message.starts_with("this file is of the predecessor's dialect ('vars' is a word there)") && message.contains("mosdat import "),
+        message.starts_with("this file is of the predecessor's dialect ('vars' is a word there)")
+            && message.contains("mosdat import "),
         "{message}"
     );
     let validate = |path: &Path| {
@@ -202,12 +203,22 @@ fn files_of_the_predecessor_are_told_in_one_line() {
             .arg(path)
             .output()
             .unwrap();
-        (out.status.code(), String::from_utf8(out.stderr).unwrap(), String::from_utf8(out.stdout).unwrap())
+        (
+            out.status.code(),
+            String::from_utf8(out.stderr).unwrap(),
+            String::from_utf8(out.stdout).unwrap(),
+        )
     };
     let (code, stderr, stdout) = validate(dir.path());
     assert_eq!(code, Some(0), "{stderr}");
-    assert!(stderr.contains("bad.yaml: left aside: this file is of the predecessor's dialect"), "{stderr}");
-    assert!(stdout.contains("1 file of the predecessor left aside, 1 file read, 1 document ok"), "{stdout}");
+    assert!(
+        stderr.contains("bad.yaml: left aside: this file is of the predecessor's dialect"),
+        "{stderr}"
+    );
+    assert!(
+        stdout.contains("1 file of the predecessor left aside, 1 file read, 1 document ok"),
+        "{stdout}"
+    );
     let (code, stderr, _) = validate(&file);
     assert_eq!((code, stderr.lines().count()), (Some(3), 2), "{stderr}");
 }
@@ -218,7 +229,10 @@ fn the_examples_are_good() {
     let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples");
     let (code, out) = lint(&[], &examples);
     assert_eq!(code, Some(0), "{out}");
-    assert!(out.contains(": 0 errors, ") && out.contains("note[old-dialect]"), "{out}");
+    assert!(
+        out.contains(": 0 errors, ") && out.contains("note[old-dialect]"),
+        "{out}"
+    );
     let out = Command::new(env!("CARGO_BIN_EXE_mosdat"))
         .arg("validate")
         .arg(&examples)

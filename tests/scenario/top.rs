@@ -54,13 +54,22 @@ fn variables_are_made_of_inputs_and_of_each_other_in_any_order() {
     assert_eq!(value("page"), Scalar::String("http://h:80/index".into()));
     // What is another value as it stands has its type.
     assert_eq!(value("number"), Scalar::Integer(80));
-    assert_eq!((value("tries"), value("ratio")), (Scalar::Integer(3), Scalar::Number(0.5)));
-    assert_eq!((value("loud"), value("empty")), (Scalar::Boolean(true), Scalar::String(String::new())));
+    assert_eq!(
+        (value("tries"), value("ratio")),
+        (Scalar::Integer(3), Scalar::Number(0.5))
+    );
+    assert_eq!(
+        (value("loud"), value("empty")),
+        (Scalar::Boolean(true), Scalar::String(String::new()))
+    );
     let Action::Shell(shell) = &plan.steps[2].action else {
         panic!("{:?}", plan.steps[2])
     };
     assert_eq!(shell.env.len(), 10, "{:?}", shell.env.keys());
-    assert_eq!(plan.steps[3].when.iter().map(|f| f.holds()).collect::<Vec<_>>(), [Some(true), Some(true)]);
+    assert_eq!(
+        plan.steps[3].when.iter().map(|f| f.holds()).collect::<Vec<_>>(),
+        [Some(true), Some(true)]
+    );
 }
 
 #[test]
@@ -70,7 +79,10 @@ fn what_is_made_with_a_secret_is_one() {
     let secrets: Vec<&str> = plan.secrets.iter().map(|s| s.expose_secret()).collect();
     assert!(secrets.contains(&"alice:hunter2"), "{}", secrets.len());
     assert!(plan.steps[1].label.contains("***"), "{}", plan.steps[1].label);
-    let shown = VARIABLES.replace("- {id: type, type:", "- {id: type, note: \"{{ login }}\"}\n  - {id: x, type:");
+    let shown = VARIABLES.replace(
+        "- {id: type, type:",
+        "- {id: type, note: \"{{ login }}\"}\n  - {id: x, type:",
+    );
     assert!(
         errors(&shown)[0].contains("the secret input 'login' is used in"),
         "{:?}",
@@ -88,10 +100,22 @@ fn variables_are_the_authors() {
     );
     let faults = [
         ("variables: [a]", "'variables' must be an object, not a list"),
-        ("variables: {A: x}", "variable name 'A' must begin with a lower-case letter"),
-        ("variables: {i: x}", "'i' is an input; an input is what callers give, a variable what the scenario makes"),
-        ("variables: {v: [x]}", "the variable 'v' must be text, a number, or true or false, not a list"),
-        ("variables: {v: '{{ nope }}'}", "undefined variable 'nope'. Inputs and variables: i"),
+        (
+            "variables: {A: x}",
+            "variable name 'A' must begin with a lower-case letter",
+        ),
+        (
+            "variables: {i: x}",
+            "'i' is an input; an input is what callers give, a variable what the scenario makes",
+        ),
+        (
+            "variables: {v: [x]}",
+            "the variable 'v' must be text, a number, or true or false, not a list",
+        ),
+        (
+            "variables: {v: '{{ nope }}'}",
+            "undefined variable 'nope'. Inputs and variables: i",
+        ),
         (
             "variables: {a: '{{ b }}', b: '{{ c }}', c: 'x{{ a }}', d: x}",
             "variables name each other in a circle: a, b, c",
@@ -100,10 +124,14 @@ fn variables_are_the_authors() {
         ("variables: {v: '{{ i | upper }}'}", "a template is {{ name }}"),
     ];
     for (top, wanted) in faults {
-        let text = format!("name: t\ninputs: {{i: {{type: string, default: x}}}}\n{top}\nsteps: [{{note: '{{{{ i }}}}'}}]\n");
+        let text =
+            format!("name: t\ninputs: {{i: {{type: string, default: x}}}}\n{top}\nsteps: [{{note: '{{{{ i }}}}'}}]\n");
         let found = errors(&text);
         assert_eq!(found.len(), 1, "{found:?}");
-        assert!(found[0].contains(wanted) && found[0].starts_with("a.yaml:3:"), "{found:?}");
+        assert!(
+            found[0].contains(wanted) && found[0].starts_with("a.yaml:3:"),
+            "{found:?}"
+        );
     }
     let captured = "name: t\nvariables: {v: x}\nsteps:\n  - shell: {command: echo, capture: v}\n  - note: '{{ w }}'\n";
     assert_eq!(
@@ -115,7 +143,11 @@ fn variables_are_the_authors() {
     );
     // A routine has what it is given, and no more.
     let routine = "name: t\nvariables: {v: x}\nroutines: {r: {steps: [{note: '{{ v }}'}]}}\nsteps: [{use: r}, {note: '{{ v }}'}]\n";
-    assert!(errors(routine)[0].contains("undefined variable 'v'"), "{:?}", errors(routine));
+    assert!(
+        errors(routine)[0].contains("undefined variable 'v'"),
+        "{:?}",
+        errors(routine)
+    );
 }
 
 const PHASES: &str = "name: t
@@ -133,7 +165,11 @@ steps:
 #[test]
 fn phases_are_ranges_of_steps_by_their_ids() {
     let mut whole = plan(PHASES, &[], &[]).unwrap();
-    let ranges: Vec<_> = whole.phases.iter().map(|p| (p.name.as_str(), p.range.clone())).collect();
+    let ranges: Vec<_> = whole
+        .phases
+        .iter()
+        .map(|p| (p.name.as_str(), p.range.clone()))
+        .collect();
     assert_eq!(ranges, [("first", 0..=1), ("second", 3..=4)]);
     whole.limit(Some("first"), Some("second")).unwrap();
     assert_eq!(whole.range, 0..5);
@@ -143,7 +179,9 @@ fn phases_are_ranges_of_steps_by_their_ids() {
     assert_eq!(whole.range, 3..5);
     let wrong = whole.limit(Some("secnd"), None).unwrap_err().to_string();
     assert!(
-        wrong.starts_with("a.yaml: unknown phase or step 'secnd'; did you mean 'second'? Valid phases and steps: first, second, a, b,"),
+        wrong.starts_with(
+            "a.yaml: unknown phase or step 'secnd'; did you mean 'second'? Valid phases and steps: first, second, a, b,"
+        ),
         "{wrong}"
     );
     let wrong = whole.limit(Some("second"), Some("first")).unwrap_err().to_string();
@@ -157,17 +195,44 @@ fn phases_are_ranges_of_steps_by_their_ids() {
 fn what_phases_cannot_be_is_told_with_its_place() {
     let faults = [
         ("phases: [a]", "3:9: 'phases' must be an object, not a list"),
-        ("phases: {p: {from: 1}}", "'from' must be text, not an integer; write \"1\""),
-        ("phases: {p: {from: d}}", "unknown step 'd'. Valid steps (those of the test that have an 'id'): a, b, c"),
+        (
+            "phases: {p: {from: 1}}",
+            "'from' must be text, not an integer; write \"1\"",
+        ),
+        (
+            "phases: {p: {from: d}}",
+            "unknown step 'd'. Valid steps (those of the test that have an 'id'): a, b, c",
+        ),
         ("phases: {p: {until: a}}", "phase 'p' needs 'from'"),
-        ("phases: {p: {from: b, until: a}}", "phase 'p' ends with 'a', which comes before 'b'"),
-        ("phases: {p: {from: s04-note-x}}", "has its id from its place, which changes with every step before it"),
-        ("phases: {p: {from: inner}}", "'inner' is within another step, or no step of the test"),
-        ("phases: {p: {from: clean}}", "'clean' is within another step, or no step of the test"),
+        (
+            "phases: {p: {from: b, until: a}}",
+            "phase 'p' ends with 'a', which comes before 'b'",
+        ),
+        (
+            "phases: {p: {from: s04-note-x}}",
+            "has its id from its place, which changes with every step before it",
+        ),
+        (
+            "phases: {p: {from: inner}}",
+            "'inner' is within another step, or no step of the test",
+        ),
+        (
+            "phases: {p: {from: clean}}",
+            "'clean' is within another step, or no step of the test",
+        ),
         ("phases: {a: {from: a}}", "phase 'a' has the name of a step"),
-        ("phases: {P: {from: a}}", "a phase's name has at most 63 lower-case letters"),
-        ("phases: {p: {from: a, until: b}, q: {from: b}}", "the phases 'p' and 'q' have steps in common, from 'b' on"),
-        ("phases: {p: {from: a}, q: {from: a}}", "the phases 'p' and 'q' have steps in common"),
+        (
+            "phases: {P: {from: a}}",
+            "a phase's name has at most 63 lower-case letters",
+        ),
+        (
+            "phases: {p: {from: a, until: b}, q: {from: b}}",
+            "the phases 'p' and 'q' have steps in common, from 'b' on",
+        ),
+        (
+            "phases: {p: {from: a}, q: {from: a}}",
+            "the phases 'p' and 'q' have steps in common",
+        ),
         ("phases: {p: {from: a, to: b}}", "unknown key of phase 'p' 'to'"),
     ];
     for (top, wanted) in faults {
@@ -177,7 +242,10 @@ fn what_phases_cannot_be_is_told_with_its_place() {
         );
         let found = errors(&text);
         assert_eq!(found.len(), 1, "{top}: {found:?}");
-        assert!(found[0].contains(wanted) && found[0].starts_with("a.yaml:3:"), "{top}: {found:?}");
+        assert!(
+            found[0].contains(wanted) && found[0].starts_with("a.yaml:3:"),
+            "{top}: {found:?}"
+        );
     }
 }
 
@@ -186,16 +254,28 @@ fn budget_and_outputs() {
     let text = "name: t\nbudget: 1m30s\noutputs: [one, last]\nsteps:\n  - shell: {command: echo, capture: one}\n  \
                 - use: r\n    capture: {last: o}\nroutines:\n  r: {outputs: [o], steps: [{shell: {command: echo, capture: o}}]}\n";
     let plan = plan(text, &[], &[]).unwrap();
-    assert_eq!((plan.budget, plan.outputs), (Some(Duration::from_secs(90)), vec!["one".into(), "last".into()]));
+    assert_eq!(
+        (plan.budget, plan.outputs),
+        (Some(Duration::from_secs(90)), vec!["one".into(), "last".into()])
+    );
     let faults = [
         ("budget: 5", "'budget' has no unit; write 5s"),
         ("budget: 25h", "'25h' must be more than nothing and at most 24h"),
         ("outputs: one", "'outputs' must be a list, not text"),
-        ("outputs: [on]", "unknown output 'on'; did you mean 'one'? Valid outputs (what its steps capture"),
+        (
+            "outputs: [on]",
+            "unknown output 'on'; did you mean 'one'? Valid outputs (what its steps capture",
+        ),
         ("outputs: [inner]", "unknown output 'inner'"),
         ("outputs: [one, one]", "the output 'one' is there twice"),
-        ("outputs: [s]", "the secret 's' is used in 'outputs', which everybody can read"),
-        ("outputs: [i]", "'i' has its value before the run, which tells it anyway"),
+        (
+            "outputs: [s]",
+            "the secret 's' is used in 'outputs', which everybody can read",
+        ),
+        (
+            "outputs: [i]",
+            "'i' has its value before the run, which tells it anyway",
+        ),
     ];
     for (top, wanted) in faults {
         let text = format!(
@@ -204,7 +284,10 @@ fn budget_and_outputs() {
         );
         let found = errors(&text);
         assert_eq!(found.len(), 1, "{top}: {found:?}");
-        assert!(found[0].contains(wanted) && found[0].starts_with("a.yaml:2:"), "{top}: {found:?}");
+        assert!(
+            found[0].contains(wanted) && found[0].starts_with("a.yaml:2:"),
+            "{top}: {found:?}"
+        );
     }
 }
 
@@ -221,7 +304,10 @@ fn a_snapshot_is_gone_back_to_only_where_the_test_can_go_on() {
     ] {
         let found = errors(&text);
         assert_eq!(found.len(), 1, "{text}: {found:?}");
-        assert!(found[0].contains("'attempts' of a snapshot counts tries of the steps after it"), "{found:?}");
+        assert!(
+            found[0].contains("'attempts' of a snapshot counts tries of the steps after it"),
+            "{found:?}"
+        );
     }
     let none = errors("name: t\nsteps: [{snapshot: {name: ready, attempts: 0}}]\n");
     assert!(none[0].contains("'attempts' is 0; it must be from 1 to 10"), "{none:?}");
@@ -230,7 +316,9 @@ fn a_snapshot_is_gone_back_to_only_where_the_test_can_go_on() {
 #[test]
 fn a_routine_of_another_version_is_refused_with_its_place() {
     let text = |wanted: &str| {
-        format!("name: t\nroutines:\n  r: {{version: 2, steps: [{{note: x}}]}}\n  q: {{steps: [{{note: x}}]}}\nsteps:\n  - use: {wanted}\n")
+        format!(
+            "name: t\nroutines:\n  r: {{version: 2, steps: [{{note: x}}]}}\n  q: {{steps: [{{note: x}}]}}\nsteps:\n  - use: {wanted}\n"
+        )
     };
     load(&text("r@2"));
     load(&text("r"));
@@ -276,7 +364,9 @@ fn variables_hold_what_their_inputs_do() {
         let mut rng = StdRng::seed_from_u64(seed);
         let mut text = || -> String {
             let length = rng.random_range(0..12);
-            (0..length).map(|_| letters[rng.random_range(0..letters.len())]).collect()
+            (0..length)
+                .map(|_| letters[rng.random_range(0..letters.len())])
+                .collect()
         };
         let (value, between) = (text(), text());
         let given = BTreeMap::from([("i".to_string(), value.clone()), ("fix".to_string(), between.clone())]);
@@ -299,7 +389,11 @@ fn phases_never_overlap() {
         let phases: String = (0..rng.random_range(1..4))
             .map(|n| {
                 let (from, until) = (rng.random_range(0..8), rng.random_range(0..12));
-                let until = if until < 8 { format!(", until: x{until}") } else { String::new() };
+                let until = if until < 8 {
+                    format!(", until: x{until}")
+                } else {
+                    String::new()
+                };
                 format!("  p{n}: {{from: x{from}{until}}}\n")
             })
             .collect();
@@ -309,8 +403,14 @@ fn phases_never_overlap() {
         };
         loaded += 1;
         let ranges: Vec<_> = scenario.phases.iter().map(|p| p.range.clone()).collect();
-        assert!(ranges.windows(2).all(|w| w[0].end() < w[1].start()), "{text}: {ranges:?}");
-        assert!(ranges.iter().all(|r| r.start() <= r.end() && *r.end() < 8), "{text}: {ranges:?}");
+        assert!(
+            ranges.windows(2).all(|w| w[0].end() < w[1].start()),
+            "{text}: {ranges:?}"
+        );
+        assert!(
+            ranges.iter().all(|r| r.start() <= r.end() && *r.end() < 8),
+            "{text}: {ranges:?}"
+        );
     }
     assert!(loaded > 50, "{loaded}");
 }

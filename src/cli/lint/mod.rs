@@ -78,7 +78,10 @@ pub fn run(args: Args) -> anyhow::Result<u8> {
 
 /// Names of the rules that can be allowed.
 fn allowable() -> Vec<&'static str> {
-    rules().map(|r| r.id).filter(|id| ![LOAD.id, OLD_DIALECT.id].contains(id)).collect()
+    rules()
+        .map(|r| r.id)
+        .filter(|id| ![LOAD.id, OLD_DIALECT.id].contains(id))
+        .collect()
 }
 
 fn look(paths: &[PathBuf]) -> Looked {

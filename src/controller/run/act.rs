@@ -387,7 +387,10 @@ async fn spawn(ctx: &Context, run: &FunctionalTestRun) -> Result<Next, Error> {
         range: run.spec.steps.clone().unwrap_or_default(),
         secrets: resolved.secrets,
         vision: resolved.vision,
-        timeout: run.spec.timeout_seconds.map(|seconds| Duration::from_secs(seconds.into())),
+        timeout: run
+            .spec
+            .timeout_seconds
+            .map(|seconds| Duration::from_secs(seconds.into())),
         machine: Machine {
             client: cluster.client,
             node,

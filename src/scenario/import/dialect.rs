@@ -52,7 +52,19 @@ const STEP: &[&str] = &[
 ];
 
 /// Words of steps that both have.
-const BOTH: &[&str] = &["label", "verify", "verify_not", "shell", "launch", "click", "type", "key", "hover", "wait_for", "motion"];
+const BOTH: &[&str] = &[
+    "label",
+    "verify",
+    "verify_not",
+    "shell",
+    "launch",
+    "click",
+    "type",
+    "key",
+    "hover",
+    "wait_for",
+    "motion",
+];
 
 /// What to say of a file of the predecessor, if the text is one.
 pub fn old_dialect(origin: &str, text: &str) -> Option<Problem> {
@@ -137,7 +149,10 @@ mod tests {
             let said = said(old).expect(old);
             assert!(said.contains("'mosdat import a.yaml'"), "{said}");
         }
-        assert!(said("name: x\nvars: {}\nsteps: []\n").is_some_and(|s| s.starts_with("a.yaml:2:1: ") && s.contains("('vars' is a word there)")));
+        assert!(
+            said("name: x\nvars: {}\nsteps: []\n")
+                .is_some_and(|s| s.starts_with("a.yaml:2:1: ") && s.contains("('vars' is a word there)"))
+        );
         for new in [
             "name: x\nsteps:\n  - localize: the Save button\n",
             "name: x\nvars: {a: b}\nsteps:\n  - expect: it is there\n",

@@ -294,7 +294,10 @@ impl Import {
             if matches!(value.value, Value::Bool(_)) {
                 note.push_str("; texts show it as true or false, no longer as True or False");
             }
-            self.tell_more(Area::Top, "vars", &var.place, &note);
+            // What is made of others has a remark of its own.
+            if is_secret_name(&var.key) || value.as_str().is_none() || !self.is_made(&value) {
+                self.tell_more(Area::Top, "vars", &var.place, &note);
+            }
             self.declare(var, &value, None);
         }
     }
@@ -356,10 +359,7 @@ impl Import {
             let construct = "a variable with password, token or secret in its name";
             self.tell_more(Area::Text, construct, &entry.place, &format!(": `{name}`"));
         }
-        if let Some(Out::Str(text)) = &default
-            && text.contains('{')
-            && (text.contains("{{") || self.is_template_of_old(text))
-        {
+        if let (Some(Out::Str(text)), true) = (&default, self.is_made(value)) {
             if known.json || kind.is_some() {
                 // No place takes such a default.
                 default = None;
@@ -413,6 +413,15 @@ impl Import {
             .chars()
             .nth(column.checked_sub(1)?)?;
         (first != '"' && first != '\'').then_some(value)
+    }
+
+    /// True for a text with a template in it.
+    fn is_made(&self, value: &Node) -> bool {
+        let text = match &value.value {
+            Value::Seq(_) | Value::Map(_) => value.to_json().to_string(),
+            _ => value.as_str().unwrap_or_default().to_string(),
+        };
+        text.contains("{{") || self.is_template_of_old(&text)
     }
 
     fn is_template_of_old(&self, text: &str) -> bool {

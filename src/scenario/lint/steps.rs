@@ -139,8 +139,9 @@ pub(super) fn phase_needs_earlier(subject: &Subject<'_>, found: &mut Found<'_>) 
             let mut needs = lacks.filter(|(made, _)| match made {
                 // What stands within the step counts, what its routine says does not: that has names of its own.
                 Made::Value(name) => subject.node(step).is_some_and(|node| uses(node, name)),
-                Made::Snapshot(name) => (step.flatten().iter())
-                    .any(|s| matches!(&s.action, Action::Rollback(back) if back == name)),
+                Made::Snapshot(name) => {
+                    (step.flatten().iter()).any(|s| matches!(&s.action, Action::Rollback(back) if back == name))
+                }
             });
             let needed = needs.next().map(|(made, by)| (step, made.to_string(), by));
             here.extend(makes(step).into_iter().map(|made| (made, step.id.clone())));
@@ -165,7 +166,10 @@ pub(super) fn budget_too_short(subject: &Subject<'_>, found: &mut Found<'_>) {
         let given = subject.node(step).is_some_and(|node| node.get("timeout").is_some());
         if given && step.timeout > budget {
             let place = subject.spot(step, Purpose::Acting, &|e, _| e.key == "timeout");
-            let message = format!("the step's {:?} are more than the {budget:?} of the whole test", step.timeout);
+            let message = format!(
+                "the step's {:?} are more than the {budget:?} of the whole test",
+                step.timeout
+            );
             found.add(place, step, message);
         }
     }

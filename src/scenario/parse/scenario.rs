@@ -108,7 +108,11 @@ pub(in crate::scenario) fn scenario(parser: &mut Parser<'_>, node: &Node) -> Opt
 fn again_only_in_the_test(parser: &mut Parser<'_>, sections: [&Vec<Step>; 3]) {
     let mut told = Vec::new();
     for (outer, step) in sections.into_iter().flatten().flat_map(|step| {
-        let diagnostics = step.flatten().into_iter().flat_map(|s| &s.on_failure).flat_map(Step::flatten);
+        let diagnostics = step
+            .flatten()
+            .into_iter()
+            .flat_map(|s| &s.on_failure)
+            .flat_map(Step::flatten);
         let all = step.flatten().into_iter().chain(diagnostics);
         all.map(move |inner| (step, inner)).collect::<Vec<_>>()
     }) {

@@ -111,7 +111,9 @@ impl Parser<'_> {
         let secrets = self.references(&entry.value.place, text);
         let secret = secrets.as_ref().is_some_and(|names| !names.is_empty());
         let same = template::only(text).filter(|_| !secret);
-        let kind = same.and_then(|name| self.scope.inputs.get(name)).map(|input| input.kind);
+        let kind = same
+            .and_then(|name| self.scope.inputs.get(name))
+            .map(|input| input.kind);
         if secrets.is_some() {
             let alone = same.and_then(|name| self.scope.values.as_ref()?.plain.get(name).cloned());
             let filled = self.render(&entry.value.place, text, secret);
@@ -154,7 +156,11 @@ impl Parser<'_> {
             let first = *phase.range.start();
             if open {
                 // It goes on to the next one.
-                let last = begins.get(at + 1).map_or(ids.len(), |next| *next).saturating_sub(1).max(first);
+                let last = begins
+                    .get(at + 1)
+                    .map_or(ids.len(), |next| *next)
+                    .saturating_sub(1)
+                    .max(first);
                 phase.range = first..=last;
             }
             if let Some(before) = phases.last().filter(|before| *before.range.end() >= first) {
@@ -252,9 +258,9 @@ impl Parser<'_> {
             }
             let captured: Vec<&str> = self.scope.captured.iter().map(String::as_str).collect();
             let message = match self.scope.inputs.get(&name) {
-                Some(input) if input.secret => {
-                    Some(format!("the secret '{name}' is used in 'outputs', which everybody can read"))
-                }
+                Some(input) if input.secret => Some(format!(
+                    "the secret '{name}' is used in 'outputs', which everybody can read"
+                )),
                 Some(_) => Some(format!(
                     "'{name}' has its value before the run, which tells it anyway; outputs are what steps capture"
                 )),
@@ -277,7 +283,8 @@ impl Parser<'_> {
 
 /// True for ids as they are made from a step's place.
 fn derived(id: &str) -> bool {
-    id.get(1..3).is_some_and(|digits| digits.chars().all(|c| c.is_ascii_digit()))
+    id.get(1..3)
+        .is_some_and(|digits| digits.chars().all(|c| c.is_ascii_digit()))
 }
 
 /// The names that a value uses.
