@@ -227,7 +227,7 @@ impl Parser<'_> {
         let known: Vec<&str> = ids.iter().copied().flatten().collect();
         let message = match self.ids.contains_key(&id) {
             // Such an id changes when a step is put before it.
-            true if id.starts_with(|c: char| c == 's') && derived(&id) => format!(
+            true if id.starts_with('s') && derived(&id) => format!(
                 "the step '{id}' has its id from its place, which changes with every step before it; give it an 'id' of its own"
             ),
             true => format!(
