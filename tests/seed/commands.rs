@@ -145,7 +145,10 @@ fn what_is_wrong_ends_with_3_and_nothing_is_printed() {
     // Phases have their old flags.
     let (code, told) = functional(&["--from-phase", "a", "--until-step", "2"]);
     assert_eq!(code, Some(3), "{told}");
-    assert!(told.contains("--until-step: not taken") && !told.contains("--from-phase"), "{told}");
+    assert!(
+        told.contains("--until-step: not taken") && !told.contains("--from-phase"),
+        "{told}"
+    );
     let (code, told) = functional(&["--var", "a=1", "--var", "a=2"]);
     assert_eq!(
         (code, told.contains("--var a is given twice")),
