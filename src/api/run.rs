@@ -68,10 +68,10 @@ pub struct FunctionalTestRunSpec {
     /// What looks at the screen; without it the built-in text recognition.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub vision_ref: Option<LocalRef>,
-    /// Seconds that the scenario may take, cleanup not counted.
-    #[serde(default = "default_timeout")]
+    /// Seconds that the scenario may take, cleanup not counted; without it the scenario's `budget`, or else 1800.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 86400))]
-    pub timeout_seconds: u32,
+    pub timeout_seconds: Option<u32>,
     /// How often a run is tried again.
     #[serde(default)]
     pub retries: RunRetries,
@@ -84,22 +84,18 @@ pub struct FunctionalTestRunSpec {
     pub ttl_seconds_after_finished: Option<u32>,
 }
 
-/// A part of a test's steps, by ids of steps that are not within others.
+/// A part of a test's steps, by names of phases, or by ids of steps that are not within others.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct StepRange {
-    /// Id of the first step; those before it are skipped.
+    /// The first step, or the phase to begin with; those before it are skipped.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 63))]
     pub from: Option<String>,
-    /// Id of the last step; those after it are skipped.
+    /// The last step, or the phase to end with; the steps after it are skipped.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 63))]
     pub until: Option<String>,
-}
-
-fn default_timeout() -> u32 {
-    1800
 }
 
 /// The machine of a run. Exactly one member.
@@ -199,6 +195,10 @@ pub struct FunctionalTestRunStatus {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(extend("x-kubernetes-list-type" = "atomic"))]
     pub step_results: Vec<StepResult>,
+    /// Values that the run tells at its end, as the scenario's `outputs` name them; each at most 1024 characters.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(extend("maxProperties" = 20))]
+    pub outputs: BTreeMap<String, String>,
     /// The step that runs now.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub current_step: Option<CurrentStep>,
@@ -252,7 +252,7 @@ pub enum RunPhase {
 pub enum RunResult {
     /// Every check held.
     Passed,
-    /// Only checks marked `soft` did not hold.
+    /// Only checks marked `soft` did not hold, or the test passed after it had gone back to a checkpoint.
     SoftFailed,
     /// A check did not hold.
     Failed,

@@ -45,6 +45,22 @@ pub struct ScenarioSpec {
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(extend("maxProperties" = 100))]
     pub inputs: BTreeMap<String, ScenarioInput>,
+    /// Values by name that the scenario makes itself: text (with templates), numbers, true or false.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(extend("maxProperties" = 100))]
+    pub variables: BTreeMap<String, Loose>,
+    /// Wall-clock time for set-up and test, such as 10m; a run's own timeoutSeconds counts instead.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 2, max = 20), regex(pattern = "^([0-9]+(ms|s|m|h))+$"))]
+    pub budget: Option<String>,
+    /// Named parts of the test, by which a run can begin and end.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(extend("maxProperties" = 100))]
+    pub phases: BTreeMap<String, ScenarioPhase>,
+    /// Names of captured values that a run tells in its status and reports.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 20), inner(length(min = 1, max = 63)))]
+    pub outputs: Vec<String>,
     /// Routines by name: steps with inputs and outputs of their own, for `use`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(extend("maxProperties" = 100))]
@@ -65,6 +81,23 @@ pub struct ScenarioSpec {
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(extend("maxProperties" = 100))]
     pub references: BTreeMap<String, ReferenceImage>,
+}
+
+/// A named part of a test.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ScenarioPhase {
+    /// Id of its first step, one that is not within another.
+    #[schemars(length(min = 1, max = 63))]
+    pub from: String,
+    /// Id of its last step; without it the one before the next phase, or the last of all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 63))]
+    pub until: Option<String>,
+    /// What it is about.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 1000))]
+    pub description: Option<String>,
 }
 
 /// What was last found out about the scenario.

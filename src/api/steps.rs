@@ -102,7 +102,7 @@ pub struct Step {
     /// Removes a package. Text is its name; or an object with name, format.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub uninstall: Option<Loose>,
-    /// Takes a checkpoint of the VM. Text is its name; or an object with name, memory.
+    /// Takes a checkpoint of the VM. Text is its name; or an object with name, memory, attempts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub snapshot: Option<Loose>,
     /// Goes back to the checkpoint of this name.

@@ -3,7 +3,7 @@
 use super::plain;
 use crate::api::{CloneSource, FunctionalTestRun, FunctionalTestRunSpec, LocalRef, ProxmoxVMSpec, RunScenario, RunVm};
 use crate::api::{ScenarioSpec, VmSource};
-use crate::scenario::{Place, Problem, Scenario};
+use crate::scenario::{Place, Problem, Scenario, old_dialect};
 use anyhow::Context;
 use kube::api::{Api, DeleteParams, DynamicObject, Patch, PatchParams};
 use kube::core::GroupVersionKind;
@@ -40,6 +40,8 @@ pub struct Read {
     pub documents: Vec<Document>,
     /// All problems of all files, each with its place.
     pub problems: Vec<String>,
+    /// Files of the predecessor's dialect that a folder holds; they are left aside.
+    pub aside: Vec<Problem>,
     /// How many files were read.
     pub files: usize,
 }
@@ -47,7 +49,12 @@ pub struct Read {
 /// Reads files and folders (their `*.yaml` and `*.yml`, sorted, without sidecars of references; with `deep` those of their
 /// subfolders too, but not of hidden ones), and checks every scenario in them.
 pub fn read(paths: &[PathBuf], deep: bool) -> Read {
-    let Texts { parts, problems, files } = texts(paths, deep);
+    let Texts {
+        parts,
+        problems,
+        aside,
+        files,
+    } = texts(paths, deep);
     let mut documents = Vec::new();
     let mut problems: Vec<String> = problems.iter().map(ToString::to_string).collect();
     for part in parts {
@@ -59,6 +66,7 @@ pub fn read(paths: &[PathBuf], deep: bool) -> Read {
     Read {
         documents,
         problems,
+        aside,
         files,
     }
 }
@@ -80,6 +88,9 @@ pub struct Texts {
     pub parts: Vec<Part>,
     /// Files and folders that could not be read, or hold nothing.
     pub problems: Vec<Problem>,
+    /// Files of the predecessor's dialect in folders that are looked through with all below them: whoever checks all
+    /// that is there has not asked for them. Why they are left aside.
+    pub aside: Vec<Problem>,
     /// How many files were read.
     pub files: usize,
 }
@@ -90,6 +101,14 @@ pub fn texts(paths: &[PathBuf], deep: bool) -> Texts {
     for file in files(paths, deep, &mut texts.problems) {
         match std::fs::read_to_string(&file) {
             Ok(text) => {
+                let named = paths.contains(&file);
+                if let Some(old) = (deep && !named)
+                    .then(|| old_dialect(&file.display().to_string(), &text))
+                    .flatten()
+                {
+                    texts.aside.push(old);
+                    continue;
+                }
                 texts.files += 1;
                 let parts = split(&text);
                 if parts.is_empty() {
@@ -316,7 +335,7 @@ pub fn run_of(scenario: ScenarioSpec, cluster: &str, template: &str) -> anyhow::
             secret_variables: Vec::new(),
             steps: None,
             vision_ref: None,
-            timeout_seconds: 1800,
+            timeout_seconds: None,
             retries: Default::default(),
             cancel: false,
             ttl_seconds_after_finished: None,

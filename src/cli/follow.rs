@@ -156,6 +156,7 @@ fn changes(before: &FunctionalTestRunStatus, now: &FunctionalTestRunStatus) -> V
             Some(f) => out.push(format!("{result}: {}", f.message)),
             None => out.push(result.to_string()),
         }
+        out.extend(now.outputs.iter().map(|(name, value)| format!("{name}: {value}")));
     }
     out
 }
@@ -314,6 +315,13 @@ mod tests {
         };
         assert_eq!(changes(&Default::default(), &a), ["Running"]);
         assert_eq!(changes(&a, &b), ["ok   s01 x (1.5 s)"]);
+        let done = FunctionalTestRunStatus {
+            phase: Some(RunPhase::Done),
+            result: Some(RunResult::Passed),
+            outputs: [("version".to_string(), "1.2".to_string())].into(),
+            ..b.clone()
+        };
+        assert_eq!(changes(&b, &done), ["passed", "version: 1.2"]);
         assert!(changes(&b, &b).is_empty());
     }
 }

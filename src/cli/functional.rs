@@ -39,15 +39,15 @@ pub struct Args {
     /// Value of an input of the scenario.
     #[arg(long = "var", value_name = "KEY=VALUE", value_parser = variable)]
     variables: Vec<(String, String)>,
-    /// Begin with this step of the test; set-up and cleanup run all the same.
-    #[arg(long, value_name = "STEP")]
+    /// Begin with this step or phase of the test (--from-phase is the same); set-up and cleanup run all the same.
+    #[arg(long, value_name = "STEP", alias = "from-phase")]
     from: Option<String>,
-    /// End with this step of the test.
-    #[arg(long, value_name = "STEP")]
+    /// End with this step or phase of the test (--until-phase is the same).
+    #[arg(long, value_name = "STEP", alias = "until-phase")]
     until: Option<String>,
-    /// Seconds that each run may take; 0 is a whole day, the most there is.
-    #[arg(long, value_name = "SECONDS", default_value_t = 1800, value_parser = clap::value_parser!(u32).range(0..=DAY))]
-    timeout: u32,
+    /// Seconds that each run may take, instead of the scenario's budget or else 1800; 0 is a whole day, the most there is.
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(0..=DAY))]
+    timeout: Option<u32>,
     /// How many runs go on at once.
     #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=64))]
     parallel: u16,
@@ -174,7 +174,9 @@ fn prepare(args: &Args, config: Config) -> Result<Prepared, Errors> {
             from: args.from.clone(),
             until: args.until.clone(),
         },
-        timeout_seconds: Some(if args.timeout == 0 { DAY as u32 } else { args.timeout }),
+        timeout_seconds: args
+            .timeout
+            .map(|seconds| if seconds == 0 { DAY as u32 } else { seconds }),
         call: Some(format!("{:05x}", rand::random::<u32>() & 0xf_ffff)),
         kept: BTreeSet::new(),
     };

@@ -19,6 +19,7 @@ mod lint;
 mod list_vms;
 mod local;
 mod missing;
+mod nodes;
 mod old_flags;
 mod preflight;
 mod provider;
@@ -117,6 +118,8 @@ enum Command {
     Trace(trace::Args),
     /// Ask again what a step of a run asked about its picture, or something else.
     Replay(replay::Args),
+    /// Print the elements that the programs on a VM's desktop tell, as a scenario names them.
+    Nodes(nodes::Args),
     /// Look whether what mosdat needs is there, on this machine and in the cluster; changes nothing.
     Doctor(doctor::Args),
     /// Print the custom resource definitions.
@@ -168,6 +171,7 @@ pub async fn dispatch(args: Cli) -> anyhow::Result<u8> {
         Command::Visual(a) => visual::run(a).await,
         Command::Trace(a) => trace::run(a),
         Command::Replay(a) => replay::run(a).await,
+        Command::Nodes(a) => nodes::run(a).await,
         Command::Doctor(a) => doctor::run(a).await,
         Command::Crds(a) => crds::crds(a),
         Command::Rbac(a) => crds::rbac(a),

@@ -26,10 +26,13 @@ pub struct Args {
     /// Template to clone for stand-alone scenario files.
     #[arg(long, default_value = "desktop")]
     template: String,
-    /// Begin with this step of the test; set-up and cleanup run all the same.
+    /// Value of an input, for all runs in the files. Those of secret inputs come by a run's `secretVariables`.
+    #[arg(long = "var", value_name = "KEY=VALUE", value_parser = super::functional::variable)]
+    variables: Vec<(String, String)>,
+    /// Begin with this step or phase of the test; set-up and cleanup run all the same.
     #[arg(long, value_name = "STEP")]
     from: Option<String>,
-    /// End with this step of the test.
+    /// End with this step or phase of the test.
     #[arg(long, value_name = "STEP")]
     until: Option<String>,
 }
@@ -65,6 +68,11 @@ pub async fn run(args: Args) -> anyhow::Result<u8> {
                 // What has another form is refused by the API server, in its words.
                 if object.data["spec"].is_object() && !object.data["spec"]["steps"].is_array() {
                     object.data["spec"]["steps"][key] = step.as_str().into();
+                }
+            }
+            for (key, value) in &args.variables {
+                if object.data["spec"].is_object() && !object.data["spec"]["variables"].is_array() {
+                    object.data["spec"]["variables"][key] = value.as_str().into();
                 }
             }
         }

@@ -16,6 +16,7 @@ pub async fn run(args: Args) -> anyhow::Result<u8> {
     let apply::Read {
         documents,
         mut problems,
+        aside,
         files,
     } = apply::read(&files, true);
     if problems.is_empty() {
@@ -30,7 +31,13 @@ pub async fn run(args: Args) -> anyhow::Result<u8> {
         }
     }
     let many = |n: usize, what: &str| format!("{n} {what}{}", if n == 1 { "" } else { "s" });
-    let read = many(files + tomls.len(), "file");
+    let mut read = many(files + tomls.len(), "file");
+    if !aside.is_empty() {
+        read = format!("{} of the predecessor left aside, {read}", many(aside.len(), "file"));
+    }
+    aside
+        .iter()
+        .for_each(|old| eprintln!("{}: left aside: {}", old.origin, old.message));
     if problems.is_empty() {
         documents.iter().for_each(|d| println!("{}: ok", d.place));
         good.iter().for_each(|t| println!("{t}: ok"));

@@ -177,7 +177,12 @@ impl Executor for Local {
                     step: None,
                 };
                 recorder.hide(&job.secrets.values().cloned().collect::<Vec<_>>());
-                if let Err(e) = recorder.finish(RunResult::Invalid, Some(why.clone()), StepCounts::default()) {
+                if let Err(e) = recorder.finish(
+                    RunResult::Invalid,
+                    Some(why.clone()),
+                    StepCounts::default(),
+                    BTreeMap::new(),
+                ) {
                     tracing::warn!("the report of {}/{}: {e}", job.namespace, job.name);
                 }
                 return ended(RunResult::Invalid, why);
@@ -205,7 +210,7 @@ impl Executor for Local {
                     total,
                     ..Default::default()
                 };
-                if let Err(e) = recorder.finish(result, Some(why.clone()), counts.clone()) {
+                if let Err(e) = recorder.finish(result, Some(why.clone()), counts.clone(), BTreeMap::new()) {
                     tracing::warn!("the report of {}/{}: {e}", job.namespace, job.name);
                 }
                 return Outcome {
@@ -235,6 +240,7 @@ impl Executor for Local {
             failure: outcome.failure,
             steps: outcome.steps,
             finished: told.progress.finished,
+            outputs: outcome.outputs,
         }
     }
 }
@@ -272,6 +278,7 @@ fn ended(result: RunResult, why: RunFailure) -> Outcome {
         failure: Some(why),
         steps: StepCounts::default(),
         finished: Vec::new(),
+        outputs: BTreeMap::new(),
     }
 }
 

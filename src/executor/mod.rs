@@ -45,8 +45,8 @@ pub struct Job {
     pub secrets: BTreeMap<String, SecretString>,
     /// What looks at the screen; `None` for the built-in text recognition.
     pub vision: Option<VisionSettings>,
-    /// Limit on the scenario, cleanup not counted.
-    pub timeout: Duration,
+    /// Limit on the scenario, cleanup not counted, where the run gives one.
+    pub timeout: Option<Duration>,
     /// Where it runs.
     pub machine: Machine,
     /// Folder for this attempt's evidence.
@@ -92,6 +92,8 @@ pub struct Outcome {
     pub steps: StepCounts,
     /// The steps that ended, as in the run's status.
     pub finished: Vec<StepResult>,
+    /// Values that the run tells, as the scenario's `outputs` name them.
+    pub outputs: BTreeMap<String, String>,
 }
 
 /// How far an attempt is.

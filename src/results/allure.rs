@@ -328,6 +328,7 @@ mod tests {
                 step: step.to_string(),
                 part: "use".to_string(),
             }),
+            phase: None,
         };
         let start = |id: &str| Body::StepStart {
             step: id.to_string(),
@@ -385,6 +386,7 @@ mod tests {
                     result: RunResult::Failed,
                     failure: None,
                     counts: StepCounts::default(),
+                    outputs: Default::default(),
                     ms: 1000,
                 },
             ),

@@ -94,6 +94,9 @@ pub enum Body {
         failure: Option<RunFailure>,
         /// Outcomes by number.
         counts: StepCounts,
+        /// Values that the scenario's `outputs` name, as far as steps captured them.
+        #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+        outputs: BTreeMap<String, String>,
         /// Wall-clock milliseconds since `run_start`.
         ms: u64,
     },
@@ -133,11 +136,17 @@ pub struct RunPlan {
     pub description: Option<String>,
     /// SHA-256 of the scenario.
     pub digest: String,
-    /// Values of the inputs that are not secret.
+    /// Values of the inputs and variables that are not secret.
     pub variables: BTreeMap<String, String>,
     /// SHA-256 of the files of each reference image.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub references: BTreeMap<String, String>,
+    /// Wall-clock milliseconds that the scenario gives set-up and test.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub budget_ms: Option<u64>,
+    /// Named parts of the test, in the order of its steps.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub phases: Vec<PlannedPhase>,
     /// Number of steps.
     pub total: u32,
     /// All steps in the order in which they run.
@@ -149,8 +158,18 @@ impl RunPlan {
     pub fn of(plan: &Plan) -> RunPlan {
         let mut steps = Vec::new();
         for step in plan.setup.iter().chain(&plan.steps).chain(&plan.cleanup) {
-            PlannedStep::all(step, None, &mut steps);
+            let phase = plan.phase_of(&step.id).map(|phase| phase.name.as_str());
+            PlannedStep::all(step, None, phase, &mut steps);
         }
+        let phases = plan.phases.iter().map(|phase| PlannedPhase {
+            name: phase.name.clone(),
+            description: phase.description.clone(),
+            from: phase.from.clone(),
+            until: plan
+                .steps
+                .get(*phase.range.end())
+                .map_or_else(String::new, |s| s.id.clone()),
+        });
         let variants = plan
             .references
             .iter()
@@ -162,10 +181,26 @@ impl RunPlan {
             digest: plan.digest.clone(),
             variables: plan.variables.iter().map(|(k, v)| (k.clone(), v.to_string())).collect(),
             references: references.collect(),
+            budget_ms: plan.budget.map(|budget| budget.as_millis() as u64),
+            phases: phases.collect(),
             total: u32::try_from(steps.len()).unwrap_or(u32::MAX),
             steps,
         }
     }
+}
+
+/// A named part of the test.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct PlannedPhase {
+    /// Its name.
+    pub name: String,
+    /// What it is about.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+    /// Id of its first step.
+    pub from: String,
+    /// Id of its last step.
+    pub until: String,
 }
 
 /// A step of the plan.
@@ -182,6 +217,9 @@ pub struct PlannedStep {
     /// Id of the step that it is within, and how: `then`, `else`, `repeat` or `use`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub within: Option<Within>,
+    /// Name of the phase that it is in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub phase: Option<String>,
 }
 
 /// Where a step is that is within another.
@@ -202,17 +240,21 @@ impl PlannedStep {
             section: step.section.as_str().to_string(),
             action: step.action.name().to_string(),
             within,
+            phase: None,
         }
     }
 
-    fn all(step: &Step, within: Option<Within>, out: &mut Vec<PlannedStep>) {
-        out.push(PlannedStep::of(step, within));
+    fn all(step: &Step, within: Option<Within>, phase: Option<&str>, out: &mut Vec<PlannedStep>) {
+        out.push(PlannedStep {
+            phase: phase.map(String::from),
+            ..PlannedStep::of(step, within)
+        });
         for (part, child) in step.children() {
             let within = Within {
                 step: step.id.clone(),
                 part: part.to_string(),
             };
-            PlannedStep::all(child, Some(within), out);
+            PlannedStep::all(child, Some(within), phase, out);
         }
     }
 }

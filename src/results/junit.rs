@@ -36,7 +36,12 @@ pub fn junit(events: &[Event]) -> String {
                 Some("failure")
             }
         };
-        case(&mut cases, &step.plan.section, step.label, ms, tag, reason, message);
+        // Where a test has phases, readers of such files can tell its parts apart.
+        let class = match step.phase {
+            Some(phase) => format!("{}.{phase}", step.plan.section),
+            None => step.plan.section.clone(),
+        };
+        case(&mut cases, &class, step.label, ms, tag, reason, message);
     }
     if let Some((result, Some(failure), ..)) = view.end
         && failures + errors == 0
@@ -67,11 +72,25 @@ pub fn junit(events: &[Event]) -> String {
             &failure.message,
         );
     }
+    let mut properties = String::new();
+    if let Some(outputs) = view.outputs.filter(|outputs| !outputs.is_empty()) {
+        properties += "<properties>";
+        for (name, value) in outputs {
+            // Writing to a String cannot fail.
+            let _ = write!(
+                properties,
+                "<property name=\"output.{}\" value=\"{}\"/>",
+                escape(name),
+                escape(value)
+            );
+        }
+        properties += "</properties>\n";
+    }
     let name = suite_name(&view);
     let time = view.end.map_or(0, |(_, _, _, ms)| ms) as f64 / 1000.0;
     format!(
         "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites><testsuite name=\"{name}\" tests=\"{tests}\" \
-         failures=\"{failures}\" errors=\"{errors}\" skipped=\"{skipped}\" time=\"{time:.3}\" timestamp=\"{}\">\n{cases}\
+         failures=\"{failures}\" errors=\"{errors}\" skipped=\"{skipped}\" time=\"{time:.3}\" timestamp=\"{}\">\n{properties}{cases}\
          </testsuite></testsuites>\n",
         view.begun,
     )
@@ -122,6 +141,7 @@ mod tests {
                 result: RunResult::Passed,
                 failure: None,
                 counts: StepCounts::default(),
+                outputs: Default::default(),
                 ms: 1,
             },
         };

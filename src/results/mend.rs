@@ -5,7 +5,7 @@ use super::recorder::{EVENTS_FILE, JUNIT_FILE, REPORT_FILE, now, read_events, wr
 use super::text::milliseconds;
 use super::{Error, junit, page};
 use crate::api::{FailureClass, RunFailure, RunResult, StepCounts};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 /// Ends the log in the folder with this failure, and makes the reports. False where the log has its end, or no beginning.
@@ -113,6 +113,7 @@ fn missing(events: &[Event], failure: &RunFailure) -> Vec<Body> {
         result: RunResult::Error,
         failure: Some(failure.clone()),
         counts,
+        outputs: BTreeMap::new(),
         ms: milliseconds(begin, last),
     });
     out

@@ -7,7 +7,7 @@ use crate::api::{RunFailure, RunResult, StepCounts};
 use crate::desktop::{Frame, Rect};
 use crate::scenario::Plan;
 use secrecy::SecretString;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fs::{self, File};
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -244,11 +244,17 @@ impl Recorder {
         self.lock().error.take()
     }
 
-    /// Writes `run_end` and the reports. Also for runs that ended before their first step. Later calls do nothing.
+    /// Writes `run_end`, with the values that the run tells, and the reports. Also for runs that ended before their first step. Later calls do nothing.
     ///
     /// # Errors
     /// The log or a report cannot be written.
-    pub fn finish(&self, result: RunResult, failure: Option<RunFailure>, counts: StepCounts) -> Result<(), Error> {
+    pub fn finish(
+        &self,
+        result: RunResult,
+        failure: Option<RunFailure>,
+        counts: StepCounts,
+        outputs: BTreeMap<String, String>,
+    ) -> Result<(), Error> {
         let ms = {
             let inner = self.lock();
             if inner.finished {
@@ -260,6 +266,7 @@ impl Recorder {
             result,
             failure,
             counts,
+            outputs,
             ms,
         });
         let past = {

@@ -12,6 +12,8 @@ pub(super) struct StepView<'e> {
     pub label: &'e str,
     /// How many steps it is within.
     pub depth: usize,
+    /// The phase that it is in.
+    pub phase: Option<&'e str>,
     pub items: Vec<&'e Evidence>,
     pub end: Option<StepEnd<'e>>,
     pub started: bool,
@@ -33,6 +35,7 @@ impl<'e> StepView<'e> {
             plan,
             label: &plan.label,
             depth,
+            phase: plan.phase.as_deref(),
             items: Vec::new(),
             end: None,
             started: false,
@@ -50,6 +53,9 @@ pub(super) struct RunView<'e> {
     pub digest: &'e str,
     pub variables: Option<&'e BTreeMap<String, String>>,
     pub references: Option<&'e BTreeMap<String, String>>,
+    pub phases: &'e [PlannedPhase],
+    pub budget_ms: Option<u64>,
+    pub outputs: Option<&'e BTreeMap<String, String>>,
     pub steps: Vec<StepView<'e>>,
     pub end: Option<(RunResult, Option<&'e RunFailure>, &'e StepCounts, u64)>,
 }
@@ -63,6 +69,9 @@ pub(super) fn view(events: &[Event]) -> RunView<'_> {
         digest: "",
         variables: None,
         references: None,
+        phases: &[],
+        budget_ms: None,
+        outputs: None,
         steps: Vec::new(),
         end: None,
     };
@@ -77,6 +86,8 @@ pub(super) fn view(events: &[Event]) -> RunView<'_> {
                 view.digest = &plan.digest;
                 view.variables = Some(&plan.variables);
                 view.references = Some(&plan.references);
+                view.phases = &plan.phases;
+                view.budget_ms = plan.budget_ms;
                 for plan in &plan.steps {
                     let outer = plan.within.as_ref().and_then(|w| find(&mut view.steps, &w.step));
                     let depth = outer.map_or(0, |at| view.steps[at].depth + 1);
@@ -91,7 +102,14 @@ pub(super) fn view(events: &[Event]) -> RunView<'_> {
                     (None, Some(plan)) => {
                         let at = (last + 1).min(view.steps.len());
                         let depth = view.steps.get(last).map_or(0, |before| before.depth);
-                        view.steps.insert(at, StepView::new(plan, depth));
+                        let phase = view.steps.get(last).and_then(|before| before.phase);
+                        view.steps.insert(
+                            at,
+                            StepView {
+                                phase,
+                                ..StepView::new(plan, depth)
+                            },
+                        );
                         at
                     }
                     (None, None) => continue,
@@ -131,8 +149,12 @@ pub(super) fn view(events: &[Event]) -> RunView<'_> {
                 result,
                 failure,
                 counts,
+                outputs,
                 ms,
-            } => view.end = Some((*result, failure.as_ref(), counts, *ms)),
+            } => {
+                view.outputs = Some(outputs);
+                view.end = Some((*result, failure.as_ref(), counts, *ms));
+            }
         }
     }
     view

@@ -22,13 +22,8 @@ pub(super) fn run_steps<'a>(run: &'a mut Run, steps: &'a [Step], stop: &'a Stop)
     Box::pin(async move {
         let mut ended: Option<Ended> = None;
         for step in steps {
-            if let Some(Ended { failure, step: at }) = &ended {
-                let reason = match failure.kind {
-                    Kind::Cancelled => "the run was cancelled".to_string(),
-                    Kind::RunTimedOut => "the run's time was up".to_string(),
-                    _ => format!("{at} did not pass"),
-                };
-                run.skip(step, &reason);
+            if let Some(ended) = &ended {
+                run.skip(step, &skip_reason(ended));
                 continue;
             }
             if let Err(failed) = run_step(run, step, stop).await {
@@ -42,6 +37,15 @@ pub(super) fn run_steps<'a>(run: &'a mut Run, steps: &'a [Step], stop: &'a Stop)
         }
         ended.map_or(Ok(()), Err)
     })
+}
+
+/// Why what comes after it does not run.
+pub(super) fn skip_reason(ended: &Ended) -> String {
+    match ended.failure.kind {
+        Kind::Cancelled => "the run was cancelled".to_string(),
+        Kind::RunTimedOut => "the run's time was up".to_string(),
+        _ => format!("{} did not pass", ended.step),
+    }
 }
 
 /// One step, whatever it holds; and what is done when it fails.

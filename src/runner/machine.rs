@@ -13,13 +13,14 @@ impl Stage<'_> {
     pub(super) async fn snapshot(&mut self, snapshot: &Snapshot, until: Instant) -> Result<(), Failure> {
         // What has died by now died before the checkpoint.
         self.look_after().await?;
-        let Snapshot { name, memory } = snapshot.clone();
+        let Snapshot { name, memory, .. } = snapshot.clone();
         let done = self.operate(Operation::Snapshot { name, memory }, until).await;
         done.map_err(|not| infrastructure("SnapshotFailed", &not))?;
         self.run.checkpoints.insert(
             snapshot.name.clone(),
             (snapshot.memory && !self.run.off).then(|| self.run.watch.clone()),
         );
+        self.run.taken = Some(snapshot.name.clone());
         self.note(&format!("snapshot {} was taken", snapshot.name));
         match self.run.off {
             true => Ok(()),

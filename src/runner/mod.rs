@@ -17,6 +17,7 @@ mod machine;
 mod never;
 mod nodes;
 mod package;
+mod passes;
 mod record;
 mod reference;
 mod run;
@@ -36,6 +37,7 @@ pub use screen::Screen;
 use crate::api::{RunFailure, RunResult, StepCounts};
 use crate::guest::Guest;
 use crate::vision::Vision;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -55,9 +57,12 @@ pub struct Rig {
 /// Limits of a run.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// Wall-clock time for setup and steps; cleanup is not counted.
-    pub timeout: Duration,
+    /// Wall-clock time for setup and steps, cleanup not counted. None: the scenario's budget, or else [`TIMEOUT`].
+    pub timeout: Option<Duration>,
 }
+
+/// What a run has where neither it nor its scenario says anything.
+pub const TIMEOUT: Duration = Duration::from_secs(1800);
 
 /// How a run ended.
 #[derive(Clone, Debug, PartialEq)]
@@ -68,4 +73,6 @@ pub struct Outcome {
     pub failure: Option<RunFailure>,
     /// Outcomes of the steps by number.
     pub steps: StepCounts,
+    /// Values that the scenario's `outputs` name, as far as steps captured them; no secrets, and never long.
+    pub outputs: BTreeMap<String, String>,
 }

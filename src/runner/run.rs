@@ -2,9 +2,10 @@
 
 use super::failure::{Failure, Kind};
 use super::flow::{run_step, run_steps};
+use super::passes::run_test;
 use super::stop::Stop;
 use super::watch::Watch;
-use super::{Limits, Outcome, Rig};
+use super::{Limits, Outcome, Rig, TIMEOUT};
 use crate::api::{FailureClass, RunFailure, RunResult, StepCounts};
 use crate::desktop::{LinkFacts, Rect};
 use crate::guest::{self, Guest, LogMarks, Session};
@@ -30,6 +31,10 @@ pub(super) struct Run {
     pub watch: Watch,
     /// Checkpoints by name, with the programs that run on after going back to one that holds the memory.
     pub checkpoints: BTreeMap<String, Option<Watch>>,
+    /// The snapshot that was taken last, until somebody asks.
+    pub taken: Option<String>,
+    /// A step that fails now is tried again from a checkpoint on.
+    pub again: bool,
     /// The VM is off: a step has switched it off.
     pub off: bool,
     /// What the logs were like when the run began, or why nobody knows.
@@ -115,7 +120,7 @@ impl Run {
         let (outcome, failure, healed) = match result {
             Ok(None) => (StepOutcome::Passed, None, None),
             Ok(healed) => (StepOutcome::Healed, None, healed),
-            Err(failure) => (failure.outcome(step.soft), Some(failure), None),
+            Err(failure) => (failure.outcome(step.soft || self.again), Some(failure), None),
         };
         self.open.remove(&step.id);
         self.counts.add(outcome);
@@ -212,6 +217,36 @@ async fn log_marks(plan: &Plan, guest: &dyn Guest) -> Result<LogMarks, Failure> 
     }
 }
 
+/// How long the run may take, and who says so: the run's own word counts, since it knows the machine.
+fn limit(plan: &Plan, limits: Limits) -> (Duration, &'static str) {
+    match (limits.timeout, plan.budget) {
+        (Some(timeout), _) => (timeout, "timeoutSeconds of the run"),
+        (None, Some(budget)) => (budget, "the scenario's budget"),
+        (None, None) => (TIMEOUT, "where neither timeoutSeconds nor a budget is given"),
+    }
+}
+
+/// Characters of a value that a run tells: it stands in the status of an object, which must stay small.
+const OUTPUT: usize = 1024;
+
+/// What of the captured values the run tells.
+fn outputs(names: &[String], captured: &BTreeMap<String, String>, recorder: &Recorder) -> BTreeMap<String, String> {
+    let value = |name: &String| {
+        // Masked before it is cut.
+        let whole = recorder.masked(captured.get(name)?);
+        let more = whole.chars().count().saturating_sub(OUTPUT);
+        let told = match more {
+            0 => whole,
+            more => {
+                let note = format!("… ({} more characters)", more + 40);
+                whole.chars().take(OUTPUT - 40).chain(note.chars()).collect()
+            }
+        };
+        Some((name.clone(), told))
+    };
+    names.iter().filter_map(value).collect()
+}
+
 /// Carries the plan out and records it; never fails itself. The recorder was made with this plan, which its first event
 /// tells. `cancel` ends it early; cleanup runs all the same.
 pub async fn run(plan: Plan, rig: Rig, recorder: Recorder, limits: Limits, cancel: CancellationToken) -> Outcome {
@@ -219,7 +254,7 @@ pub async fn run(plan: Plan, rig: Rig, recorder: Recorder, limits: Limits, cance
         vision: Arc::new(References(rig.vision)),
         ..rig
     };
-    let stop = Stop::of_run(cancel, limits.timeout);
+    let stop = Stop::of_run(cancel, limit(&plan, limits));
     let planned: BTreeMap<String, String> = plan
         .all_steps()
         .map(|step| (step.id.clone(), step.label.clone()))
@@ -231,6 +266,8 @@ pub async fn run(plan: Plan, rig: Rig, recorder: Recorder, limits: Limits, cance
         session: None,
         watch: Watch::expecting(codes(&plan)),
         checkpoints: BTreeMap::new(),
+        taken: None,
+        again: false,
         off: false,
         logs: log_marks(&plan, guest.as_ref()).await,
         typed: BTreeSet::new(),
@@ -260,7 +297,7 @@ pub async fn run(plan: Plan, rig: Rig, recorder: Recorder, limits: Limits, cance
                     .for_each(|step| run.skip(step, "it is not of the part that was asked for"));
             };
             left_out(&mut run, &plan.steps[..start]);
-            ended = run_steps(&mut run, &plan.steps[start..end], &stop).await.err();
+            ended = run_test(&mut run, &plan.steps[start..end], &stop).await.err();
             left_out(&mut run, &plan.steps[end..]);
         }
         Some(Ended { failure, step }) => {
@@ -282,6 +319,7 @@ pub async fn run(plan: Plan, rig: Rig, recorder: Recorder, limits: Limits, cance
     }
 
     let soft = run.soft.take();
+    let captured = run.captured().clone();
     let (result, failure) = match verdict(ended, soft, untidy) {
         (RunResult::Passed, _) if !run.tested => (RunResult::Skipped, Some(nothing_ran())),
         verdict => verdict,
@@ -293,10 +331,12 @@ pub async fn run(plan: Plan, rig: Rig, recorder: Recorder, limits: Limits, cance
             ..f
         }),
         steps: run.counts,
+        outputs: outputs(&plan.outputs, &captured, &recorder),
     };
     // Writing the reports reads and scales every picture: not on a thread that serves others.
     let (writer, what) = (recorder, outcome.clone());
-    let written = tokio::task::spawn_blocking(move || writer.finish(what.result, what.failure, what.steps)).await;
+    let written =
+        tokio::task::spawn_blocking(move || writer.finish(what.result, what.failure, what.steps, what.outputs)).await;
     let error = match written {
         Ok(Ok(())) => None,
         Ok(Err(error)) => Some(error.to_string()),

@@ -11,15 +11,18 @@ pub(super) struct Stop {
     cancel: Option<CancellationToken>,
     deadline: Instant,
     limit: Duration,
+    /// Who set the limit.
+    whose: &'static str,
 }
 
 impl Stop {
     /// Of the test: cancelled by a person, or out of the run's time.
-    pub fn of_run(cancel: CancellationToken, limit: Duration) -> Stop {
+    pub fn of_run(cancel: CancellationToken, (limit, whose): (Duration, &'static str)) -> Stop {
         Stop {
             cancel: Some(cancel),
             deadline: Instant::now() + limit,
             limit,
+            whose,
         }
     }
 
@@ -29,6 +32,7 @@ impl Stop {
             cancel: None,
             deadline: Instant::now() + limit,
             limit,
+            whose: "cleanup",
         }
     }
 
@@ -51,7 +55,7 @@ impl Stop {
                 Some(_) => Failure {
                     kind: Kind::RunTimedOut,
                     reason: "RunTimedOut",
-                    message: format!("the run's time of {:?} was up", self.limit),
+                    message: format!("the run's time of {:?} ({}) was up", self.limit, self.whose),
                 },
                 None => Failure {
                     kind: Kind::TimedOut,

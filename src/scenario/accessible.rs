@@ -44,11 +44,16 @@ const SAME: &[&[&str]] = &[
 ];
 
 /// All names of a role.
-fn same_role(role: &str) -> Vec<&str> {
+pub fn same_role(role: &str) -> Vec<&str> {
     match SAME.iter().find(|names| names.contains(&role)) {
         Some(names) => names.to_vec(),
         None => vec![role],
     }
+}
+
+/// True for a word of [`ROLES`].
+pub fn is_role(text: &str) -> bool {
+    ROLES.contains(&text)
 }
 
 /// States as AT-SPI names them (atspi-constants.h, `AtspiStateType`), those that tell an author something.

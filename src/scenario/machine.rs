@@ -7,6 +7,8 @@ pub struct Snapshot {
     pub name: String,
     /// With the memory: going back resumes what ran then.
     pub memory: bool,
+    /// How often the steps after it are tried, at least 1: where one of them fails, the VM goes back to the checkpoint.
+    pub attempts: u32,
 }
 
 /// What becomes of the VM's power.

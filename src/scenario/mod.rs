@@ -17,6 +17,7 @@ mod machine;
 mod model;
 mod node;
 mod parse;
+mod phase;
 mod plan;
 mod reference;
 mod schema;
@@ -26,14 +27,15 @@ mod text;
 mod vocabulary;
 mod yaml;
 
-pub use accessible::Accessible;
+pub use accessible::{Accessible, is_role, same_role};
 pub use chord::{KEYS, MODIFIERS};
 pub use error::{Errors, Place, Problem, unknown};
-pub use import::{Area as ImportArea, Construct, Fate, ImportRemark, Imported, constructs, import};
+pub use import::{Area as ImportArea, Construct, Fate, ImportRemark, Imported, constructs, import, old_dialect};
 pub use late::Late;
-pub use lint::{LOAD, Remark, Rule, Severity, allows, rules};
+pub use lint::{LOAD, OLD_DIALECT, Remark, Rule, Severity, allows, rules};
 pub use machine::{Format, Install, Power, Snapshot, Uninstall};
 pub use model::*;
+pub use phase::Phase;
 pub use plan::Plan;
 pub use reference::{Area, AreaKind, MARGIN, Reference, SIMILARITY, Variant};
 pub use schema::{json_schema, page};
@@ -45,6 +47,7 @@ use reference::Library;
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::time::Duration;
 
 /// A scenario that has been loaded without errors. Its texts stand as written; [`Scenario::plan`] fills them in.
 #[derive(Clone, Debug)]
@@ -65,6 +68,12 @@ pub struct Scenario {
     pub steps: Vec<Step>,
     /// Steps that always run at the end.
     pub cleanup: Vec<Step>,
+    /// Wall-clock time for set-up and test, where the scenario says it.
+    pub budget: Option<Duration>,
+    /// Named parts of the test, in the order of its steps.
+    pub phases: Vec<Phase>,
+    /// Captured values that a run tells at its end.
+    pub outputs: Vec<String>,
     /// True where something from other files was put into it.
     pub bundled: bool,
     tree: Node,
@@ -102,6 +111,10 @@ impl Scenario {
     /// # Errors
     /// As there; what is wrong with a reference's sidecar has its place there.
     pub fn from_text(origin: &str, text: &str, folder: Option<&Path>) -> Result<Scenario, Errors> {
+        Scenario::read(origin, text, folder).map_err(|errors| of_old_dialect(origin, text, errors))
+    }
+
+    fn read(origin: &str, text: &str, folder: Option<&Path>) -> Result<Scenario, Errors> {
         let mut problems = Problems::new(origin);
         let documents = yaml::read(text, &mut problems);
         let root = match documents {
@@ -152,7 +165,7 @@ impl Scenario {
     pub fn in_manifests(origin: &str, text: &str, folder: Option<&Path>) -> Result<Vec<Scenario>, Errors> {
         let mut problems = Problems::new(origin);
         let Some(documents) = yaml::read(text, &mut problems) else {
-            return Err(problems.into_errors());
+            return Err(of_old_dialect(origin, text, problems.into_errors()));
         };
         let mut found = Vec::new();
         let mut wrong = problems.into_errors().0;
@@ -164,6 +177,8 @@ impl Scenario {
                 None if document.get("apiVersion").is_some() => continue,
                 None | Some("Scenario") => spec_of(document, &mut problems),
                 Some("FunctionalTestRun") => inline().cloned(),
+                // A kind alone makes no manifest.
+                Some(_) if document.get("apiVersion").is_none() => spec_of(document, &mut problems),
                 Some(_) => continue,
             };
             match tree {
@@ -177,7 +192,7 @@ impl Scenario {
         if wrong.is_empty() {
             Ok(found)
         } else {
-            Err(Errors(wrong))
+            Err(of_old_dialect(origin, text, Errors(wrong)))
         }
     }
 
@@ -223,6 +238,14 @@ impl Scenario {
     pub fn total_steps(&self) -> usize {
         let outer = self.setup.iter().chain(&self.steps).chain(&self.cleanup);
         outer.map(|step| step.flatten().len()).sum()
+    }
+}
+
+/// What is wrong, in one line where the text is of the predecessor's dialect: each of its words is wrong then.
+fn of_old_dialect(origin: &str, text: &str, errors: Errors) -> Errors {
+    match old_dialect(origin, text) {
+        Some(problem) => Errors(vec![problem]),
+        None => errors,
     }
 }
 
@@ -297,7 +320,9 @@ fn load(
 ) -> Result<Scenario, Errors> {
     let mut parser = parse::Parser::new(&mut problems, parse::Scope::default(), Library::beside(folder));
     let parsed = parse::scenario(&mut parser, &tree);
-    let (inputs, mut references) = parser.into_parts();
+    let parse::Parts {
+        inputs, mut references, ..
+    } = parser.into_parts();
     // From here on the scenario stands by itself.
     let bundled = references.embed(&mut tree) || bundled;
     match parsed {
@@ -310,6 +335,9 @@ fn load(
             setup: parsed.setup,
             steps: parsed.steps,
             cleanup: parsed.cleanup,
+            budget: parsed.budget,
+            phases: parsed.phases,
+            outputs: parsed.outputs,
             bundled,
             tree,
         }),

@@ -3,12 +3,14 @@
 use super::error::{Errors, Place, Problems, unknown};
 use super::model::{Action, Step};
 use super::parse;
+use super::phase::Phase;
 use super::reference::{Library, Reference};
 use super::template::Values;
 use super::{Scenario, model::Scalar};
 use secrecy::SecretString;
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// A scenario that can be run: every text is filled in.
 #[derive(Clone, Debug)]
@@ -21,7 +23,7 @@ pub struct Plan {
     pub description: Option<String>,
     /// Digest of the scenario that it was made from.
     pub digest: String,
-    /// Values of the inputs that are not secret.
+    /// Values of the inputs and the variables that are not secret.
     pub variables: BTreeMap<String, Scalar>,
     /// Values that may be shown nowhere.
     pub secrets: Vec<SecretString>,
@@ -35,36 +37,48 @@ pub struct Plan {
     pub range: std::ops::Range<usize>,
     /// Steps that always run at the end.
     pub cleanup: Vec<Step>,
+    /// Wall-clock time for set-up and test, where the scenario says it.
+    pub budget: Option<Duration>,
+    /// Named parts of the test, in the order of its steps.
+    pub phases: Vec<Phase>,
+    /// Captured values that the run tells at its end.
+    pub outputs: Vec<String>,
 }
 
 impl Plan {
-    /// Lets only these steps of the test run, and those between them.
+    /// Lets only these steps of the test run, and those between them. A phase stands for its first, or its last step.
     ///
     /// # Errors
-    /// There is no such step, the last comes before the first, or a step needs what only a left-out step makes.
+    /// There is no such step or phase, the last comes before the first, or a step needs what only a left-out step makes.
     pub fn limit(&mut self, from: Option<&str>, until: Option<&str>) -> Result<(), Errors> {
         let mut problems = Problems::new(&self.origin);
         let ids: Vec<&str> = self.steps.iter().map(|s| s.id.as_str()).collect();
-        let mut find = |id: &str| {
-            let found = ids.iter().position(|known| *known == id);
+        let phases: Vec<&str> = self.phases.iter().map(|p| p.name.as_str()).collect();
+        let mut find = |id: &str, end: fn(&Phase) -> usize| {
+            let phase = self.phases.iter().find(|phase| phase.name == id).map(end);
+            let found = phase.or_else(|| ids.iter().position(|known| *known == id));
             if found.is_none() {
                 let message = match self.all_steps().any(|s| s.id == id) {
                     true => format!(
                         "'{id}' is within another step, or no step of the test; a part of it begins and ends with one of {}",
                         ids.join(", ")
                     ),
-                    false => unknown("step", "steps", id, &ids),
+                    false if phases.is_empty() => unknown("step", "steps", id, &ids),
+                    false => {
+                        let both = [phases.as_slice(), ids.as_slice()].concat();
+                        unknown("phase or step", "phases and steps", id, &both)
+                    }
                 };
                 problems.add(&Place::Whole, message);
             }
             found
         };
-        let first = from.map_or(Some(0), &mut find);
-        let last = until.map_or(ids.len().checked_sub(1), &mut find);
+        let first = from.map_or(Some(0), |id| find(id, |phase| *phase.range.start()));
+        let last = until.map_or(ids.len().checked_sub(1), |id| find(id, |phase| *phase.range.end()));
         if let (Some(first), Some(last)) = (first, last) {
             if first <= last {
                 self.range = first..last + 1;
-                for missing in self.missing() {
+                for missing in needed_from_before(&self.setup, &self.steps, self.range.clone()) {
                     problems.add(&Place::Whole, missing);
                 }
             } else {
@@ -80,28 +94,10 @@ impl Plan {
         }
     }
 
-    /// What the steps of the range need and only a left-out step before it makes.
-    fn missing(&self) -> Vec<String> {
-        let made_by = |steps: &[Step]| -> BTreeMap<Made, String> {
-            let all = steps.iter().flat_map(Step::flatten);
-            all.flat_map(|s| makes(s).into_iter().map(|made| (made, s.id.clone())))
-                .collect()
-        };
-        let left_out = made_by(&self.steps[..self.range.start]);
-        let mut here = made_by(&self.setup);
-        let mut missing = Vec::new();
-        for step in self.steps[self.range.clone()].iter().flat_map(Step::flatten) {
-            let lacks = needs(step).into_iter().filter(|n| !here.contains_key(n));
-            missing.extend(lacks.filter_map(|need| {
-                let by = left_out.get(&need)?;
-                Some(format!(
-                    "step '{}' needs {need}, which step '{by}' makes; begin with that one",
-                    step.id
-                ))
-            }));
-            here.extend(makes(step).into_iter().map(|made| (made, step.id.clone())));
-        }
-        missing
+    /// The phase that each step of the test is in, those within steps and outside of all phases aside.
+    pub fn phase_of(&self, step: &str) -> Option<&Phase> {
+        let place = self.steps.iter().position(|s| s.id == step)?;
+        super::phase::at(&self.phases, place)
     }
 
     /// All steps in the order in which they are written, those within steps included.
@@ -111,9 +107,33 @@ impl Plan {
     }
 }
 
+/// What the steps of the range need and only a left-out step before it makes.
+fn needed_from_before(setup: &[Step], steps: &[Step], range: std::ops::Range<usize>) -> Vec<String> {
+    let made_by = |steps: &[Step]| -> BTreeMap<Made, String> {
+        let all = steps.iter().flat_map(Step::flatten);
+        all.flat_map(|s| makes(s).into_iter().map(|made| (made, s.id.clone())))
+            .collect()
+    };
+    let left_out = made_by(&steps[..range.start]);
+    let mut here = made_by(setup);
+    let mut missing = Vec::new();
+    for step in steps[range].iter().flat_map(Step::flatten) {
+        let lacks = needs(step).into_iter().filter(|n| !here.contains_key(n));
+        missing.extend(lacks.filter_map(|need| {
+            let by = left_out.get(&need)?;
+            Some(format!(
+                "step '{}' needs {need}, which step '{by}' makes; begin with that one",
+                step.id
+            ))
+        }));
+        here.extend(makes(step).into_iter().map(|made| (made, step.id.clone())));
+    }
+    missing
+}
+
 /// What one step makes for another.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Made {
+pub(super) enum Made {
     Value(String),
     Snapshot(String),
 }
@@ -127,7 +147,7 @@ impl std::fmt::Display for Made {
     }
 }
 
-fn makes(step: &Step) -> Vec<Made> {
+pub(super) fn makes(step: &Step) -> Vec<Made> {
     match &step.action {
         Action::Shell(shell) => shell.capture.iter().map(|c| Made::Value(c.name.clone())).collect(),
         Action::Use(call) => call.outputs.keys().map(|name| Made::Value(name.clone())).collect(),
@@ -162,11 +182,19 @@ impl Scenario {
         let names: Vec<&str> = self.inputs.keys().map(String::as_str).collect();
         let mut values = Values::default();
 
-        for name in variables.keys().filter(|name| !self.inputs.contains_key(*name)) {
+        let own = |name: &str| self.tree.get("variables").is_some_and(|own| own.get(name).is_some());
+        for name in variables.keys().chain(secrets.keys()).filter(|name| own(name)) {
+            wrong(format!(
+                "'{name}' is a variable, which the scenario makes itself; what a caller may give has to be one of its inputs"
+            ));
+        }
+        let strange = |name: &&String| !self.inputs.contains_key(*name) && !own(name);
+        for name in variables.keys().filter(strange) {
             wrong(unknown("variable", "variables", name, &names));
         }
         for name in secrets.keys() {
             match self.inputs.get(name) {
+                None if own(name) => {}
                 None => wrong(unknown("secret variable", "variables", name, &names)),
                 Some(input) if !input.secret => {
                     wrong(format!("input '{name}' is not secret; give it as a plain variable"));
@@ -205,13 +233,13 @@ impl Scenario {
         }
 
         let scope = parse::Scope {
-            values: Some(values.clone()),
+            values: Some(values),
             ..parse::Scope::default()
         };
         let mut parser = parse::Parser::new(&mut problems, scope, Library::default());
         let parsed = parse::scenario(&mut parser, &self.tree);
         let written = parser.take_secrets();
-        let (_, references) = parser.into_parts();
+        let parse::Parts { references, values, .. } = parser.into_parts();
         let references = references.all().cloned().collect();
         match parsed {
             Some(parsed) if problems.is_empty() => Ok(Plan {
@@ -226,6 +254,9 @@ impl Scenario {
                 range: 0..parsed.steps.len(),
                 steps: parsed.steps,
                 cleanup: parsed.cleanup,
+                budget: parsed.budget,
+                phases: parsed.phases,
+                outputs: parsed.outputs,
             }),
             _ => Err(problems.into_errors()),
         }

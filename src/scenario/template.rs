@@ -17,6 +17,14 @@ pub(super) fn is_template(text: &str) -> bool {
     text.contains("{{")
 }
 
+/// The name, where the text is one template and nothing else.
+pub(super) fn only(text: &str) -> Option<&str> {
+    let inner = text.strip_prefix("{{")?.strip_suffix("}}")?;
+    let name = inner.trim();
+    let letters = name.chars().all(|c| c.is_alphanumeric() || c == '_');
+    (letters && !name.is_empty()).then_some(name)
+}
+
 fn environment() -> Environment<'static> {
     let mut env = Environment::new();
     env.set_undefined_behavior(UndefinedBehavior::Strict);

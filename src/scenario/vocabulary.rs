@@ -231,14 +231,18 @@ pub(super) const TOP: &[&str] = &[
     "description",
     "platforms",
     "inputs",
+    "variables",
+    "budget",
+    "phases",
     "setup",
     "steps",
     "cleanup",
+    "outputs",
     "routines",
     "imports",
     "references",
 ];
-pub(super) const PLANNED_TOP: Planned = Planned(&["variables", "phases", "budget", "outputs"]);
+pub(super) const PHASE: &[&str] = &["from", "until", "description"];
 
 pub(super) const LIBRARY: &[&str] = &["name", "description", "routines"];
 pub(super) const ROUTINE: &[&str] = &[
@@ -252,7 +256,7 @@ pub(super) const ROUTINE: &[&str] = &[
 ];
 pub(super) const REPEAT: &[&str] = &["times", "until", "max", "steps"];
 pub(super) const STAGE: &[&str] = &["path", "content", "base64", "from", "mode", "owner"];
-pub(super) const SNAPSHOT: &[&str] = &["name", "memory"];
+pub(super) const SNAPSHOT: &[&str] = &["name", "memory", "attempts"];
 // Proxmox's own words; `on` and `off` are booleans to many a YAML reader.
 pub(super) const POWERS: &[&str] = &["start", "shutdown", "stop"];
 pub(super) const INSTALL: &[&str] = &["package", "format", "version"];

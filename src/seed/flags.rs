@@ -39,8 +39,7 @@ const fn flag(name: &'static str, value: bool, then: Then, now: &'static str) ->
 
 const ALWAYS: &str = "always: the run's folder has the pictures of every step, and `report.html` shows them";
 const STEPS: &str =
-    "`--from STEP` and `--until STEP`, by ids of steps, not numbers; set-up and cleanup run all the same";
-const PHASES: &str = "`--from STEP` and `--until STEP`: an imported phase is the id of its first step";
+    "`--from` and `--until`, by names of phases or ids of steps, not numbers; set-up and cleanup run all the same";
 const INJECT: &str = "`stage` in the scenario's `setup` puts the file there";
 const FILM: &str = "no film yet; the pictures of the steps are there";
 const AUTHOR: &str =
@@ -60,12 +59,12 @@ const TABLE: &[Flag] = &[
     kept("var", "as it was; the value of a secret input goes by way of a Secret"),
     kept(
         "timeout",
-        "as it was, but for each run: `spec.timeoutSeconds`, 1800 without it; 0 is a whole day, the most there is",
+        "as it was, but for each run: `spec.timeoutSeconds`, else the scenario's `budget`, else 1800; 0 is a whole day, the most there is",
     ),
     flag("from-step", true, Then::Refused, STEPS),
     flag("until-step", true, Then::Refused, STEPS),
-    flag("from-phase", true, Then::Refused, PHASES),
-    flag("until-phase", true, Then::Refused, PHASES),
+    kept("from-phase", "as it was, and the same as `--from PHASE`"),
+    kept("until-phase", "as it was, and the same as `--until PHASE`"),
     flag(
         "cursor-instant",
         false,

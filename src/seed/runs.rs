@@ -355,7 +355,7 @@ fn spec_of(
         vision_ref: config.vlm.as_ref().map(|_| LocalRef {
             name: vision_name(config),
         }),
-        timeout_seconds: options.timeout_seconds.unwrap_or(1800),
+        timeout_seconds: options.timeout_seconds,
         retries: Default::default(),
         cancel: false,
         ttl_seconds_after_finished: None,

@@ -321,6 +321,7 @@ mod tests {
             result: RunResult::Passed,
             failure: None,
             counts: Default::default(),
+            outputs: Default::default(),
             ms: 12_340,
         });
         let mut body = String::new();

@@ -119,7 +119,7 @@ fn the_examples_of_the_language_work() {
     ensure_template();
     let dir = tempfile::tempdir().expect("temp dir");
     let up = Up::start(dir.path(), &[]);
-    for file in ["gestures", "reference", "machine"] {
+    for file in ["gestures", "reference", "machine", "whole"] {
         let file = &format!("examples/language/{file}.yaml");
         let done = up.run(&[file.as_str()]);
         assert_eq!(

@@ -140,6 +140,8 @@ async fn passes_and_leaves_nothing(world: World) {
     assert!(s.artifacts.expect("artifacts").location.ends_with("/attempt-1"));
     let job = world.executor.jobs.lock().expect("lock")[0].clone();
     assert_eq!((job.attempt, job.machine.name.as_str()), (1, "ok-1"));
+    // Nobody has said how long it may take, so that the scenario may.
+    assert_eq!((job.timeout, s.outputs["version"].as_str()), (None, "1.2"));
     nothing_left(&world).await;
 }
 

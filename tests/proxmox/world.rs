@@ -119,6 +119,7 @@ pub fn outcome(result: RunResult) -> Outcome {
             ..StepCounts::default()
         },
         finished: vec![],
+        outputs: [("version".to_string(), "1.2".to_string())].into(),
     }
 }
 

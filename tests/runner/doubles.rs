@@ -49,6 +49,8 @@ pub struct World {
     pub guest_down: bool,
     /// What every request about the VM as a whole ends with.
     pub not_done: Option<NotDone>,
+    /// Texts that are there once the VM has gone back to a snapshot, one each time.
+    pub on_back: Vec<String>,
     /// They never answer.
     pub desktop_hangs: bool,
     pub guest_hangs: bool,
@@ -171,6 +173,10 @@ impl Hypervisor for Double {
     async fn carry_out(&self, operation: Operation, _: tokio::time::Instant) -> Result<(), NotDone> {
         let mut world = self.world.lock().unwrap();
         world.done.push(format!("{operation:?}"));
+        if matches!(operation, Operation::Rollback { .. }) && !world.on_back.is_empty() {
+            let text = world.on_back.remove(0);
+            world.show(&text);
+        }
         world.not_done.clone().map_or(Ok(()), Err)
     }
 }
@@ -398,6 +404,13 @@ pub async fn run_with(
     run_loaded(scenario, prepare, timeout, cancel, secrets, (None, None)).await
 }
 
+/// A run that says nothing of its time.
+pub async fn run_untimed(text: &str, prepare: impl FnOnce(&mut World)) -> Ran {
+    let scenario = Scenario::from_str("test.yaml", text).unwrap();
+    let cancel = CancellationToken::new();
+    run_loaded(scenario, prepare, None, cancel, &[], (None, None)).await
+}
+
 /// Runs a part of the steps.
 pub async fn run_part(text: &str, prepare: impl FnOnce(&mut World), from: Option<&str>, until: Option<&str>) -> Ran {
     let scenario = Scenario::from_str("test.yaml", text).unwrap();
@@ -408,7 +421,7 @@ pub async fn run_part(text: &str, prepare: impl FnOnce(&mut World), from: Option
 async fn run_loaded(
     scenario: Scenario,
     prepare: impl FnOnce(&mut World),
-    timeout: Duration,
+    timeout: impl Into<Option<Duration>>,
     cancel: CancellationToken,
     secrets: &[(&str, &str)],
     part: (Option<&str>, Option<&str>),
@@ -442,7 +455,16 @@ async fn run_loaded(
         hypervisor: Arc::new(double.clone()),
         vision: Arc::new(double.clone()),
     };
-    let outcome = mosdat::runner::run(plan, rig, recorder, Limits { timeout }, cancel).await;
+    let outcome = mosdat::runner::run(
+        plan,
+        rig,
+        recorder,
+        Limits {
+            timeout: timeout.into(),
+        },
+        cancel,
+    )
+    .await;
     let events = read_events(&dir.path().join("events.jsonl")).unwrap();
     for event in &events {
         if let Body::Evidence {

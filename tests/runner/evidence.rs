@@ -141,7 +141,7 @@ fn a_run_that_never_began_has_a_report_too() {
         step: None,
     };
     recorder
-        .finish(RunResult::Error, Some(failure), Default::default())
+        .finish(RunResult::Error, Some(failure), Default::default(), Default::default())
         .unwrap();
     assert!(matches!(events.try_recv().unwrap().body, Body::RunEnd { .. }));
     let report = std::fs::read_to_string(dir.path().join("report.html")).unwrap();

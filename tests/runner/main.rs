@@ -17,6 +17,7 @@ mod machine;
 mod mutation;
 mod never;
 mod nodes;
+mod passes;
 mod references;
 mod trace;
 mod table;

@@ -61,6 +61,7 @@ async fn long_run(dir: &Path, steps: u32, picture: impl Fn(u32) -> RgbaImage) {
                 section: "steps".into(),
                 action: "click".into(),
                 within: None,
+                phase: None,
             }),
             label: None,
         });
@@ -99,7 +100,9 @@ async fn long_run(dir: &Path, steps: u32, picture: impl Fn(u32) -> RgbaImage) {
             ms: 100,
         });
     }
-    recorder.finish(RunResult::Passed, None, Default::default()).unwrap();
+    recorder
+        .finish(RunResult::Passed, None, Default::default(), Default::default())
+        .unwrap();
 }
 
 /// As somebody has it who was sent the file.

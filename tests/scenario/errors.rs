@@ -343,12 +343,12 @@ fn the_outermost_object_and_inputs() {
         (
             "name: t\nstepz: [{note: x}]",
             "login.yaml:2:1: unknown key of a scenario 'stepz'; did you mean 'steps'? Valid keys: name, description, platforms, \
-             inputs, setup, steps, cleanup, routines, imports, references",
+             inputs, variables, budget, phases, setup, steps, cleanup, outputs, routines, imports, references",
         ),
         (
             "nmae: t\nsteps: [{note: x}]",
             "login.yaml:1:1: unknown key of a scenario 'nmae'; did you mean 'name'? Valid keys: name, description, platforms, \
-             inputs, setup, steps, cleanup, routines, imports, references",
+             inputs, variables, budget, phases, setup, steps, cleanup, outputs, routines, imports, references",
         ),
         ("name: t", "login.yaml:1:1: a scenario needs 'steps'"),
         (
@@ -357,8 +357,7 @@ fn the_outermost_object_and_inputs() {
         ),
         (
             "name: t\nsteps: [{note: x}]\nphases: []",
-            "login.yaml:3:1: not implemented yet: `phases`. Implemented keys of a scenario: name, description, platforms, \
-             inputs, setup, steps, cleanup, routines, imports, references",
+            "login.yaml:3:9: 'phases' must be an object, not a list",
         ),
         (
             "name: t\nplatforms: [windows]\nsteps: [{note: x}]",

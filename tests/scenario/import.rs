@@ -272,17 +272,20 @@ fn long_files_are_told_and_carried() {
 
 /// A phase begins at the step that its number counted.
 #[test]
-fn phases_become_ids() {
+fn phases_become_phases() {
     let old = "phases: [{id: Part_1, name: a, from_step: 1}, {id: two, name: b, from_step: 3}, {id: six, name: c, from_step: 6}]\n\
                steps:\n- shell: touch a\n- verify: a\n- wait: 2\n- verify: b\n- import: x\n- verify: c\n";
     let done = import("old.yaml", &format!("name: t\n{old}")).unwrap_or_else(|e| panic!("{e}"));
     assert!(
         done.text
-            .contains("  - id: part-1\n    expect: a\n  - id: two\n    expect: b\n"),
+            .contains("  - id: part-1-begins\n    expect: a\n  - id: two-begins\n    expect: b\n"),
         "{}",
         done.text
     );
     assert_eq!(done.text.matches("id: ").count(), 2, "{}", done.text);
+    let phases =
+        "phases:\n  part-1: {from: part-1-begins, description: a}\n  two: {from: two-begins, description: b}\n";
+    assert!(done.text.contains(phases), "{}", done.text);
     let last = done
         .remarks
         .iter()
@@ -292,6 +295,66 @@ fn phases_become_ids() {
         "{:#?}",
         done.remarks
     );
+}
+
+/// What `vars` made of others, the scenario makes itself; what only a run knows stands where it is used.
+#[test]
+fn values_made_of_others_become_variables() {
+    let old = "name: t\nvars:\n  host: example.org\n  page: 'https://{{ host }}/{{ path }}'\n  path: 'a/{workspace_url}'\n  \
+               stamp: 'x-{timestamp}'\n  login: 'bob:{test_password}'\n  round: '{{ trip }}'\n  trip: '{{ round }}'\n  \
+               unused: '{{ host }}'\nsteps:\n- verify: '{{ page }} is shown'\n- type: '{{ login }}'\n- type: '{{ stamp }}'\n\
+               - verify: '{{ login }} is shown'\n- type: '{{ round }}'\n- shell: curl {{ page }}\n\
+               - verify: done\n";
+    let done = import("old.yaml", old).unwrap_or_else(|e| panic!("{e}"));
+    let scenario = Scenario::from_str("new.yaml", &done.text).unwrap_or_else(|e| panic!("{e}\n{}", done.text));
+    assert!(
+        !scenario.inputs.contains_key("page") && scenario.inputs.contains_key("host"),
+        "{}",
+        done.text
+    );
+    for line in [
+        "  page: \"https://{{ host }}/{{ path }}\"\n",
+        "  path: a/{{ workspace_url }}\n",
+        "  login: bob:{{ test_password }}\n",
+        "  - expect: \"{{ page }} is shown\"\n",
+        "x-{{ timestamp }}",
+        "\"${page}\"",
+    ] {
+        let plain = |text: &str| text.replace('"', "");
+        assert!(plain(&done.text).contains(&plain(line)), "{line}: {}", done.text);
+    }
+    assert!(
+        !done.text.contains("round") || done.text.contains("TODO(import)"),
+        "{}",
+        done.text
+    );
+    assert!(!done.text.contains("unused:"), "{}", done.text);
+    let by_hand: Vec<String> = done
+        .remarks
+        .iter()
+        .filter(|r| r.fate == Fate::ByHand)
+        .map(ToString::to_string)
+        .collect();
+    assert_eq!(by_hand.len(), 2, "{by_hand:#?}");
+    assert!(by_hand[0].contains("'login' is secret"), "{by_hand:#?}");
+    assert!(by_hand[1].contains("whose values name each other"), "{by_hand:#?}");
+}
+
+/// A test went back to a checkpoint, and on behind it.
+#[test]
+fn checkpoints_are_gone_back_to() {
+    let old = |policy: &str| {
+        format!(
+            "name: t\ncheckpoints: {{enabled: true{policy}}}\nsteps:\n- verify: a\n- checkpoint: ready\n- if_visible: b\n  \
+             then:\n  - checkpoint: inner\n  - key: escape\n- verify: c\n"
+        )
+    };
+    let text = |policy: &str| import("old.yaml", &old(policy)).unwrap_or_else(|e| panic!("{e}")).text;
+    let new = text("");
+    assert!(new.contains("- snapshot: {name: ready, attempts: 2}\n"), "{new}");
+    assert!(new.contains("- snapshot: inner\n"), "{new}");
+    let new = text(", rewind_on_failure: false");
+    assert!(new.contains("- snapshot: ready\n"), "{new}");
 }
 
 /// A step of the old dialect, given to the loader.

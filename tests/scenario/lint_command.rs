@@ -171,3 +171,74 @@ fn what_is_shipped_has_no_warnings() {
         assert_eq!(code, Some(0), "{out}");
     }
 }
+
+const OLD: &str = "name: old\nvars: {a: b}\nsteps:\n- localize: the Save button\n  then_type: '{{ a }}'\n- verify: c\n";
+
+/// Whoever looks through a folder is told of a file of the predecessor, and whoever names it that it is none of this language.
+#[test]
+fn files_of_the_predecessor_are_told_in_one_line() {
+    let (dir, file) = folder(OLD);
+    let (code, remarks) = json(&[], dir.path());
+    assert_eq!((code, rules_of(&remarks)), (Some(0), vec!["old-dialect"]));
+    assert_eq!(remarks[0]["line"], 2);
+    // A kind that nobody knows is no reason to pass over the file.
+    std::fs::write(&file, OLD.replace("vars: {a: b}", "kind: functional")).unwrap();
+    let (code, remarks) = json(&[], &file);
+    assert_eq!((code, rules_of(&remarks)), (Some(3), vec!["load"]));
+    std::fs::write(&file, "name: x\nkind: Scenario\nsteps: [{note: x}]\n").unwrap();
+    let (code, remarks) = json(&[], &file);
+    assert_eq!((code, rules_of(&remarks)), (Some(3), vec!["load"]), "{remarks:?}");
+    std::fs::write(&file, OLD).unwrap();
+    let (code, remarks) = json(&[], &file);
+    assert_eq!((code, rules_of(&remarks)), (Some(3), vec!["load"]));
+    let message = remarks[0]["message"].as_str().unwrap();
+    assert!(
+        message.starts_with("this file is of the predecessor's dialect ('vars' is a word there)")
+            && message.contains("mosdat import "),
+        "{message}"
+    );
+    let validate = |path: &Path| {
+        let out = Command::new(env!("CARGO_BIN_EXE_mosdat"))
+            .arg("validate")
+            .arg(path)
+            .output()
+            .unwrap();
+        (
+            out.status.code(),
+            String::from_utf8(out.stderr).unwrap(),
+            String::from_utf8(out.stdout).unwrap(),
+        )
+    };
+    let (code, stderr, stdout) = validate(dir.path());
+    assert_eq!(code, Some(0), "{stderr}");
+    assert!(
+        stderr.contains("bad.yaml: left aside: this file is of the predecessor's dialect"),
+        "{stderr}"
+    );
+    assert!(
+        stdout.contains("1 file of the predecessor left aside, 1 file read, 1 document ok"),
+        "{stdout}"
+    );
+    let (code, stderr, _) = validate(&file);
+    assert_eq!((code, stderr.lines().count()), (Some(3), 2), "{stderr}");
+}
+
+/// What is shipped has nothing that would not run, and the old files among it change no exit code.
+#[test]
+fn the_examples_are_good() {
+    let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples");
+    let (code, out) = lint(&[], &examples);
+    assert_eq!(code, Some(0), "{out}");
+    assert!(
+        out.contains(": 0 errors, ") && out.contains("note[old-dialect]"),
+        "{out}"
+    );
+    let out = Command::new(env!("CARGO_BIN_EXE_mosdat"))
+        .arg("validate")
+        .arg(&examples)
+        .output()
+        .unwrap();
+    let stderr = String::from_utf8(out.stderr).unwrap();
+    assert_eq!(out.status.code(), Some(0), "{stderr}");
+    assert!(stderr.lines().all(|line| line.contains(": left aside: ")), "{stderr}");
+}

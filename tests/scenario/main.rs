@@ -11,3 +11,4 @@ mod noise;
 mod plan;
 mod references;
 mod schema;
+mod top;

@@ -139,7 +139,14 @@ fn what_is_wrong_ends_with_3_and_nothing_is_printed() {
     let (code, told) = functional(&["--from-step", "2", "--skip-warmup"]);
     assert_eq!(code, Some(3), "{told}");
     assert!(
-        told.starts_with("--from-step: not taken any more; instead: '--from STEP'"),
+        told.starts_with("--from-step: not taken any more; instead: '--from' and '--until'"),
+        "{told}"
+    );
+    // Phases have their old flags.
+    let (code, told) = functional(&["--from-phase", "a", "--until-step", "2"]);
+    assert_eq!(code, Some(3), "{told}");
+    assert!(
+        told.contains("--until-step: not taken") && !told.contains("--from-phase"),
         "{told}"
     );
     let (code, told) = functional(&["--var", "a=1", "--var", "a=2"]);

@@ -54,8 +54,11 @@ impl World {
             "vm": {"template": {"clusterRef": {"name": "lab"}, "source": {"clone": {"template": "desktop"}}}},
             "scenario": {"inline": scenario.to_spec().expect("spec")},
             "retries": {"infrastructure": 0},
-            "timeoutSeconds": case.truth.seconds.unwrap_or(300),
         });
+        // Where the scenario has a budget, that is what is tried.
+        if let Some(seconds) = case.truth.seconds.or(scenario.budget.is_none().then_some(300)) {
+            spec["timeoutSeconds"] = json!(seconds);
+        }
         if let Some(vision) = &case.truth.vision {
             spec["visionRef"] = json!({"name": vision});
         }

@@ -3,7 +3,7 @@
 mod sarif;
 
 use super::{apply, exit};
-use crate::scenario::{LOAD, Place, Remark, Rule, Scenario, Severity, allows, rules};
+use crate::scenario::{LOAD, OLD_DIALECT, Place, Remark, Rule, Scenario, Severity, allows, rules};
 use clap::builder::PossibleValuesParser;
 use serde_json::{Value, json};
 use std::path::PathBuf;
@@ -78,13 +78,21 @@ pub fn run(args: Args) -> anyhow::Result<u8> {
 
 /// Names of the rules that can be allowed.
 fn allowable() -> Vec<&'static str> {
-    rules().map(|r| r.id).filter(|id| *id != LOAD.id).collect()
+    rules()
+        .map(|r| r.id)
+        .filter(|id| ![LOAD.id, OLD_DIALECT.id].contains(id))
+        .collect()
 }
 
 fn look(paths: &[PathBuf]) -> Looked {
     let texts = apply::texts(paths, true);
     let mut looked = Looked {
-        remarks: texts.problems.into_iter().map(Remark::from).collect(),
+        remarks: texts
+            .problems
+            .into_iter()
+            .map(Remark::from)
+            .chain(texts.aside.into_iter().map(Remark::left_aside))
+            .collect(),
         files: texts.files,
         scenarios: 0,
     };

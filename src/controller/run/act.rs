@@ -15,6 +15,7 @@ use k8s_openapi::jiff::Timestamp;
 use kube::api::{DeleteParams, Patch, PatchParams, PostParams, Preconditions};
 use kube::{Resource, ResourceExt};
 use serde_json::json;
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -79,6 +80,7 @@ pub async fn act(ctx: &Context, run: FunctionalTestRun, step: Step) -> Result<Ne
                 s.progress = None;
                 s.current_step = None;
                 s.step_results = Vec::new();
+                s.outputs.clear();
                 s.artifacts = None;
                 begin(s, g, attempt, vm);
             })
@@ -182,6 +184,9 @@ fn note_verdict(s: &mut FunctionalTestRunStatus, v: &Verdict) {
     if !v.finished.is_empty() {
         s.step_results = v.finished.clone();
     }
+    if !v.outputs.is_empty() {
+        s.outputs = v.outputs.clone();
+    }
     if let Some(steps) = &v.steps {
         s.progress = Some(
             crate::executor::Progress {
@@ -276,6 +281,7 @@ async fn make_vm(ctx: &Context, run: FunctionalTestRun) -> Result<Next, Error> {
                 failure: Some(why),
                 steps: None,
                 finished: Vec::new(),
+                outputs: BTreeMap::new(),
             };
             done(ctx, run, verdict).await
         }
@@ -381,7 +387,10 @@ async fn spawn(ctx: &Context, run: &FunctionalTestRun) -> Result<Next, Error> {
         range: run.spec.steps.clone().unwrap_or_default(),
         secrets: resolved.secrets,
         vision: resolved.vision,
-        timeout: Duration::from_secs(run.spec.timeout_seconds.into()),
+        timeout: run
+            .spec
+            .timeout_seconds
+            .map(|seconds| Duration::from_secs(seconds.into())),
         machine: Machine {
             client: cluster.client,
             node,

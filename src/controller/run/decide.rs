@@ -11,6 +11,7 @@ use crate::executor::Progress;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use k8s_openapi::jiff::Timestamp;
 use kube::ResourceExt;
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// Pause between looks while a VM is made or removed; changes of the VM object come earlier by themselves.
@@ -106,6 +107,8 @@ pub struct Verdict {
     pub steps: Option<StepCounts>,
     /// The steps that ended; empty where they are in status already.
     pub finished: Vec<StepResult>,
+    /// Values that the run tells; empty where they are in status already.
+    pub outputs: BTreeMap<String, String>,
 }
 
 fn failure(class: Option<FailureClass>, reason: &str, message: impl Into<String>) -> RunFailure {
@@ -123,6 +126,7 @@ fn verdict(result: RunResult, failure: RunFailure) -> Box<Verdict> {
         failure: Some(failure),
         steps: None,
         finished: Vec::new(),
+        outputs: BTreeMap::new(),
     })
 }
 
@@ -292,6 +296,7 @@ fn running(run: &FunctionalTestRun, status: &FunctionalTestRunStatus, seen: &Obs
             failure: outcome.failure.clone(),
             steps: Some(outcome.steps.clone()),
             finished: outcome.finished.clone(),
+            outputs: outcome.outputs.clone(),
         })),
         Task::Running { attempt: n, .. } if *n == attempt && run.spec.cancel => Step::Cancel,
         Task::Running { attempt: n, progress } if *n == attempt => Step::Progress {
@@ -329,6 +334,7 @@ fn finishing(run: &FunctionalTestRun, status: &FunctionalTestRunStatus, seen: &O
         failure: why,
         steps: status.steps.clone(),
         finished: Vec::new(),
+        outputs: BTreeMap::new(),
     }))
 }
 

@@ -49,7 +49,7 @@ fn run(phase: RunPhase) -> FunctionalTestRun {
             secret_variables: vec![],
             steps: None,
             vision_ref: None,
-            timeout_seconds: 60,
+            timeout_seconds: Some(60),
             retries: RunRetries::default(),
             cancel: false,
             ttl_seconds_after_finished: None,
@@ -103,6 +103,7 @@ fn ended(result: RunResult) -> Task {
             failure: None,
             steps: StepCounts::default(),
             finished: vec![],
+            outputs: BTreeMap::new(),
         },
     }
 }

@@ -166,5 +166,6 @@ fn crashed() -> Outcome {
         }),
         steps: StepCounts::default(),
         finished: Vec::new(),
+        outputs: Default::default(),
     }
 }

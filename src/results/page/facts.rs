@@ -75,6 +75,12 @@ fn run(view: &RunView<'_>) -> Facts {
     for (name, value) in view.variables.into_iter().flatten() {
         fact(&format!("input {name}"), value.clone());
     }
+    for (name, value) in view.outputs.into_iter().flatten() {
+        fact(&format!("output {name}"), value.clone());
+    }
+    if let Some(budget) = view.budget_ms {
+        fact("budget", seconds(budget));
+    }
     for (name, digest) in view.references.into_iter().flatten() {
         fact(&format!("reference {name}"), digest.clone());
     }

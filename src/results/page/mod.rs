@@ -73,11 +73,22 @@ pub fn report(events: &[Event], dir: &Path) -> String {
     bar(&mut page, &view);
     film(&mut page, &view, &shots);
     facts::facts(&mut page, &view);
-    let mut section = "";
+    let (mut section, mut phase) = ("", None);
     for (step, shots) in view.steps.iter().zip(&shots) {
         if step.plan.section != section {
             section = &step.plan.section;
             let _ = write!(page, "<h2>{}</h2>", escape(section));
+        }
+        if step.phase != phase {
+            phase = step.phase;
+            let of = |name: &str| view.phases.iter().find(|p| p.name == name)?.description.as_deref();
+            if let Some(name) = phase {
+                let told = of(name).map(|d| format!(" <span class=\"dim\">{}</span>", escape(d)));
+                let _ = write!(page, "<h3>{}{}</h3>", escape(name), told.unwrap_or_default());
+            } else if step.plan.section == "steps" {
+                // Steps behind a phase do not belong to it.
+                page += "<h3 class=\"dim\">in no phase</h3>";
+            }
         }
         step::card(&mut page, step, shots);
     }

@@ -8,7 +8,7 @@ pub(super) const STYLE: &str = "
 *{box-sizing:border-box}
 body{margin:0;background:var(--bg);color:var(--text);font:15px/1.5 system-ui,-apple-system,'Segoe UI',sans-serif}
 main{max-width:1180px;margin:0 auto;padding:24px 20px 64px}
-h1{font-size:24px;margin:0 0 4px}h2{font-size:15px;margin:28px 0 8px;color:var(--dim);text-transform:capitalize}
+h1{font-size:24px;margin:0 0 4px}h2{font-size:15px;margin:28px 0 8px;color:var(--dim);text-transform:capitalize}h3{font-size:15px;margin:20px 0 6px}h3 .dim,h3.dim{font-weight:normal}
 p{margin:4px 0}a{color:inherit}.dim{color:var(--dim)}
 .head{display:flex;gap:14px;align-items:center;flex-wrap:wrap}
 .badge{display:inline-block;padding:1px 10px;border-radius:99px;color:#fff;background:var(--skipped);font-weight:600;

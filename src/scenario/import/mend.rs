@@ -67,6 +67,7 @@ impl Draft {
     /// Takes out the steps that do not load.
     fn load(&mut self) -> Result<(), Errors> {
         for _ in 0..ROUNDS {
+            self.drop_phases();
             let (text, lines) = write(&self.head, &self.members);
             let loaded = self.read(&text);
             let Err(errors) = loaded else { return Ok(()) };
@@ -85,8 +86,42 @@ impl Draft {
                 self.take_out(id, &message);
             }
         }
+        self.drop_phases();
         let (text, _) = write(&self.head, &self.members);
         self.read(&text).map_err(fault)
+    }
+
+    /// Phases whose first step has been taken out.
+    fn drop_phases(&mut self) {
+        let has_id = |item: &Item, id: &Out| item.members.iter().any(|m| m.key == "id" && same(&m.value, id));
+        let steps = self.members.iter().find_map(|m| match &m.value {
+            Out::Steps(items) if m.key == "steps" => Some(items.clone()),
+            _ => None,
+        });
+        let steps = steps.unwrap_or_default();
+        let mut dropped = Vec::new();
+        for member in self.members.iter_mut().filter(|m| m.key == "phases") {
+            if let Out::Map(phases) = &mut member.value {
+                phases.retain(|phase| {
+                    let from = match &phase.value {
+                        Out::Map(fields) => fields.iter().find(|f| f.key == "from"),
+                        _ => None,
+                    };
+                    let there = from.is_some_and(|from| steps.iter().any(|item| has_id(item, &from.value)));
+                    if !there {
+                        dropped.push(phase.key.clone());
+                    }
+                    there
+                });
+            }
+        }
+        let empty = |m: &Member| m.key == "phases" && matches!(&m.value, Out::Map(phases) if phases.is_empty());
+        self.members.retain(|m| !empty(m));
+        for name in dropped {
+            let text = format!("; the step that `{name}` begins with is left out");
+            self.import
+                .tell_as(Fate::ByHand, Area::Top, "phases", &Place::Line(1, 1), &text);
+        }
     }
 
     fn read(&self, text: &str) -> Result<(), Errors> {
@@ -131,12 +166,13 @@ impl Draft {
     }
 
     fn drop_input(&mut self, name: &str) {
-        for member in self.members.iter_mut().filter(|m| m.key == "inputs") {
+        let values = |m: &Member| ["inputs", "variables"].contains(&m.key.as_str());
+        for member in self.members.iter_mut().filter(|m| values(m)) {
             if let Out::Map(inputs) = &mut member.value {
                 inputs.retain(|input| input.key != name);
             }
         }
-        let empty = |m: &Member| m.key == "inputs" && matches!(&m.value, Out::Map(inputs) if inputs.is_empty());
+        let empty = |m: &Member| values(m) && matches!(&m.value, Out::Map(inputs) if inputs.is_empty());
         self.members.retain(|m| !empty(m));
         let text = format!("; no step that is left uses `{name}`, so it is left out");
         self.import
@@ -175,6 +211,10 @@ impl Draft {
             .tell_as(Fate::ByHand, Area::Text, "what lint warns of", &place, &text);
         self.import.file.origin = file;
     }
+}
+
+fn same(a: &Out, b: &Out) -> bool {
+    matches!((a, b), (Out::Str(a), Out::Str(b)) if a == b)
 }
 
 /// One comment names all rules; it has to be the last line above.

@@ -10,6 +10,7 @@
 
 mod act;
 mod common;
+mod dialect;
 mod label;
 mod library;
 mod mend;
@@ -26,6 +27,7 @@ mod step;
 mod table;
 mod text;
 
+pub use dialect::old_dialect;
 pub use table::{Area, Construct, Fate, constructs};
 
 use super::error::{Errors, Place, Problem, Problems};
@@ -164,6 +166,10 @@ struct Import {
     labels: BTreeSet<String>,
     /// Snapshots were taken.
     checkpoints: bool,
+    /// What comes after them is tried again where it fails.
+    again: bool,
+    /// How many lists of steps the present one is within, itself included.
+    depth: usize,
     /// Comments for the next step.
     todo: Vec<String>,
     last_id: usize,

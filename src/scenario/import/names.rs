@@ -3,10 +3,12 @@
 use super::super::error::Place;
 use super::super::node::{Entry, Node, Value};
 use super::super::parse::is_input_name;
+use super::super::template;
 use super::Import;
 use super::out::{Member, Out, member};
 use super::table::Area;
-use std::collections::BTreeMap;
+use super::text::Usage;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What every run of the old runner gave; the second word tells secrets.
 const GIVEN: [(&str, bool, &str); 5] = [
@@ -29,6 +31,8 @@ pub(super) const TIMESTAMP: &str = "timestamp";
 pub(super) struct Scope {
     known: BTreeMap<String, Known>,
     inputs: Vec<Input>,
+    /// Values that are made of others: name and text.
+    variables: Vec<(String, String)>,
     /// The file has variables, so the old loader filled in templates.
     pub has_vars: bool,
     /// In a routine names come from its caller.
@@ -103,6 +107,13 @@ impl Scope {
             .collect()
     }
 
+    /// `variables` as written.
+    pub fn made(&self) -> Vec<Member> {
+        let made = self.variables.iter();
+        made.map(|(name, text)| member(name.clone(), Out::str(text.as_str())))
+            .collect()
+    }
+
     fn new_name(&self, old: &str) -> String {
         let cut = old.trim_start_matches(|c: char| !c.is_ascii_alphabetic());
         let mut name: String = cut
@@ -171,6 +182,9 @@ impl Import {
     /// What a name means here; one that nobody has given yet becomes an input.
     pub fn resolve(&mut self, old: &str, place: &Place) -> Known {
         let last = self.scopes.len().saturating_sub(1);
+        if !self.scopes.iter().skip(1).any(|scope| scope.known.contains_key(old)) {
+            self.make_variable(old, place);
+        }
         if let Some(known) = self.scope().known.get_mut(old) {
             known.used = true;
             return known.clone();
@@ -226,6 +240,42 @@ impl Import {
         known
     }
 
+    /// A value with a template in it becomes a variable when it is first used. One that needs what only the run knows
+    /// stands where it is used, as do those that name each other.
+    fn make_variable(&mut self, old: &str, place: &Place) {
+        let Some(first) = self.scopes.first_mut() else { return };
+        if first.is_routine || tangled(first, old) {
+            return;
+        }
+        let Some((name, text)) = first
+            .known
+            .get_mut(old)
+            .and_then(|known| Some((known.name.clone(), known.inline.take()?)))
+        else {
+            return;
+        };
+        let inner = self.scopes.split_off(1);
+        let made = self.template(&text, place, Usage::Typed, 0);
+        let secret = made.as_ref().is_ok_and(|text| {
+            let names = template::references(text).unwrap_or_default();
+            let known = self.scope().known.values();
+            known.filter(|k| k.secret).any(|k| names.contains(&k.name))
+        });
+        let scope = self.scope();
+        match made {
+            Ok(text) => scope.variables.push((name, text)),
+            Err(_) => {
+                if let Some(known) = scope.known.get_mut(old) {
+                    known.inline = Some(text);
+                }
+            }
+        }
+        if let Some(known) = scope.known.get_mut(old) {
+            known.secret |= secret;
+        }
+        self.scopes.extend(inner);
+    }
+
     /// Reads `vars` of a scenario.
     pub fn vars(&mut self, entry: &Entry) {
         let Value::Map(entries) = &entry.value.value else {
@@ -244,7 +294,10 @@ impl Import {
             if matches!(value.value, Value::Bool(_)) {
                 note.push_str("; texts show it as true or false, no longer as True or False");
             }
-            self.tell_more(Area::Top, "vars", &var.place, &note);
+            // What is made of others has a remark of its own.
+            if is_secret_name(&var.key) || value.as_str().is_none() || !self.is_made(&value) {
+                self.tell_more(Area::Top, "vars", &var.place, &note);
+            }
             self.declare(var, &value, None);
         }
     }
@@ -306,10 +359,7 @@ impl Import {
             let construct = "a variable with password, token or secret in its name";
             self.tell_more(Area::Text, construct, &entry.place, &format!(": `{name}`"));
         }
-        if let Some(Out::Str(text)) = &default
-            && text.contains('{')
-            && (text.contains("{{") || self.is_template_of_old(text))
-        {
+        if let (Some(Out::Str(text)), true) = (&default, self.is_made(value)) {
             if known.json || kind.is_some() {
                 // No place takes such a default.
                 default = None;
@@ -365,6 +415,15 @@ impl Import {
         (first != '"' && first != '\'').then_some(value)
     }
 
+    /// True for a text with a template in it.
+    fn is_made(&self, value: &Node) -> bool {
+        let text = match &value.value {
+            Value::Seq(_) | Value::Map(_) => value.to_json().to_string(),
+            _ => value.as_str().unwrap_or_default().to_string(),
+        };
+        text.contains("{{") || self.is_template_of_old(&text)
+    }
+
     fn is_template_of_old(&self, text: &str) -> bool {
         text.split('{').skip(1).any(|rest| {
             let name = rest.split('}').next().unwrap_or_default();
@@ -387,6 +446,27 @@ impl Import {
             }
         }
     }
+}
+
+/// True where the value of a variable needs when the run began, or, by way of others, itself.
+fn tangled(scope: &Scope, old: &str) -> bool {
+    let words = |name: &str| -> Vec<String> {
+        let text = scope.known.get(name).and_then(|known| known.inline.as_deref());
+        text.unwrap_or_default()
+            .split(|c: char| !c.is_alphanumeric() && c != '_')
+            .map(String::from)
+            .collect()
+    };
+    let (mut open, mut seen) = (words(old), BTreeSet::new());
+    while let Some(word) = open.pop() {
+        if word == old || word == TIMESTAMP {
+            return true;
+        }
+        if seen.insert(word.clone()) {
+            open.extend(words(&word));
+        }
+    }
+    false
 }
 
 /// Names of what is shown nowhere.

@@ -1,24 +1,31 @@
-//! Phases: parts of a test that could be run alone. Their first steps get ids, by which a run can begin there.
+//! Phases: parts of a test that could be run alone. The steps with which they begin get ids.
 
 use super::super::error::Place;
 use super::super::node::{Entry, Node, Value};
 use super::super::parse::is_id;
 use super::old::whole;
-use super::out::{Item, Out, member};
+use super::out::{Item, Member, Out, member};
 use super::table::Area;
 use super::{Import, told};
 
 impl Import {
-    /// Gives ids to the `items` that were made of `nodes`.
-    pub fn phases(&mut self, entry: &Entry, nodes: &[Node], items: &mut [Item]) {
+    /// The phases as written. Gives ids to the `items` that were made of `nodes`.
+    pub fn phases(&mut self, entry: &Entry, nodes: &[Node], items: &mut [Item]) -> Vec<Member> {
+        let mut found: Vec<Member> = Vec::new();
         let Value::Seq(phases) = &entry.value.value else {
-            return self.by_hand(Area::Top, "phases", &entry.place, &told(&entry.value));
+            self.by_hand(Area::Top, "phases", &entry.place, &told(&entry.value));
+            return found;
         };
         for phase in phases {
-            match first_step(phase, nodes, items) {
-                Ok((item, id)) => {
-                    self.tell_more(Area::Top, "phases", &phase.place, &format!(": `--from {id}`"));
-                    item.members.insert(0, member("id", Out::Str(id)));
+            match first_step(phase, nodes, items, &found) {
+                Ok((item, name)) => {
+                    self.tell_more(Area::Top, "phases", &phase.place, &format!(": `{name}`"));
+                    let id = Out::Str(format!("{name}{BEGINS}"));
+                    item.members.insert(0, member("id", id.clone()));
+                    let mut fields = vec![member("from", id)];
+                    let told = phase.get("name").and_then(super::library::describe);
+                    fields.extend(told.map(|text| member("description", Out::Str(text))));
+                    found.push(member(name, Out::Map(fields)));
                 }
                 Err(why) => {
                     let text = format!("{why}: {}", told(phase));
@@ -26,11 +33,20 @@ impl Import {
                 }
             }
         }
+        found
     }
 }
 
-/// The step with which a phase begins, and the id for it.
-fn first_step<'i>(phase: &Node, nodes: &[Node], items: &'i mut [Item]) -> Result<(&'i mut Item, String), &'static str> {
+/// What the id of a phase's first step has behind the phase's name: a step and a phase do not share one.
+const BEGINS: &str = "-begins";
+
+/// The step with which a phase begins, and the name of the phase.
+fn first_step<'i>(
+    phase: &Node,
+    nodes: &[Node],
+    items: &'i mut [Item],
+    known: &[Member],
+) -> Result<(&'i mut Item, String), &'static str> {
     let number = phase
         .get("from_step")
         .and_then(whole)
@@ -56,12 +72,8 @@ fn first_step<'i>(phase: &Node, nodes: &[Node], items: &'i mut [Item]) -> Result
         .collect();
     let id = id.trim_matches('-').to_string();
     let has_id = |item: &Item| item.members.iter().any(|m| m.key == "id");
-    let taken = items
-        .iter()
-        .flat_map(|i| &i.members)
-        .any(|m| matches!(&m.value, Out::Str(s) if m.key == "id" && *s == id));
-    if !is_id(&id) || taken {
-        return Err("its id cannot be one of a step");
+    if !is_id(&format!("{id}{BEGINS}")) || !is_id(&id) || known.iter().any(|phase| phase.key == id) {
+        return Err("its id cannot be the name of a phase here");
     }
     // What it began with may be left out, or be in `setup`.
     let begins = |item: &&mut Item| !item.members.is_empty() && is_behind(&item.from.1, &node.place);

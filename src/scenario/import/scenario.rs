@@ -22,7 +22,18 @@ impl Import {
         if let Some(e) = old.take("checkpoints") {
             self.checkpoints = e.value.get("enabled").is_some_and(old::truthy);
             match self.checkpoints {
-                true => self.tell(Area::Top, "checkpoints", &e.place),
+                true => {
+                    self.again = e.value.get("rewind_on_failure").is_none_or(old::truthy);
+                    match self.again {
+                        true => self.tell(Area::Top, "checkpoints", &e.place),
+                        false => self.tell_more(
+                            Area::Top,
+                            "checkpoints",
+                            &e.place,
+                            "; `rewind_on_failure` was off, so they have no `attempts`",
+                        ),
+                    }
+                }
                 false => self.tell_as(
                     Fate::Dropped,
                     Area::Top,
@@ -45,6 +56,8 @@ impl Import {
             }
             None => Vec::new(),
         };
+        // Only in the test itself there is something to go on with.
+        self.again = false;
         items.extend(self.confirmation(&mut old));
         let mut setup = leading(&mut items);
         if let (Some(e), false) = (steps, setup.is_empty()) {
@@ -52,12 +65,13 @@ impl Import {
             let note = format!("what stands before everything else is `setup` now ({count} steps)");
             self.tell_as(Fate::Changed, Area::Top, "steps", &e.place, &note);
         }
+        let mut phases = Vec::new();
         if let Some(e) = old.take("phases") {
             let nodes = match steps.map(|e| &e.value.value) {
                 Some(Value::Seq(nodes)) => nodes.as_slice(),
                 _ => &[],
             };
-            self.phases(e, nodes, &mut items);
+            phases = self.phases(e, nodes, &mut items);
             notes.append(&mut self.todo);
         }
         self.fill(&mut items, &tree.place);
@@ -98,6 +112,13 @@ impl Import {
         let inputs = self.scope().written();
         if !inputs.is_empty() {
             members.push(member("inputs", Out::Map(inputs)));
+        }
+        let made = self.scope().made();
+        if !made.is_empty() {
+            members.push(member("variables", Out::Map(made)));
+        }
+        if !phases.is_empty() {
+            members.push(member("phases", Out::Map(phases)));
         }
         if !setup.is_empty() {
             members.push(member("setup", Out::Steps(setup)));

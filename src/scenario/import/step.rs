@@ -53,9 +53,11 @@ impl Import {
     /// The steps of a list.
     pub fn steps(&mut self, nodes: &[Node]) -> Vec<Item> {
         let mut steps = Steps::default();
+        self.depth += 1;
         for node in nodes {
             self.step(node, &mut steps);
         }
+        self.depth -= 1;
         if let Some((place, seconds)) = steps.wait.take() {
             self.waited(&mut steps, &place, seconds);
         }
@@ -139,7 +141,13 @@ impl Import {
         match super::text::as_text(&entry.value) {
             Ok(name) => {
                 self.tell(Area::Step, "checkpoint", &entry.place);
-                let mut new = New::act("snapshot", Out::Str(snapshot_name(&name)));
+                let name = Out::Str(snapshot_name(&name));
+                // Within another step, nobody could go on behind it.
+                let snapshot = match self.again && self.depth == 1 {
+                    true => Out::map([("name", name), ("attempts", Out::Int(2))]),
+                    false => name,
+                };
+                let mut new = New::act("snapshot", snapshot);
                 new.label = label;
                 self.push(new, steps, &entry.place);
             }

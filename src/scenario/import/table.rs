@@ -171,12 +171,12 @@ static TABLE: &[Construct] = &[
     top(
         "phases",
         Changed,
-        "the first step of each has its id, for `mosdat run --from ID`",
+        "`phases`, whose first steps have ids: `--from PHASE`, `--until PHASE`",
     ),
     top(
         "checkpoints",
         Changed,
-        "`snapshot` steps take them, and the run's end removes them; after a failure nothing goes back by itself (`rollback` does)",
+        "`snapshot` steps take them, and the run's end removes them; those of the test itself have `attempts: 2`: after a failure it goes back to the newest, once, and is softFailed if it passes then",
     ),
     top(
         "report_config_snapshots",
@@ -386,7 +386,7 @@ static TABLE: &[Construct] = &[
     text(
         "a variable with a template in its value",
         Changed,
-        "its value stands where it is used",
+        "one of `variables`, which a caller cannot give; where it needs `timestamp`, its value stands where it is used",
     ),
     text("a comment above a step", Kept, "`label`; a longer one stays a comment"),
     text("the tag !import", Changed, "`use` of a routine, as `import`"),

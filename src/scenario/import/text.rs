@@ -95,7 +95,7 @@ impl Import {
         }
     }
 
-    fn template(&mut self, text: &str, place: &Place, usage: Usage, depth: usize) -> Result<String, Lost> {
+    pub(super) fn template(&mut self, text: &str, place: &Place, usage: Usage, depth: usize) -> Result<String, Lost> {
         if depth > 4 {
             return Err("variables whose values name each other".into());
         }

@@ -120,6 +120,17 @@ fn in_its_file(origin: String, place: Place) -> (String, Place) {
     }
 }
 
+impl Remark {
+    /// A file of a folder that is left aside; `problem` says why.
+    pub fn left_aside(problem: Problem) -> Remark {
+        Remark {
+            rule: &OLD_DIALECT,
+            severity: OLD_DIALECT.severity,
+            ..Remark::from(problem)
+        }
+    }
+}
+
 /// Collects what one rule finds.
 pub(super) struct Found<'r> {
     rule: &'static Rule,
@@ -186,9 +197,9 @@ impl Scenario {
     }
 }
 
-/// All rules, the one for what cannot be loaded first.
+/// All rules, those for what cannot be looked at first.
 pub fn rules() -> impl Iterator<Item = &'static Rule> {
-    std::iter::once(&LOAD).chain(RULES)
+    [&LOAD, &OLD_DIALECT].into_iter().chain(RULES)
 }
 
 /// The rule of what could not be loaded. It cannot be allowed: there is nothing to look at then.
@@ -197,6 +208,15 @@ pub static LOAD: Rule = Rule {
     severity: Severity::Error,
     about: "a file that cannot be loaded",
     hint: "mend it as the message says; docs/scenario.md has the language",
+    look: |_, _| {},
+};
+
+/// The rule of files of the predecessor that a folder holds.
+pub static OLD_DIALECT: Rule = Rule {
+    id: "old-dialect",
+    severity: Severity::Note,
+    about: "a file of the predecessor's dialect in a folder that is looked at: it is left aside",
+    hint: "turn it into this language with `mosdat import`; named by itself, it is an error",
     look: |_, _| {},
 };
 
@@ -238,7 +258,7 @@ static RULES: &[Rule] = &[
     },
     Rule {
         id: "fixed-place",
-        severity: Severity::Warning,
+        severity: Severity::Error,
         about: "a target that is a place (`at`): it is used whatever is shown there; with `reason` a note",
         hint: "name a text or describe the thing; where only a place will do, say why with `reason`",
         look: targets::fixed_place,
@@ -295,9 +315,23 @@ static RULES: &[Rule] = &[
     Rule {
         id: "unused-input",
         severity: Severity::Warning,
-        about: "an input that no step uses",
+        about: "an input or a variable that no step uses",
         hint: "use it, as `{{ name }}` or in a shell as `\"$name\"`, or take it out",
         look: steps::unused_input,
+    },
+    Rule {
+        id: "phase-needs-earlier",
+        severity: Severity::Warning,
+        about: "a phase with which a run cannot begin: it needs a value or a snapshot that an earlier step makes",
+        hint: "make what it needs in `setup` or in the phase itself, or begin the phase with the step that makes it",
+        look: steps::phase_needs_earlier,
+    },
+    Rule {
+        id: "budget-too-short",
+        severity: Severity::Warning,
+        about: "a step whose own `timeout` is longer than the scenario's `budget`: it never gets that time",
+        hint: "give the scenario a longer `budget`, or the step a shorter `timeout`",
+        look: steps::budget_too_short,
     },
     Rule {
         id: "duplicate-label",

@@ -4,9 +4,11 @@ use super::super::error::Place;
 use super::super::model::{Action, Step};
 use super::super::node::{Entry, Node, Value};
 use super::super::parse::action::mentions;
+use super::super::plan::{Made, makes};
 use super::super::template;
 use super::Found;
 use super::subject::{Purpose, Subject, checks, entries};
+use std::collections::BTreeMap;
 
 /// What a user would do, and not only look at.
 fn acts(step: &Step) -> bool {
@@ -103,18 +105,72 @@ pub(super) fn duplicate_label(subject: &Subject<'_>, found: &mut Found<'_>) {
     }
 }
 
-/// An input that no step uses.
+/// An input or a variable that no step uses.
 pub(super) fn unused_input(subject: &Subject<'_>, found: &mut Found<'_>) {
     let members = entries(subject.tree());
-    let Some(declared) = members.iter().find(|e| e.key == "inputs") else {
-        return;
-    };
     // A routine has inputs of its own.
     let own = |e: &&Entry| !["inputs", "routines"].contains(&e.key.as_str());
     let others: Vec<&Node> = members.iter().filter(own).map(|e| &e.value).collect();
-    for entry in entries(&declared.value) {
-        if !others.iter().any(|node| uses(node, &entry.key)) {
-            found.add_to_whole(entry.place.clone(), format!("no step uses the input '{}'", entry.key));
+    for (key, what) in [("inputs", "input"), ("variables", "variable")] {
+        let declared = members.iter().find(|e| e.key == key);
+        for entry in declared.map(|e| entries(&e.value)).unwrap_or_default() {
+            if !others.iter().any(|node| uses(node, &entry.key)) {
+                found.add_to_whole(entry.place.clone(), format!("no step uses the {what} '{}'", entry.key));
+            }
+        }
+    }
+}
+
+/// A phase that a run cannot begin with.
+pub(super) fn phase_needs_earlier(subject: &Subject<'_>, found: &mut Found<'_>) {
+    let scenario = subject.scenario;
+    let made_by = |steps: &[Step]| -> BTreeMap<Made, String> {
+        let all = steps.iter().flat_map(Step::flatten);
+        all.flat_map(|s| makes(s).into_iter().map(|made| (made, s.id.clone())))
+            .collect()
+    };
+    let members = entries(subject.tree()).iter().find(|e| e.key == "phases");
+    for phase in &scenario.phases {
+        let (before, after) = scenario.steps.split_at(*phase.range.start());
+        let left_out = made_by(before);
+        let mut here = made_by(&scenario.setup);
+        let needed = after.iter().find_map(|step| {
+            let lacks = left_out.iter().filter(|(made, _)| !here.contains_key(made));
+            let mut needs = lacks.filter(|(made, _)| match made {
+                // What stands within the step counts, what its routine says does not: that has names of its own.
+                Made::Value(name) => subject.node(step).is_some_and(|node| uses(node, name)),
+                Made::Snapshot(name) => {
+                    (step.flatten().iter()).any(|s| matches!(&s.action, Action::Rollback(back) if back == name))
+                }
+            });
+            let needed = needs.next().map(|(made, by)| (step, made.to_string(), by));
+            here.extend(makes(step).into_iter().map(|made| (made, step.id.clone())));
+            needed
+        });
+        let place = members.map(|e| entries(&e.value)).unwrap_or_default();
+        let place = place.iter().find(|e| e.key == phase.name).map(|e| e.place.clone());
+        if let (Some((step, need, by)), Some(place)) = (needed, place) {
+            let message = format!(
+                "a run cannot begin with the phase '{}': step '{}' needs {need}, which step '{by}' makes",
+                phase.name, step.id
+            );
+            found.add_to_whole(place, message);
+        }
+    }
+}
+
+/// A step that never gets the time that it is given.
+pub(super) fn budget_too_short(subject: &Subject<'_>, found: &mut Found<'_>) {
+    let Some(budget) = subject.scenario.budget else { return };
+    for step in [subject.setup(), subject.test()].concat() {
+        let given = subject.node(step).is_some_and(|node| node.get("timeout").is_some());
+        if given && step.timeout > budget {
+            let place = subject.spot(step, Purpose::Acting, &|e, _| e.key == "timeout");
+            let message = format!(
+                "the step's {:?} are more than the {budget:?} of the whole test",
+                step.timeout
+            );
+            found.add(place, step, message);
         }
     }
 }

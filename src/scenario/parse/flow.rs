@@ -219,7 +219,13 @@ impl Parser<'_> {
         if self.scope.inputs.contains_key(name) {
             self.problem(
                 place,
-                format!("'{name}' is an input; a captured value needs another name"),
+                format!(
+                    "'{name}' is {}; a captured value needs another name",
+                    match self.scope.variables.contains(name) {
+                        true => "a variable",
+                        false => "an input",
+                    }
+                ),
             );
             return false;
         }
@@ -235,10 +241,11 @@ impl Parser<'_> {
         if names.is_empty() {
             return format!("undefined variable '{name}'. The scenario has no inputs");
         }
-        let what = if self.scope.captured.is_empty() {
-            "Inputs"
-        } else {
-            "Inputs and captured values"
+        let what = match (self.scope.variables.is_empty(), self.scope.captured.is_empty()) {
+            (true, true) => "Inputs",
+            (true, false) => "Inputs and captured values",
+            (false, true) => "Inputs and variables",
+            (false, false) => "Inputs, variables and captured values",
         };
         format!(
             "undefined variable '{name}'{hint} {what}: {}",

@@ -12,16 +12,28 @@ impl Parser<'_> {
     pub(super) fn snapshot(&mut self, node: &Node) -> Option<Snapshot> {
         if !matches!(node.value, Value::Map(_)) {
             let name = self.snapshot_name(node, "'snapshot'")?;
-            return Some(Snapshot { name, memory: true });
+            return Some(Snapshot {
+                name,
+                memory: true,
+                attempts: 1,
+            });
         }
         let fields = self.fields(node, "snapshot", v::SNAPSHOT, &v::NONE)?;
         let memory = match fields.get("memory") {
             Some(n) => self.boolean(n, "'memory'")?,
             None => true,
         };
+        let attempts = match fields.get("attempts") {
+            Some(n) => self.integer(n, "'attempts'", 1, 10)?,
+            None => 1,
+        };
         let name = self.required(node, &fields, "name", "snapshot")?;
         let name = self.snapshot_name(name, "'name'")?;
-        Some(Snapshot { name, memory })
+        Some(Snapshot {
+            name,
+            memory,
+            attempts: u32::try_from(attempts).unwrap_or(1),
+        })
     }
 
     /// As Proxmox takes it: a letter, then letters, digits, `-` and `_`.

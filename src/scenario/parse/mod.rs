@@ -17,6 +17,7 @@ mod scenario;
 mod scope;
 mod stage;
 mod step;
+mod top;
 
 pub(super) use area::sidecar;
 pub(super) use reference::named as reference;
@@ -24,7 +25,7 @@ pub(super) use scenario::{is_id, is_input_name, library, scenario, typed};
 pub(super) use scope::Scope;
 
 use super::error::{Place, Problems};
-use super::model::Words;
+use super::model::{Input, Words};
 use super::node::{Node, Value};
 use super::reference::Library;
 use super::template;
@@ -45,6 +46,18 @@ pub(super) struct Parser<'a> {
     budget: usize,
     /// Reference images.
     references: Library,
+    /// What the scenario's callers give.
+    inputs: BTreeMap<String, Input>,
+}
+
+/// What a parser has found besides the steps.
+pub(super) struct Parts {
+    /// The declared inputs.
+    pub inputs: BTreeMap<String, Input>,
+    /// The reference images.
+    pub references: Library,
+    /// The values of inputs and variables, when a run is planned.
+    pub values: template::Values,
 }
 
 impl Parser<'_> {
@@ -57,12 +70,17 @@ impl Parser<'_> {
             secrets: Vec::new(),
             budget: routine::MOST_STEPS,
             references,
+            inputs: BTreeMap::new(),
         }
     }
 
-    /// The declared inputs, and the references.
-    pub fn into_parts(self) -> (BTreeMap<String, super::model::Input>, Library) {
-        (self.scope.inputs, self.references)
+    /// What was found.
+    pub fn into_parts(self) -> Parts {
+        Parts {
+            inputs: self.inputs,
+            references: self.references,
+            values: self.scope.values.unwrap_or_default(),
+        }
     }
 
     /// Takes what was given to secret inputs of routines.

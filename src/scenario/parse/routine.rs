@@ -121,6 +121,7 @@ impl Parser<'_> {
         within.push(name.to_string());
         let inner = Scope {
             inputs: routine.inputs.clone(),
+            variables: BTreeSet::new(),
             values: self.scope.values.is_some().then_some(values),
             captured: late,
             routines: self.scope.routines.clone(),
@@ -236,6 +237,7 @@ impl Parser<'_> {
                     secrets: Vec::new(),
                     budget: self.budget,
                     references: std::mem::take(&mut self.references),
+                    inputs: BTreeMap::new(),
                 };
                 let steps = parser.body(name, routine, values, late, &prefix, &id_prefix, section);
                 (self.ids, self.budget, self.references) = (parser.ids, parser.budget, parser.references);

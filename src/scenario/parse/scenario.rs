@@ -1,11 +1,13 @@
 //! The outermost object: name, inputs, sections.
 
 use super::super::error::unknown;
-use super::super::model::{Input, InputType, Platform, Scalar, Section, Step};
+use super::super::model::{Action, Input, InputType, Platform, Scalar, Section, Step};
 use super::super::node::{Node, Value};
+use super::super::phase::Phase;
 use super::super::{template, vocabulary as v};
 use super::Parser;
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 /// What a scenario's outermost object says.
 pub(in crate::scenario) struct Parsed {
@@ -15,14 +17,22 @@ pub(in crate::scenario) struct Parsed {
     pub setup: Vec<Step>,
     pub steps: Vec<Step>,
     pub cleanup: Vec<Step>,
+    pub budget: Option<Duration>,
+    pub phases: Vec<Phase>,
+    pub outputs: Vec<String>,
 }
 
 /// Reads the whole; what is wrong is recorded, and the rest is read on.
 pub(in crate::scenario) fn scenario(parser: &mut Parser<'_>, node: &Node) -> Option<Parsed> {
-    let fields = parser.fields(node, "a scenario", v::TOP, &v::PLANNED_TOP)?;
+    let fields = parser.fields(node, "a scenario", v::TOP, &v::NONE)?;
     if let Some(inputs) = fields.get("inputs") {
-        parser.scope.inputs = parser.read_inputs(inputs);
+        parser.inputs = parser.read_inputs(inputs);
+        parser.scope.inputs = parser.inputs.clone();
     }
+    if let Some(variables) = fields.get("variables") {
+        parser.variables(variables);
+    }
+    let budget = fields.get("budget").and_then(|n| parser.budget(n));
     if let Some(imports) = fields.entry("imports") {
         // A file's imports are resolved before it is parsed.
         parser.problem(
@@ -72,6 +82,9 @@ pub(in crate::scenario) fn scenario(parser: &mut Parser<'_>, node: &Node) -> Opt
         }
         Some(_) => {}
     }
+    again_only_in_the_test(parser, [&setup, &steps, &cleanup]);
+    let phases = fields.get("phases").map(|n| parser.phases(n, fields.get("steps")));
+    let outputs = fields.get("outputs").map(|n| parser.told(n));
     if let (Some(references), Some(name)) = (fields.get("references"), parser.references.unused())
         && parser.problems.is_empty()
     {
@@ -85,7 +98,35 @@ pub(in crate::scenario) fn scenario(parser: &mut Parser<'_>, node: &Node) -> Opt
         setup,
         steps,
         cleanup,
+        budget,
+        phases: phases.unwrap_or_default(),
+        outputs: outputs.unwrap_or_default(),
     })
+}
+
+/// A snapshot with `attempts` says where the test goes on; within another step, nobody could go on there.
+fn again_only_in_the_test(parser: &mut Parser<'_>, sections: [&Vec<Step>; 3]) {
+    let mut told = Vec::new();
+    for (outer, step) in sections.into_iter().flatten().flat_map(|step| {
+        let diagnostics = step
+            .flatten()
+            .into_iter()
+            .flat_map(|s| &s.on_failure)
+            .flat_map(Step::flatten);
+        let all = step.flatten().into_iter().chain(diagnostics);
+        all.map(move |inner| (step, inner)).collect::<Vec<_>>()
+    }) {
+        let again = matches!(&step.action, Action::Snapshot(snapshot) if snapshot.attempts > 1);
+        let of_the_test = std::ptr::eq(outer, step) && step.section == Section::Steps;
+        if again && !of_the_test && !told.contains(&step.place) {
+            told.push(step.place.clone());
+            parser.problem(
+                &step.place,
+                "'attempts' of a snapshot counts tries of the steps after it, so it has to be one of 'steps' itself, not \
+                 within another step, in setup or in cleanup",
+            );
+        }
+    }
 }
 
 /// Reads a file that has routines and no steps.

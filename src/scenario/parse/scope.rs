@@ -9,8 +9,10 @@ use std::sync::Arc;
 /// The names that can be used at a place, and how steps there are called.
 #[derive(Clone, Debug, Default)]
 pub(in crate::scenario) struct Scope {
-    /// Declared inputs.
+    /// Declared inputs, and the scenario's variables.
     pub inputs: BTreeMap<String, Input>,
+    /// Names of the variables among them.
+    pub variables: BTreeSet<String>,
     /// The inputs' values when a run is planned, and captured values when a step is filled in; none when the scenario
     /// is loaded.
     pub values: Option<Values>,

@@ -10,7 +10,7 @@ use super::accessible::{ROLES, STATES};
 use super::vocabulary as v;
 use serde_json::{Map, Value, json};
 use takes::{Member, Takes};
-use words::{ACTIONS, CHECK_OPTIONS, CHECKS, INPUT, NODE, OPTIONS, ROUTINE, TARGET, TOP};
+use words::{ACTIONS, CHECK_OPTIONS, CHECKS, INPUT, NODE, OPTIONS, PHASE, ROUTINE, TARGET, TOP};
 
 /// The JSON Schema (draft 2020-12) of a stand-alone scenario. It knows every word and what it takes; what depends on more
 /// than one place (names, ids, references) only the loader knows.
@@ -30,6 +30,7 @@ pub fn json_schema() -> Value {
         "target": {"oneOf": [{"$ref": "#/$defs/text"}, target()]},
         "check": {"oneOf": [{"$ref": "#/$defs/text"}, check(&[])]},
         "input": object(INPUT),
+        "phase": object(PHASE),
         "routine": object(ROUTINE),
         "step": step(),
         "steps": {"type": "array", "items": {"$ref": "#/$defs/step"}},
@@ -75,6 +76,7 @@ fn takes(what: Takes) -> Value {
         Takes::Checks => json!({"type": "array", "items": of("check"), "minItems": 1}),
         Takes::Steps => of("steps"),
         Takes::Inputs => json!({"type": "object", "additionalProperties": of("input")}),
+        Takes::Phases => json!({"type": "object", "additionalProperties": of("phase")}),
         Takes::Routines => json!({"type": "object", "additionalProperties": of("routine")}),
         Takes::References => json!({"type": "object"}),
         Takes::Scalar => of("value"),
@@ -192,6 +194,7 @@ mod tests {
     fn the_table_has_the_words_of_the_loader() {
         assert_eq!(keys(TOP), sorted(v::TOP));
         assert_eq!(keys(INPUT), sorted(v::INPUT));
+        assert_eq!(keys(PHASE), sorted(v::PHASE));
         assert_eq!(keys(ROUTINE), sorted(v::ROUTINE));
         assert_eq!(keys(TARGET), sorted(v::TARGET));
         assert_eq!(keys(NODE), sorted(v::NODE));

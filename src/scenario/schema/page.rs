@@ -4,7 +4,7 @@ use super::super::accessible::{ROLES, STATES};
 use super::super::chord::{KEYS, MODIFIERS};
 use super::super::vocabulary as v;
 use super::takes::{Member, Takes};
-use super::words::{ACTIONS, CHECK_OPTIONS, CHECKS, INPUT, NODE, OPTIONS, ROUTINE, TARGET, TOP};
+use super::words::{ACTIONS, CHECK_OPTIONS, CHECKS, INPUT, NODE, OPTIONS, PHASE, ROUTINE, TARGET, TOP};
 use std::fmt::Write;
 
 const HEAD: &str = "# The scenario language: reference
@@ -22,6 +22,8 @@ pub fn page() -> String {
     table(&mut out, TOP);
     let _ = writeln!(out, "\n## Inputs\n");
     table(&mut out, INPUT);
+    let _ = writeln!(out, "\n## Phases\n");
+    table(&mut out, PHASE);
     let _ = writeln!(out, "\n## Routines\n");
     table(&mut out, ROUTINE);
     let _ = writeln!(out, "\n## Actions\n");
@@ -124,6 +126,7 @@ fn words(takes: Takes) -> String {
         Takes::Checks => "a list of conditions".into(),
         Takes::Steps => "a list of steps".into(),
         Takes::Inputs => "an object of inputs".into(),
+        Takes::Phases => "an object of phases".into(),
         Takes::Routines => "an object of routines".into(),
         Takes::References => "an object of reference images".into(),
         Takes::Scalar => "a value of the input's type".into(),

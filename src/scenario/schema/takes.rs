@@ -49,6 +49,8 @@ pub(super) enum Takes {
     Steps,
     /// Declared inputs.
     Inputs,
+    /// Phases.
+    Phases,
     /// Declared routines.
     Routines,
     /// Reference images, which programs write.

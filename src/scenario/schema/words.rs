@@ -17,6 +17,26 @@ pub(super) const TOP: &[Member] = &[
         Inputs,
         "Typed inputs; the caller must give what has no default.",
     ),
+    member(
+        "variables",
+        ValueMap,
+        "Values that the scenario makes itself, of its inputs and of each other; callers cannot give them.",
+    ),
+    member(
+        "budget",
+        Time,
+        "Wall-clock time for set-up and test; a run's own `timeoutSeconds` counts instead.",
+    ),
+    member(
+        "phases",
+        Phases,
+        "Named parts of `steps`, for the report and for `--from` and `--until`.",
+    ),
+    member(
+        "outputs",
+        Texts,
+        "Captured values that the run tells at its end, in its status and reports; at most 20.",
+    ),
     member("imports", Texts, "Files of routines, relative to this one."),
     member(
         "routines",
@@ -46,6 +66,16 @@ pub(super) const INPUT: &[Member] = &[
         "True: it can be typed and be read by a shell, and is shown nowhere.",
     ),
     member("description", Literal, "What it is for."),
+];
+
+pub(super) const PHASE: &[Member] = &[
+    must("from", Literal, "Id of its first step, one that is not within another."),
+    member(
+        "until",
+        Literal,
+        "Id of its last step; without it the one before the next phase, or the last of all.",
+    ),
+    member("description", Literal, "What it is about."),
 ];
 
 pub(super) const ROUTINE: &[Member] = &[
@@ -444,6 +474,11 @@ pub(super) const ACTIONS: &[Action] = &[
                 "memory",
                 Bool,
                 "False: the disks only, and going back starts the guest anew. With a passed-through device Proxmox allows no other. True without it.",
+            ),
+            member(
+                "attempts",
+                Int(1, 10),
+                "How often the steps after it are tried: where one fails, the VM goes back here, and they are done again. A test that passed only then is softFailed. 1 without it; only for steps that are not within others.",
             ),
         ],
     },
