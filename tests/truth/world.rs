@@ -6,7 +6,7 @@ use crate::model;
 use kube::Client;
 use kube::api::{Api, Patch, PatchParams, PostParams};
 use kube::config::{KubeConfigOptions, Kubeconfig};
-use mosdat::api::{FunctionalTestRun, VisionProvider};
+use mosdat::api::{FunctionalTestRun, RunPhase, VisionProvider};
 use mosdat::scenario::Scenario;
 use serde_json::json;
 use std::path::{Path, PathBuf};
@@ -70,9 +70,17 @@ impl World {
         let begun = Instant::now();
         let mut outside = case.truth.outside.clone();
         let mut thaw = None;
+        let (mut took, mut since) = ([Duration::ZERO; 3], Instant::now());
         loop {
             let run = runs.get(&case.name).await.expect("get");
             let status = run.status.clone().unwrap_or_default();
+            let stage = match status.phase {
+                Some(RunPhase::Running) => 1,
+                Some(RunPhase::Finishing | RunPhase::Done) => 2,
+                _ => 0,
+            };
+            took[stage] += since.elapsed();
+            since = Instant::now();
             if let Some(result) = status.result {
                 let failure = status.failure.as_ref();
                 return Ending {
@@ -80,6 +88,7 @@ impl World {
                     class: failure.and_then(|f| f.class).map(|c| format!("{c:?}")),
                     reason: failure.map(|f| f.reason.clone()),
                     message: failure.map(|f| f.message.clone()).unwrap_or_default(),
+                    took,
                 };
             }
             let step = status.current_step.map(|s| s.id).unwrap_or_default();
