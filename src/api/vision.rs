@@ -50,7 +50,7 @@ fn yes() -> bool {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[x_kube(
-    validation = Rule::new("!has(self.quorum) || self.quorum % 2 == 1").message("quorum must be odd: 1, 3 or 5"),
+    validation = Rule::new("self.quorum % 2 == 1").message("quorum must be odd: 1, 3 or 5"),
     validation = Rule::new(
         "has(self.prices) || !((has(self.budget) && has(self.budget.cost)) || (has(self.stepBudget) && has(self.stepBudget.cost)))"
     )

@@ -11,6 +11,7 @@ use mosdat::scenario::Scenario;
 use serde_json::json;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
+use tokio::sync::SemaphorePermit;
 
 /// A run that has no end by then is none.
 const LONGEST: Duration = Duration::from_secs(420);
@@ -46,8 +47,9 @@ impl World {
         World { up, client }
     }
 
-    /// Runs a case to its end.
-    pub async fn run(&self, case: &Case) -> Ending {
+    /// Runs a case to its end. While its machine is given back the lane is another's.
+    pub async fn run(&self, case: &Case, lane: SemaphorePermit<'_>) -> Ending {
+        let mut lane = Some(lane);
         let scenario = Scenario::from_str(&case.path.display().to_string(), &case.scenario);
         let scenario = scenario.unwrap_or_else(|e| panic!("{e}"));
         let mut spec = json!({
@@ -79,6 +81,9 @@ impl World {
                 Some(RunPhase::Finishing | RunPhase::Done) => 2,
                 _ => 0,
             };
+            if stage == 2 {
+                drop(lane.take());
+            }
             took[stage] += since.elapsed();
             since = Instant::now();
             if let Some(result) = status.result {
