@@ -312,6 +312,9 @@ pub struct VmIntent {
     /// The settings that are written, where that is the action.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub settings: Option<String>,
+    /// The latest task of its kind that there was before, which is not the one that this intent is about.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after: Option<String>,
 }
 
 /// Writes that are made to a VM.

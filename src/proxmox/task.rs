@@ -117,7 +117,7 @@ impl Client {
         }
         let mut found = self.task_list(node, query).await?;
         found.retain(|(u, _)| u.kind() == kind && u.started() >= since);
-        found.sort_by_key(|(u, _)| std::cmp::Reverse(u.started()));
+        found.sort_by_key(|(u, _)| std::cmp::Reverse(u.order()));
         for (upid, _) in found {
             let of = if kind == CLONE {
                 self.clone_target(&upid).await?

@@ -10,6 +10,7 @@ pub struct Upid {
     kind: String,
     id: String,
     started: u64,
+    ticks: u64,
 }
 
 impl Upid {
@@ -25,6 +26,7 @@ impl Upid {
             kind: parts[5].to_string(),
             id: parts[6].to_string(),
             started: u64::from_str_radix(parts[4], 16).ok()?,
+            ticks: u64::from_str_radix(parts[3], 16).ok()?,
         })
     }
     /// Node that runs the task.
@@ -42,6 +44,11 @@ impl Upid {
     /// When it began by the node's clock, in seconds since 1970.
     pub fn started(&self) -> u64 {
         self.started
+    }
+    /// By what the tasks of a node are in the order in which they began: the second, and within it the ticks (1/100 s)
+    /// that the node had been up.
+    pub fn order(&self) -> (u64, u64) {
+        (self.started, self.ticks)
     }
     /// The whole text.
     pub fn as_str(&self) -> &str {
@@ -64,6 +71,8 @@ mod tests {
         let u = Upid::parse("UPID:pve1:0000ABCD:00112233:66AABBCC:qmclone:100:root@pam!rt:").expect("upid");
         assert_eq!((u.node(), u.kind(), u.id()), ("pve1", "qmclone", "100"));
         assert_eq!(u.started(), 0x66AA_BBCC);
+        let next = Upid::parse("UPID:pve1:0000ABCE:00112234:66AABBCC:qmclone:100:root@pam!rt:").expect("upid");
+        assert!(next.order() > u.order(), "in the same second");
         assert!(Upid::parse("nonsense").is_none());
         assert!(Upid::parse("UPID::1").is_none());
     }

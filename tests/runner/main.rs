@@ -7,6 +7,10 @@ mod blame;
 mod doubles;
 mod doubt;
 mod evidence;
+// Shared with tests/proxmox, which uses more of it.
+#[allow(dead_code)]
+#[path = "../proxmox/fake.rs"]
+mod fake;
 mod feasible;
 mod flow;
 mod gestures;

@@ -31,9 +31,25 @@ struct Trace {
     objects: usize,
 }
 
+impl Trace {
+    /// The same; only a run that is carried out a second time asks for everything once more.
+    fn is_right(&self, reference: &Trace, story: Story) -> bool {
+        let twice = |(what, n): (&&str, &u64)| *n <= 2 * reference.reached[what];
+        match story {
+            Story::Ran => {
+                let reached = reference.reached.clone();
+                self.reached.iter().all(twice) && Trace { reached, ..self.clone() } == *reference
+            }
+            _ => self == reference,
+        }
+    }
+}
+
 /// Method, and how the path ends.
-const COUNTED: [(&str, &str, &str); 6] = [
+const COUNTED: [(&str, &str, &str); 8] = [
     ("clone", "POST", "/clone"),
+    ("snapshot", "POST", "/snapshot"),
+    ("unsnapshot", "DELETE", "/snapshot/[a-z]+"),
     ("start", "POST", "/status/start"),
     ("stop", "POST", "/status/stop"),
     ("shutdown", "POST", "/status/shutdown"),
@@ -129,6 +145,21 @@ async fn killed_while_an_orphan_is_removed() {
     sweep(Story::Orphaned, &DOWN).await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn killed_while_checkpoints_are_asked_for() {
+    sweep(Story::Checkpoints, &DOWN[1..]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn killed_while_power_is_asked_for() {
+    sweep(Story::Power, &DOWN[1..]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn killed_while_a_run_asks() {
+    sweep(Story::Ran, &DOWN[1..]).await;
+}
+
 /// Lives a story undisturbed, and then once for each write, moment and time down.
 async fn sweep(story: Story, downs: &[Duration]) {
     // One sweep after the other: their lives are timed.
@@ -193,7 +224,7 @@ async fn sweep(story: Story, downs: &[Duration]) {
                     let (trace, _) = life(story, fake.clone(), gate.clone(), down)
                         .await
                         .map_err(|e| format!("{what}: {e}"))?;
-                    if trace != *reference {
+                    if !trace.is_right(reference, story) {
                         return Err(format!("{what}: {}", difference(reference, &trace)));
                     }
                     fakes.give_back(fake);

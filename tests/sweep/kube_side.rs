@@ -90,6 +90,15 @@ fn label(method: &Method, path: &str, body: &[u8]) -> String {
         let intent = &status["intent"];
         let upid = if intent["upid"].is_string() { "+upid" } else { "" };
         more.push(format!("{}{upid}", text(&intent["action"])));
+        let asked = &status["operation"];
+        if asked.is_object() {
+            more.push(format!("{} {}", text(&asked["action"]), text(&asked["state"])));
+        }
+        if status["holder"].is_object() {
+            more.push("held".to_string());
+        }
+    } else if short.starts_with("functionaltestruns") && status.is_object() {
+        more.push(text(&status["phase"]));
     } else if let Some(leases) = status["leases"].as_array() {
         more.push(format!("{} lease(s)", leases.len()));
     } else if let Some(list) = body["metadata"]["finalizers"].as_array().filter(|_| status.is_null()) {

@@ -2,6 +2,7 @@
 //! every mutable field is changed and changed back. Far sides: fakepve behind a recording proxy, and the embedded
 //! control plane behind a recording layer.
 
+mod asked;
 mod crash;
 // Shared with tests/proxmox, which uses more of it.
 #[allow(dead_code)]

@@ -1,5 +1,6 @@
 //! One small world: a fake behind the proxy, a control plane of its own, and incarnations of the controllers.
 
+use crate::asked::Asks;
 use crate::fake::{Fake, TOKEN_ID, TOKEN_SECRET};
 use crate::gate::Gate;
 use crate::kube_side;
@@ -7,20 +8,16 @@ use crate::pve_side::Proxy;
 use kube::api::{Api, Patch, PatchParams, PostParams};
 use kube::core::NamespaceResourceScope;
 use kube::{Resource, ResourceExt};
-use mosdat::api::{GpuProfile, ProxmoxCluster, ProxmoxVM, ScenarioSpec};
+use mosdat::api::{GpuProfile, ProxmoxCluster, ProxmoxVM};
 use mosdat::controller::{self, Context, DisplayProbe, Settings};
 use mosdat::controlplane::{ControlPlane, Options};
-use mosdat::executor::{Checked, Executor, Job, Outcome, Progress};
 use mosdat::proxmox::VncStream;
 use secrecy::SecretString;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::io::AsyncReadExt;
-use tokio::sync::watch;
-use tokio_util::sync::CancellationToken;
 
 pub struct Rig {
     pub fake: Arc<Fake>,
@@ -40,27 +37,6 @@ impl DisplayProbe for Hello {
         let mut hello = [0; 12];
         stream.read_exact(&mut hello).await.map_err(|e| e.to_string())?;
         Ok((1024, 768))
-    }
-}
-
-/// No run is made here.
-struct NoRuns;
-
-#[async_trait::async_trait]
-impl Executor for NoRuns {
-    fn check(
-        &self,
-        _scenario: &ScenarioSpec,
-        _origin: &str,
-        _variables: &BTreeMap<String, String>,
-        _secrets: &BTreeMap<String, SecretString>,
-        _: &mosdat::api::StepRange,
-    ) -> Result<Checked, Vec<String>> {
-        Err(vec!["no runs here".to_string()])
-    }
-
-    async fn run(&self, _job: Job, _progress: watch::Sender<Progress>, _cancel: CancellationToken) -> Outcome {
-        unreachable!("no run is made")
     }
 }
 
@@ -141,7 +117,7 @@ impl Rig {
             namespace: Some("default".to_string()),
         };
         let client = kube_side::client(self.client.clone(), gate.clone());
-        let context = Context::new(client, settings, Arc::new(Hello), Arc::new(NoRuns));
+        let context = Context::new(client, settings, Arc::new(Hello), Arc::new(Asks));
         let task = tokio::spawn(async move {
             controller::run(context, std::future::pending())
                 .await

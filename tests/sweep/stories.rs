@@ -1,5 +1,6 @@
 //! What is lived again and again: each a course of events from outside, and what has to come of it.
 
+use crate::asked;
 use crate::rig::{Failed, Rig, uid, vm_spec};
 use kube::api::{Patch, PatchParams};
 use mosdat::api::{GpuProfile, ProxmoxCluster, ProxmoxVM};
@@ -17,6 +18,12 @@ pub enum Story {
     Queued,
     /// A VM that mosdat made and nobody owns is removed.
     Orphaned,
+    /// Whoever has a VM asks for checkpoints, goes back to them, and lets go.
+    Checkpoints,
+    /// Whoever has a VM asks for power.
+    Power,
+    /// A run on somebody's VM asks for checkpoints and power while it is carried out; killed, it is taken up again.
+    Ran,
 }
 
 /// What is kept of an object that became ready, and of its VM.
@@ -38,6 +45,9 @@ impl Story {
             Story::Adopted => adopted(rig).await?,
             Story::Queued => queued(rig).await?,
             Story::Orphaned => orphaned(rig).await?,
+            Story::Checkpoints => asked::checkpoints(rig).await?,
+            Story::Power => asked::power(rig).await?,
+            Story::Ran => asked::ran(rig).await?,
         };
         rig.until("the cluster is looked at", || async {
             let c = rig.api::<ProxmoxCluster>().get("lab").await.ok()?;
@@ -140,7 +150,7 @@ async fn orphaned(rig: &Rig) -> Result<Vec<Ready>, Failed> {
 }
 
 /// Waits for an object to be ready; its VM's configuration and its status, without what is another in each life.
-async fn ready(rig: &Rig, name: &str) -> Result<Ready, Failed> {
+pub async fn ready(rig: &Rig, name: &str) -> Result<Ready, Failed> {
     let vm = rig.until_ready(name).await?;
     let id = uid(&vm);
     let vmid = vm.status.as_ref().and_then(|s| s.vmid).unwrap_or_default();

@@ -55,6 +55,8 @@ pub struct Ending {
     pub class: Option<String>,
     pub reason: Option<String>,
     pub message: String,
+    /// How long it took to get the VM, to carry the scenario out, and to give the VM back.
+    pub took: [std::time::Duration; 3],
 }
 
 impl Case {

@@ -6,11 +6,12 @@ use crate::model;
 use kube::Client;
 use kube::api::{Api, Patch, PatchParams, PostParams};
 use kube::config::{KubeConfigOptions, Kubeconfig};
-use mosdat::api::{FunctionalTestRun, VisionProvider};
+use mosdat::api::{FunctionalTestRun, RunPhase, VisionProvider};
 use mosdat::scenario::Scenario;
 use serde_json::json;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
+use tokio::sync::SemaphorePermit;
 
 /// A run that has no end by then is none.
 const LONGEST: Duration = Duration::from_secs(420);
@@ -46,8 +47,9 @@ impl World {
         World { up, client }
     }
 
-    /// Runs a case to its end.
-    pub async fn run(&self, case: &Case) -> Ending {
+    /// Runs a case to its end. While its machine is given back the lane is another's.
+    pub async fn run(&self, case: &Case, lane: SemaphorePermit<'_>) -> Ending {
+        let mut lane = Some(lane);
         let scenario = Scenario::from_str(&case.path.display().to_string(), &case.scenario);
         let scenario = scenario.unwrap_or_else(|e| panic!("{e}"));
         let mut spec = json!({
@@ -73,9 +75,20 @@ impl World {
         let begun = Instant::now();
         let mut outside = case.truth.outside.clone();
         let mut thaw = None;
+        let (mut took, mut since) = ([Duration::ZERO; 3], Instant::now());
         loop {
             let run = runs.get(&case.name).await.expect("get");
             let status = run.status.clone().unwrap_or_default();
+            let stage = match status.phase {
+                Some(RunPhase::Running) => 1,
+                Some(RunPhase::Finishing | RunPhase::Done) => 2,
+                _ => 0,
+            };
+            if stage == 2 {
+                drop(lane.take());
+            }
+            took[stage] += since.elapsed();
+            since = Instant::now();
             if let Some(result) = status.result {
                 let failure = status.failure.as_ref();
                 return Ending {
@@ -83,6 +96,7 @@ impl World {
                     class: failure.and_then(|f| f.class).map(|c| format!("{c:?}")),
                     reason: failure.map(|f| f.reason.clone()),
                     message: failure.map(|f| f.message.clone()).unwrap_or_default(),
+                    took,
                 };
             }
             let step = status.current_step.map(|s| s.id).unwrap_or_default();

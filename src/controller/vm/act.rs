@@ -9,11 +9,11 @@ use super::names;
 use super::refusal::{refusal, with_advice};
 use super::seen::{Observed, Template};
 use super::status::{
-    begin, begin_settings, event, intent, learn, note_device, note_restart, restart_required, set_finalizers, settle,
+    begin, begin_after, begin_settings, event, intent, learn, note_device, note_restart, restart_required, set_finalizers, settle,
     started, tell_restart, write,
 };
 use super::step::Step;
-use super::{operate, operation};
+use super::{lost, operate, operation};
 use crate::api::{FINALIZER, ProxmoxVM, VmAction, VmPhase};
 use crate::proxmox::{CloneParams, ErrorKind, VmConfig};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
@@ -284,8 +284,12 @@ async fn power(ctx: &Context, vm: ProxmoxVM, seen: &Observed, action: VmAction, 
     let unexpected = action == VmAction::Start
         && operate::unfinished(&vm).is_none()
         && vm.status.as_ref().is_some_and(|s| s.phase == Some(VmPhase::Ready));
+    let after = match action {
+        VmAction::Rollback => lost::latest(&pve, &node, "qmrollback", vmid).await?,
+        _ => None,
+    };
     let vm = write(ctx, vm, |s, generation| {
-        begin(s, action);
+        begin_after(s, action, after);
         s.phase = Some(phase);
         if !deleting {
             note_device(s, &lease);

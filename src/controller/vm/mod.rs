@@ -17,6 +17,7 @@ mod operate;
 mod operation;
 pub(super) mod refusal;
 mod look;
+mod lost;
 mod seen;
 mod slots;
 mod status;

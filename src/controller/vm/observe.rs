@@ -3,6 +3,7 @@
 use super::super::context::{Cluster, Context};
 use super::super::{Error, gpu};
 use super::look::{Elsewhere, adoptee, clone_needs, elsewhere, moved, others_in, starting};
+use super::lost::lost_answer;
 use super::seen::{Guest, Lease, Observed, Placement, Task, Vm};
 use super::slots::Kind;
 use super::{FORCE_DELETE, config, names, operate};
@@ -257,57 +258,6 @@ async fn task(pve: &Client, status: &crate::api::ProxmoxVMStatus) -> Result<Task
         Err(e) if e.kind == ErrorKind::NotFound => Ok(Task::None),
         Err(e) => Err(e.into()),
     }
-}
-
-/// An intent without UPID: the answer was lost or the controller was killed. Is its task running?
-async fn lost_answer(
-    pve: &Client,
-    vm: &ProxmoxVM,
-    action: VmAction,
-    node: &str,
-    vmid: u32,
-) -> Result<Task, proxmox::Error> {
-    let kind = match action {
-        VmAction::Clone => {
-            // A clone to another node runs on the template's.
-            for n in pve.nodes().await? {
-                for upid in pve.running_tasks(&n.node, "qmclone").await? {
-                    if pve.clone_target(&upid).await? == Some(vmid) {
-                        return Ok(Task::Found(upid.to_string()));
-                    }
-                }
-            }
-            return Ok(Task::None);
-        }
-        VmAction::Start => "qmstart",
-        VmAction::Rollback => "qmrollback",
-        VmAction::Snapshot => "qmsnapshot",
-        VmAction::DeleteSnapshot => "qmdelsnapshot",
-        VmAction::Shutdown => "qmshutdown",
-        VmAction::Stop => "qmstop",
-        VmAction::Destroy => "qmdestroy",
-        VmAction::Configure => return Ok(Task::None),
-    };
-    // Whether a VM was rolled back cannot be seen on it, so a task that has ended counts too, unless it is a failed one
-    // that was heard of. A second is for clocks that differ; at worst the VM, which nobody uses yet, is rolled back again.
-    let status = vm.status.clone().unwrap_or_default();
-    if matches!(action, VmAction::Rollback | VmAction::Snapshot)
-        && status.failures.is_none()
-        && let Some(intent) = &status.intent
-    {
-        let since = u64::try_from(intent.at.0.as_second() - 1).unwrap_or_default();
-        let found = pve.find_task(node, kind, vmid, since).await?;
-        return Ok(found.map_or(Task::None, |u| Task::Found(u.to_string())));
-    }
-    let found = pve
-        .running_tasks(node, kind)
-        .await?
-        .into_iter()
-        .find(|u| u.id() == vmid.to_string());
-    if found.is_some() {
-        tracing::info!(vm = %vm.name_any(), kind, "found the task of a lost answer");
-    }
-    Ok(found.map_or(Task::None, |u| Task::Found(u.to_string())))
 }
 
 async fn guest(ctx: &Context, pve: &Client, node: &str, vmid: u32, config: &VmConfig) -> Result<Guest, Error> {

@@ -4,8 +4,8 @@ use super::super::conditions::Verdict;
 use super::super::context::Context;
 use super::super::{Error, backoff};
 use super::act::{Next, client, place, refused};
-use super::names;
-use super::status::{begin, event, intent, settle, started, write};
+use super::status::{begin, begin_after, event, intent, settle, started, write};
+use super::{lost, names};
 use crate::api::{ProxmoxVM, ProxmoxVMStatus, VmAction, VmOperationState, VmPhase, VmRequest};
 use k8s_openapi::jiff::Timestamp;
 use kube::ResourceExt;
@@ -21,8 +21,9 @@ pub(super) async fn snapshot(ctx: &Context, vm: ProxmoxVM, name: &str) -> Result
         .and_then(|s| s.operation.as_ref())
         .is_some_and(|o| o.memory);
     let text = format!("taking snapshot {name} of VM {vmid}");
+    let after = lost::latest(&pve, &node, "qmsnapshot", vmid).await?;
     let vm = write(ctx, vm, |s, generation| {
-        begin(s, VmAction::Snapshot);
+        begin_after(s, VmAction::Snapshot, after);
         // It is ours from now on, whatever becomes of the call.
         if !s.checkpoints.iter().any(|n| n == name) {
             s.checkpoints.push(name.to_string());

@@ -42,6 +42,7 @@ pub(super) fn intent(action: VmAction) -> VmIntent {
         upid: None,
         operation: None,
         settings: None,
+        after: None,
     }
 }
 
@@ -79,6 +80,14 @@ pub(super) fn begin(s: &mut ProxmoxVMStatus, action: VmAction) {
         operation: request,
         ..intent(action)
     });
+}
+
+/// As `begin`, for a write that cannot be seen on the VM: what was the latest task of its kind before.
+pub(super) fn begin_after(s: &mut ProxmoxVMStatus, action: VmAction, after: Option<String>) {
+    begin(s, action);
+    if let Some(intent) = s.intent.as_mut() {
+        intent.after = after;
+    }
 }
 
 /// Nothing is being done any more.

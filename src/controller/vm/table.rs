@@ -52,6 +52,7 @@ pub(super) fn doing(action: VmAction, upid: bool, secs: i64) -> ProxmoxVMStatus 
         node: Some("n1".to_string()),
         intent: Some(VmIntent {
             settings: None,
+            after: None,
             action,
             at: Time(now() - SignedDuration::from_secs(secs)),
             upid: upid.then(|| "UPID:...".to_string()),
