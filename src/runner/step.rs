@@ -333,7 +333,7 @@ impl Stage<'_> {
             return;
         }
         self.run.told_guest = true;
-        let died = self.run.watch.died();
+        let died = self.run.watch.died().to_vec();
         let guest = self.run.rig.guest.clone();
         for (about, text) in guest::diagnose(guest.as_ref(), self.run.session.as_ref(), &died).await {
             // Masked before it is cut.

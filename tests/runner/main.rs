@@ -4,6 +4,7 @@
 //! programs and their deaths are real.
 
 mod blame;
+mod cores;
 mod doubles;
 mod doubt;
 mod evidence;
@@ -17,5 +18,5 @@ mod mutation;
 mod never;
 mod nodes;
 mod references;
-mod trace;
 mod table;
+mod trace;
