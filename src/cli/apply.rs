@@ -315,6 +315,7 @@ pub fn run_of(scenario: ScenarioSpec, cluster: &str, template: &str) -> anyhow::
             variables: Default::default(),
             secret_variables: Vec::new(),
             steps: None,
+            evidence: None,
             vision_ref: None,
             timeout_seconds: 1800,
             retries: Default::default(),

@@ -156,6 +156,15 @@ fn changes(before: &FunctionalTestRunStatus, now: &FunctionalTestRunStatus) -> V
             Some(f) => out.push(format!("{result}: {}", f.message)),
             None => out.push(result.to_string()),
         }
+        if let Some(artifacts) = &now.artifacts {
+            let place = |video: &String| format!("{}/{video}", artifacts.location);
+            match (artifacts.video.as_ref().map(place), &artifacts.video_problem) {
+                (Some(video), None) => out.push(format!("video: {video}")),
+                (Some(video), Some(problem)) => out.push(format!("video: {video}: {problem}")),
+                (None, Some(problem)) => out.push(format!("no video: {problem}")),
+                (None, None) => {}
+            }
+        }
     }
     out
 }

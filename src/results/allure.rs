@@ -386,6 +386,7 @@ mod tests {
                     failure: None,
                     counts: StepCounts::default(),
                     ms: 1000,
+                    video: None,
                 },
             ),
         ])

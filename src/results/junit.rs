@@ -123,6 +123,7 @@ mod tests {
                 failure: None,
                 counts: StepCounts::default(),
                 ms: 1,
+                video: None,
             },
         };
         assert!(junit(&[end]).contains(" timestamp=\"2026-01-02T03:04:05.678Z\""));

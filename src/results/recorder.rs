@@ -47,6 +47,9 @@ struct Inner {
     pictures: HashMap<String, String>,
     /// Parts of the screen that no stored picture shows.
     covered: Vec<Rect>,
+    /// A step is about to tell another such part.
+    veiled: bool,
+    video: Option<RunVideo>,
     error: Option<Error>,
     start: Instant,
     finished: bool,
@@ -75,6 +78,8 @@ impl Recorder {
                 masks: Masks::default(),
                 pictures: HashMap::new(),
                 covered: Vec::new(),
+                veiled: false,
+                video: None,
                 error: None,
                 start: Instant::now(),
                 finished: false,
@@ -117,14 +122,34 @@ impl Recorder {
     /// A part of the screen, in pixels, that pictures stored from now on do not show.
     pub fn cover(&self, part: Rect) {
         let mut inner = self.lock();
+        inner.veiled = false;
         if !inner.covered.contains(&part) {
             inner.covered.push(part);
         }
     }
 
+    /// A part of the screen is about to be covered, and nobody knows yet which: the video stands still until
+    /// [`Recorder::cover`] tells, or this is taken back.
+    pub fn veil(&self, veiled: bool) {
+        self.lock().veiled = veiled;
+    }
+
+    pub(super) fn veiled(&self) -> bool {
+        self.lock().veiled
+    }
+
+    pub(super) fn covered(&self) -> Vec<Rect> {
+        self.lock().covered.clone()
+    }
+
+    /// What became of the video: `run_end` will tell it.
+    pub fn video(&self, video: RunVideo) {
+        self.lock().video = Some(video);
+    }
+
     /// The frame as it may be stored.
     fn storable(&self, frame: &Arc<Frame>) -> Arc<Frame> {
-        let covered = self.lock().covered.clone();
+        let covered = self.covered();
         match covered.as_slice() {
             [] => frame.clone(),
             parts => Arc::new(frame.covering(parts)),
@@ -249,18 +274,19 @@ impl Recorder {
     /// # Errors
     /// The log or a report cannot be written.
     pub fn finish(&self, result: RunResult, failure: Option<RunFailure>, counts: StepCounts) -> Result<(), Error> {
-        let ms = {
-            let inner = self.lock();
+        let (ms, video) = {
+            let mut inner = self.lock();
             if inner.finished {
                 return Ok(());
             }
-            inner.start.elapsed().as_millis() as u64
+            (inner.start.elapsed().as_millis() as u64, inner.video.take())
         };
         self.emit(Body::RunEnd {
             result,
             failure,
             counts,
             ms,
+            video,
         });
         let past = {
             let mut inner = self.lock();

@@ -28,6 +28,11 @@ pub(super) fn seconds(ms: u64) -> String {
     }
 }
 
+/// A size for people.
+pub(super) fn mega(bytes: u64) -> String {
+    format!("{:.1} MB", bytes as f64 / 1e6)
+}
+
 /// Milliseconds between two times of events; 0 where one of them is none.
 pub(super) fn milliseconds(from: &str, to: &str) -> u64 {
     let parse = |text: &str| text.parse::<jiff::Timestamp>().ok();

@@ -52,6 +52,7 @@ pub(super) struct RunView<'e> {
     pub references: Option<&'e BTreeMap<String, String>>,
     pub steps: Vec<StepView<'e>>,
     pub end: Option<(RunResult, Option<&'e RunFailure>, &'e StepCounts, u64)>,
+    pub video: Option<&'e RunVideo>,
 }
 
 pub(super) fn view(events: &[Event]) -> RunView<'_> {
@@ -65,6 +66,7 @@ pub(super) fn view(events: &[Event]) -> RunView<'_> {
         references: None,
         steps: Vec::new(),
         end: None,
+        video: None,
     };
     let mut last = 0;
     for event in events {
@@ -132,7 +134,11 @@ pub(super) fn view(events: &[Event]) -> RunView<'_> {
                 failure,
                 counts,
                 ms,
-            } => view.end = Some((*result, failure.as_ref(), counts, *ms)),
+                video,
+            } => {
+                view.video = video.as_ref();
+                view.end = Some((*result, failure.as_ref(), counts, *ms));
+            }
         }
     }
     view

@@ -35,6 +35,7 @@ pub use screen::Screen;
 
 use crate::api::{RunFailure, RunResult, StepCounts};
 use crate::guest::Guest;
+use crate::results::Film;
 use crate::vision::Vision;
 use std::sync::Arc;
 use std::time::Duration;
@@ -50,6 +51,8 @@ pub struct Rig {
     pub hypervisor: Arc<dyn Hypervisor>,
     /// What finds and judges.
     pub vision: Arc<dyn Vision>,
+    /// The video that is being made of the desktop, where one is asked for.
+    pub film: Option<Film>,
 }
 
 /// Limits of a run.

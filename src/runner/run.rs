@@ -271,6 +271,11 @@ pub async fn run(plan: Plan, rig: Rig, recorder: Recorder, limits: Limits, cance
         }
     }
 
+    if let Some(film) = &run.rig.film
+        && let Some(video) = film.end().await
+    {
+        recorder.video(video);
+    }
     let soft = run.soft.take();
     let (result, failure) = verdict(ended, soft, untidy);
     let mut outcome = Outcome {

@@ -74,6 +74,8 @@ pub(super) struct Stage<'a> {
 /// Runs a step that holds no others to its one end.
 pub(super) async fn run_leaf(run: &mut Run, step: &Step, stop: &Stop) -> Result<(), Ended> {
     let start = Instant::now();
+    // Where what must not be seen is told by the step, a film of it waits for that.
+    run.recorder.veil(step.mask.is_some());
     run.begin(step);
     let mut stage = Stage::new(run, step);
     // The one boundary: whatever happens inside, the step ends here.
@@ -111,6 +113,7 @@ pub(super) async fn run_leaf(run: &mut Run, step: &Step, stop: &Stop) -> Result<
             error.to_string(),
         ));
     }
+    run.recorder.veil(false);
     run.end(step, result.as_ref().map(|()| healed), attempts, start);
     result.map_err(|failure| Ended::new(failure, step))
 }

@@ -20,3 +20,12 @@ mod nodes;
 mod references;
 mod table;
 mod trace;
+mod video;
+
+// A real screen, as the desktop's own tests have it.
+#[allow(dead_code)]
+#[path = "../desktop/processes.rs"]
+mod processes;
+#[allow(dead_code)]
+#[path = "../desktop/xserver.rs"]
+mod xserver;

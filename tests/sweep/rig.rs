@@ -55,6 +55,7 @@ impl Executor for NoRuns {
         _variables: &BTreeMap<String, String>,
         _secrets: &BTreeMap<String, SecretString>,
         _: &mosdat::api::StepRange,
+        _video: bool,
     ) -> Result<Checked, Vec<String>> {
         Err(vec!["no runs here".to_string()])
     }
