@@ -14,6 +14,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 use tokio::sync::broadcast;
+use tokio::task::JoinHandle;
 
 /// Name of the event log in a run's folder.
 pub const EVENTS_FILE: &str = "events.jsonl";
@@ -45,6 +46,8 @@ struct Inner {
     masks: Masks,
     /// Files of pictures by digest: a desktop that did not change is stored once.
     pictures: HashMap<String, String>,
+    /// Pictures that are being stored.
+    writing: Vec<JoinHandle<Result<(), Error>>>,
     /// Parts of the screen that no stored picture shows.
     covered: Vec<Rect>,
     /// A step is about to tell another such part.
@@ -77,6 +80,7 @@ impl Recorder {
                 past: Vec::new(),
                 masks: Masks::default(),
                 pictures: HashMap::new(),
+                writing: Vec::new(),
                 covered: Vec::new(),
                 veiled: false,
                 video: None,
@@ -193,7 +197,7 @@ impl Recorder {
         });
     }
 
-    /// Stores a picture and records it.
+    /// Records a picture, and begins to store it: [`Recorder::stored`] waits for that.
     pub async fn screenshot(&self, step: &str, role: Role, frame: &Arc<Frame>, marks: Vec<Mark>) {
         let number = frame_number(frame);
         let frame = &self.storable(frame);
@@ -205,18 +209,10 @@ impl Recorder {
                 let place = self.lock().pictures.len() + 1;
                 let file = format!("{SCREENSHOTS_DIR}/{place:04}-{step}.png");
                 let (path, frame) = (self.dir.join(&file), frame.clone());
-                // Encoding takes tens of milliseconds: not on a thread that serves others.
-                let written = tokio::task::spawn_blocking(move || write_png(&path, &frame)).await;
-                let error = match written {
-                    Ok(Ok(())) => None,
-                    Ok(Err(error)) => Some(error),
-                    Err(error) => Some(Error::Picture(error.to_string())),
-                };
+                // Encoding takes tens of milliseconds, in which the step can go on.
+                let writing = tokio::task::spawn_blocking(move || write_png(&path, &frame));
                 let mut inner = self.lock();
-                if let Some(error) = error {
-                    inner.error.get_or_insert(error);
-                    return;
-                }
+                inner.writing.push(writing);
                 inner.pictures.insert(digest, file.clone());
                 file
             }
@@ -232,6 +228,19 @@ impl Recorder {
                 frame: number,
             },
         );
+    }
+
+    /// Waits until the pictures that were recorded are in their files.
+    pub async fn stored(&self) {
+        let writing = std::mem::take(&mut self.lock().writing);
+        for one in writing {
+            let error = match one.await {
+                Ok(Ok(())) => continue,
+                Ok(Err(error)) => error,
+                Err(error) => Error::Picture(error.to_string()),
+            };
+            self.lock().error.get_or_insert(error);
+        }
     }
 
     /// Stores files that could replace those of a reference image, and records them: a picture and its sidecar.
@@ -269,7 +278,7 @@ impl Recorder {
         self.lock().error.take()
     }
 
-    /// Writes `run_end` and the reports. Also for runs that ended before their first step. Later calls do nothing.
+    /// Writes `run_end` and the reports, with the pictures that have been [stored](Recorder::stored). Also for runs that ended before their first step. Later calls do nothing.
     ///
     /// # Errors
     /// The log or a report cannot be written.

@@ -276,6 +276,7 @@ pub async fn run(plan: Plan, rig: Rig, recorder: Recorder, limits: Limits, cance
     {
         recorder.video(video);
     }
+    recorder.stored().await;
     let soft = run.soft.take();
     let (result, failure) = verdict(ended, soft, untidy);
     let mut outcome = Outcome {

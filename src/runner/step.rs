@@ -106,6 +106,7 @@ pub(super) async fn run_leaf(run: &mut Run, step: &Step, stop: &Stop) -> Result<
     stage.tell_requests();
     let attempts = stage.attempts;
     let healed = stage.healed.take();
+    run.recorder.stored().await;
     if let Some(error) = run.recorder.take_error() {
         result = Err(Failure::error(
             FailureClass::Artifact,
