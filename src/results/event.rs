@@ -1,6 +1,6 @@
 //! The events of a run. The schema is versioned: a reader that does not know `v` should say so.
 
-use super::text::{mega, seconds};
+use super::text::{seconds, size};
 use crate::api::{FailureClass, RunFailure, RunResult, StepCounts};
 use crate::scenario::{Plan, Step};
 use schemars::JsonSchema;
@@ -148,7 +148,7 @@ impl RunVideo {
     /// The video in a few words.
     pub fn told(&self) -> String {
         let mut told = match &self.file {
-            Some(file) => format!("{file}, {}", mega(self.bytes)),
+            Some(file) => format!("{file}, {}", size(self.bytes)),
             None => "none".to_string(),
         };
         if self.pictures > 0 {

@@ -54,7 +54,7 @@ fn colour(picture: &RgbImage, x: u32, y: u32) -> &'static str {
         ("grey", [128, 128, 128]),
     ];
     let p = picture.get_pixel(x, y).0;
-    let near = |c: &[u8; 3]| c.iter().zip(p).all(|(a, b)| a.abs_diff(b) < 40);
+    let near = |c: &[u8; 3]| c.iter().zip(p).all(|(a, b)| a.abs_diff(b) < 16);
     KNOWN.iter().find(|(_, c)| near(c)).map_or("?", |(name, _)| name)
 }
 

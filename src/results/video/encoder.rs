@@ -93,44 +93,19 @@ impl Encoding {
     pub fn begin(encoder: &Encoder, file: &Path, (width, height): (u32, u32)) -> Result<Encoding, String> {
         let mut command = Command::new(&encoder.0);
         command
-            .args(["-nostdin", "-hide_banner", "-loglevel", "error"])
+            .args("-nostdin -hide_banner -loglevel error".split(' '))
             // As fine as a millisecond: a picture has the time at which it was read. Nothing is to be guessed from the stream.
-            .args(["-f", "rawvideo", "-pixel_format", "rgba", "-framerate", "1000"])
-            .args(["-video_size", &format!("{width}x{height}")])
-            .args([
-                "-use_wallclock_as_timestamps",
-                "1",
-                "-probesize",
-                "32",
-                "-analyzeduration",
-                "0",
-            ])
-            .args(["-i", "pipe:0", "-an", "-fps_mode", "vfr"])
-            .args([
-                "-c:v",
-                CODEC,
-                "-pix_fmt",
-                "yuv420p",
-                "-deadline",
-                "realtime",
-                "-cpu-used",
-                "8",
-            ])
-            .args([
-                "-tune-content",
-                "screen",
-                "-crf",
-                "32",
-                "-b:v",
-                "2M",
-                "-threads",
-                "1",
-                "-g",
-                "200",
-            ])
+            .args("-f rawvideo -pixel_format rgba -framerate 1000 -use_wallclock_as_timestamps 1".split(' '))
+            .args("-probesize 32 -analyzeduration 0 -video_size".split(' '))
+            .arg(format!("{width}x{height}"))
+            .args("-i pipe:0 -an -fps_mode vfr -pix_fmt yuv420p -c:v".split(' '))
+            .arg(CODEC)
+            // By quality, not by rate: with a rate the first picture is a blurred one, and nothing may change for long.
+            .args("-deadline realtime -cpu-used 8 -tune-content screen -crf 32 -b:v 0 -threads 1 -g 200".split(' '))
             // What has been encoded is in the file soon, so that it can be played whatever becomes of the encoder.
-            .args(["-flush_packets", "1", "-cluster_time_limit", "2000", "-fs", MOST_BYTES])
-            .args(["-f", "webm", "-y"])
+            .args("-flush_packets 1 -cluster_time_limit 2000 -fs".split(' '))
+            .arg(MOST_BYTES)
+            .args("-f webm -y".split(' '))
             .arg(file)
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
