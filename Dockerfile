@@ -4,6 +4,7 @@
 #   buildah bud --build-arg BASE=localhost/debian --build-arg BUILD_BASE=localhost/rust -t mosdat:0.1.0 .
 #
 # BUILD_BASE needs Debian, cc and Rust as Cargo.toml's rust-version says; BASE any Debian of the same release.
+# ffmpeg makes the videos of runs that ask for one.
 # The lab is not in this image: a cluster has a Proxmox VE to talk to.
 ARG BASE=debian:bookworm-slim
 ARG BUILD_BASE=rust:1.95-bookworm
@@ -22,7 +23,7 @@ COPY src src
 RUN cargo build --release --locked --bin mosdat && cp target/release/mosdat /mosdat && rm -rf target
 
 FROM ${BASE}
-RUN apt-get update -q && apt-get install -y -q --no-install-recommends ca-certificates \
+RUN apt-get update -q && apt-get install -y -q --no-install-recommends ca-certificates ffmpeg \
     && rm -rf /var/lib/apt/lists/* \
     && mkdir -p /var/lib/mosdat && chown 65532:65532 /var/lib/mosdat
 COPY --from=build /mosdat /usr/local/bin/mosdat

@@ -68,3 +68,6 @@ if [ ! -x "$vision/bin/python" ]; then
   "$vision/bin/pip" install -q --disable-pip-version-check opencv-python-headless==5.0.0.93
 fi
 MOSDAT_BENCH_PYTHON=$vision/bin/python cargo bench --quiet --locked --bench reference
+
+# A run on a screen of its own: what a step takes, and what 100 of them leave behind.
+cargo bench --quiet --locked --bench steps

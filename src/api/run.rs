@@ -45,7 +45,9 @@ use std::collections::BTreeMap;
     validation = Rule::new("has(self.secretVariables) == has(oldSelf.secretVariables) && (!has(self.secretVariables) || self.secretVariables == oldSelf.secretVariables)")
         .message("secretVariables are immutable; make a new run"),
     validation = Rule::new("has(self.steps) == has(oldSelf.steps) && (!has(self.steps) || self.steps == oldSelf.steps)")
-        .message("steps is immutable; make a new run")
+        .message("steps is immutable; make a new run"),
+    validation = Rule::new("has(self.evidence) == has(oldSelf.evidence) && (!has(self.evidence) || self.evidence == oldSelf.evidence)")
+        .message("evidence is immutable; make a new run")
 )]
 pub struct FunctionalTestRunSpec {
     /// The machine to test on.
@@ -65,6 +67,9 @@ pub struct FunctionalTestRunSpec {
     /// Which of the test's steps run; without it all. Set-up and cleanup always do.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub steps: Option<StepRange>,
+    /// What is kept besides the report, the events and the pictures of the steps.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub evidence: Option<RunEvidence>,
     /// What looks at the screen; without it the built-in text recognition.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub vision_ref: Option<LocalRef>,
@@ -96,6 +101,37 @@ pub struct StepRange {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 63))]
     pub until: Option<String>,
+}
+
+/// What a run keeps besides the report, the events and the pictures of the steps.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RunEvidence {
+    /// A video of the session, `video.webm`; `{}` suits most. Where the controller runs, ffmpeg has to be installed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub video: Option<VideoSettings>,
+}
+
+/// How a video of the session is made.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct VideoSettings {
+    /// Most pictures a second. While nothing changes on the screen, there are none.
+    #[serde(default = "default_pictures")]
+    #[schemars(range(min = 1, max = 30))]
+    pub max_pictures_per_second: u32,
+}
+
+fn default_pictures() -> u32 {
+    10
+}
+
+impl Default for VideoSettings {
+    fn default() -> Self {
+        VideoSettings {
+            max_pictures_per_second: default_pictures(),
+        }
+    }
 }
 
 /// The machine of a run. Exactly one member.
@@ -391,4 +427,10 @@ pub struct RunArtifacts {
     pub events: String,
     /// JUnit XML, relative to `location`.
     pub junit: String,
+    /// Video of the session, relative to `location`; where one was asked for and made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub video: Option<String>,
+    /// Why there is no video, or why it is not whole; the verdict does not depend on it.
+    #[serde(default, rename = "videoProblem", skip_serializing_if = "Option::is_none")]
+    pub video_problem: Option<String>,
 }

@@ -334,6 +334,7 @@ pub fn run_of(scenario: ScenarioSpec, cluster: &str, template: &str) -> anyhow::
             variables: Default::default(),
             secret_variables: Vec::new(),
             steps: None,
+            evidence: None,
             vision_ref: None,
             timeout_seconds: None,
             retries: Default::default(),

@@ -157,6 +157,15 @@ fn changes(before: &FunctionalTestRunStatus, now: &FunctionalTestRunStatus) -> V
             None => out.push(result.to_string()),
         }
         out.extend(now.outputs.iter().map(|(name, value)| format!("{name}: {value}")));
+        if let Some(artifacts) = &now.artifacts {
+            let place = |video: &String| format!("{}/{video}", artifacts.location);
+            match (artifacts.video.as_ref().map(place), &artifacts.video_problem) {
+                (Some(video), None) => out.push(format!("video: {video}")),
+                (Some(video), Some(problem)) => out.push(format!("video: {video}: {problem}")),
+                (None, Some(problem)) => out.push(format!("no video: {problem}")),
+                (None, None) => {}
+            }
+        }
     }
     out
 }

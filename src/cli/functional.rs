@@ -6,7 +6,7 @@ use super::old_flags::OldFlags;
 use super::seed::{Form, imported, object, read, secret, tell, tell_errors, value};
 use super::session::{ClusterArgs, Session};
 use super::{check, exit, follow, missing, shutdown_signal};
-use crate::api::{FunctionalTestRun, ProxmoxVM, RunResult, StepRange};
+use crate::api::{FunctionalTestRun, ProxmoxVM, RunResult, StepRange, VideoSettings};
 use crate::scenario::{Errors, Fate, Place, Problem};
 use crate::seed::{self, Config, Machine, Need, Options, Vm};
 use futures::StreamExt;
@@ -48,6 +48,12 @@ pub struct Args {
     /// Seconds that each run may take, instead of the scenario's budget or else 1800; 0 is a whole day, the most there is.
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(0..=DAY))]
     timeout: Option<u32>,
+    /// Make a video of each session: `video.webm` beside the report.
+    #[arg(long)]
+    record_session: bool,
+    /// Most pictures a second of the video.
+    #[arg(long, value_name = "N", default_value_t = 10, requires = "record_session", value_parser = clap::value_parser!(u32).range(1..=30))]
+    record_fps: u32,
     /// How many runs go on at once.
     #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=64))]
     parallel: u16,
@@ -174,6 +180,9 @@ fn prepare(args: &Args, config: Config) -> Result<Prepared, Errors> {
             from: args.from.clone(),
             until: args.until.clone(),
         },
+        video: args.record_session.then_some(VideoSettings {
+            max_pictures_per_second: args.record_fps,
+        }),
         timeout_seconds: args
             .timeout
             .map(|seconds| if seconds == 0 { DAY as u32 } else { seconds }),

@@ -67,7 +67,10 @@ mod tests {
             (flags.0.len(), flags.tell())
         };
         assert_eq!(given(&["x"]), (0, false));
-        assert_eq!(given(&["x", "--save-screenshots", "--record-fps", "10"]), (2, false));
+        assert_eq!(
+            given(&["x", "--save-screenshots", "--screenshots", "shots"]),
+            (2, false)
+        );
         assert_eq!(given(&["x", "--from-step", "3"]), (1, true));
     }
 }

@@ -35,6 +35,9 @@ pub struct Args {
     /// End with this step or phase of the test.
     #[arg(long, value_name = "STEP")]
     until: Option<String>,
+    /// Make a video of each session, with at most so many pictures a second: `video.webm` beside the report.
+    #[arg(long, value_name = "N", num_args = 0..=1, require_equals = true, default_missing_value = "10", value_parser = clap::value_parser!(u32).range(1..=30))]
+    video: Option<u32>,
 }
 
 pub async fn run(args: Args) -> anyhow::Result<u8> {
@@ -74,6 +77,10 @@ pub async fn run(args: Args) -> anyhow::Result<u8> {
                 if object.data["spec"].is_object() && !object.data["spec"]["variables"].is_array() {
                     object.data["spec"]["variables"][key] = value.as_str().into();
                 }
+            }
+            // What has another form has been refused above.
+            if let Some(most) = args.video {
+                object.data["spec"]["evidence"]["video"]["maxPicturesPerSecond"] = most.into();
             }
         }
         objects.push((d.place, object));

@@ -106,14 +106,7 @@ impl Frame {
     /// The same picture with these parts of it painted over, in grey.
     pub fn covering(&self, parts: &[Rect]) -> Frame {
         let mut image = self.image().clone();
-        let all = Rect::new(0, 0, image.width(), image.height());
-        for part in parts.iter().filter_map(|part| part.intersection(&all)) {
-            for y in part.y..part.bottom() {
-                for x in part.x..part.right() {
-                    image.put_pixel(x, y, image::Rgba([128, 128, 128, 255]));
-                }
-            }
-        }
+        paint_over(&mut image, parts);
         Frame {
             image: Arc::new(image),
             digest: OnceLock::new(),
@@ -192,6 +185,18 @@ impl Frame {
             }
         }
         found
+    }
+}
+
+/// Paints these parts of the picture over, in grey.
+pub fn paint_over(image: &mut RgbaImage, parts: &[Rect]) {
+    let all = Rect::new(0, 0, image.width(), image.height());
+    for part in parts.iter().filter_map(|part| part.intersection(&all)) {
+        for y in part.y..part.bottom() {
+            for x in part.x..part.right() {
+                image.put_pixel(x, y, image::Rgba([128, 128, 128, 255]));
+            }
+        }
     }
 }
 

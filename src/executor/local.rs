@@ -1,10 +1,12 @@
 //! Runs as tasks of this process: opens the desktop, the guest and the vision backend, and hands over to the runner.
 
 use super::{Checked, Executor, Job, Machine, Outcome, Progress, VisionSettings};
-use crate::api::{CurrentStep, FailureClass, RunFailure, RunResult, ScenarioSpec, StepCounts, StepRange, StepResult};
+use crate::api::{
+    CurrentStep, FailureClass, RunFailure, RunResult, ScenarioSpec, StepCounts, StepRange, StepResult, VideoSettings,
+};
 use crate::desktop::{self, Auth, Desktop, Layout, Options, Stream};
 use crate::guest::AgentGuest;
-use crate::results::{Body, Event, PlannedStep, Recorder, RunMeta};
+use crate::results::{Body, Encoder, Event, Film, PlannedStep, Recorder, RunMeta};
 use crate::runner::{self, Limits, Rig};
 use crate::scenario::{Plan, Scenario};
 use crate::vision::{Cascade, Ocr, Vision};
@@ -73,20 +75,32 @@ impl Local {
         })
     }
 
-    async fn rig(&self, job: &Job) -> Result<Rig, RunFailure> {
+    async fn rig(&self, job: &Job, recorder: &Recorder) -> Result<Rig, RunFailure> {
         let machine = &job.machine;
         let vision = self.vision(job.vision.as_ref()).await?;
         let warm = vision.warm_up().await;
         warm.map_err(|e| failure(FailureClass::Vision, "ModelNotReady", e.to_string()))?;
         let desktop = console(machine).await?;
+        let film = match &job.video {
+            Some(video) => Some(film(desktop.clone(), recorder, video)?),
+            None => None,
+        };
         let guest = AgentGuest::new(machine.client.clone(), machine.node.clone(), machine.vmid);
         Ok(Rig {
             desktop: Arc::new(desktop),
             guest: Arc::new(guest),
             hypervisor: machine.hypervisor.clone(),
             vision,
+            film,
         })
     }
+}
+
+/// Begins the video. That it can be made was checked before there was a VM.
+fn film(desktop: Desktop, recorder: &Recorder, settings: &VideoSettings) -> Result<Film, RunFailure> {
+    let encoder = Encoder::find().map_err(|e| failure(FailureClass::Artifact, "NoVideo", e))?;
+    let per_second = settings.max_pictures_per_second;
+    Ok(Film::begin(encoder, desktop, recorder, per_second))
 }
 
 /// Opens the VM's console, which opens itself anew when its link dies. A VNC ticket is used up by the first try, so each
@@ -135,11 +149,21 @@ impl Executor for Local {
         variables: &BTreeMap<String, String>,
         secrets: &BTreeMap<String, SecretString>,
         range: &StepRange,
+        video: bool,
     ) -> Result<Checked, Vec<String>> {
-        let (scenario, _) = plan(scenario, origin, variables, secrets, range)?;
-        Ok(Checked {
-            digest: scenario.digest(),
-        })
+        let encoder = match video {
+            true => Encoder::find()
+                .map(|_| ())
+                .map_err(|e| format!("spec.evidence.video: {e}")),
+            false => Ok(()),
+        };
+        match (plan(scenario, origin, variables, secrets, range), encoder) {
+            (Ok((scenario, _)), Ok(())) => Ok(Checked {
+                digest: scenario.digest(),
+            }),
+            (Ok(_), Err(encoder)) => Err(vec![encoder]),
+            (Err(wrong), encoder) => Err(wrong.into_iter().chain(encoder.err()).collect()),
+        }
     }
 
     async fn run(&self, job: Job, progress: watch::Sender<Progress>, cancel: CancellationToken) -> Outcome {
@@ -189,7 +213,7 @@ impl Executor for Local {
             }
         };
         let rig = tokio::select! {
-            rig = self.rig(&job) => rig,
+            rig = self.rig(&job, &recorder) => rig,
             () = cancel.cancelled() => Err(RunFailure {
                 class: None,
                 reason: "Cancelled".into(),

@@ -9,7 +9,7 @@ mod model;
 pub use local::Local;
 
 use crate::api::{
-    CurrentStep, KeyboardLayout, RunFailure, RunResult, ScenarioSpec, StepCounts, StepRange, StepResult,
+    CurrentStep, KeyboardLayout, RunFailure, RunResult, ScenarioSpec, StepCounts, StepRange, StepResult, VideoSettings,
     VisionProviderSpec,
 };
 use crate::proxmox;
@@ -45,6 +45,8 @@ pub struct Job {
     pub secrets: BTreeMap<String, SecretString>,
     /// What looks at the screen; `None` for the built-in text recognition.
     pub vision: Option<VisionSettings>,
+    /// How a video of the session is made; `None` for none.
+    pub video: Option<VideoSettings>,
     /// Limit on the scenario, cleanup not counted, where the run gives one.
     pub timeout: Option<Duration>,
     /// Where it runs.
@@ -124,7 +126,8 @@ pub struct Checked {
 /// Carries runs out.
 #[async_trait::async_trait]
 pub trait Executor: Send + Sync {
-    /// Checks a scenario with its inputs before any VM exists; all errors at once.
+    /// Checks a scenario with its inputs before any VM exists, and that a video can be made where one is asked for; all
+    /// errors at once.
     fn check(
         &self,
         scenario: &ScenarioSpec,
@@ -132,6 +135,7 @@ pub trait Executor: Send + Sync {
         variables: &BTreeMap<String, String>,
         secrets: &BTreeMap<String, SecretString>,
         range: &StepRange,
+        video: bool,
     ) -> Result<Checked, Vec<String>>;
 
     /// Carries one attempt out. Cancelling ends the steps; cleanup still runs.

@@ -14,7 +14,7 @@ const TAIL: usize = 64 * 1024;
 pub struct App {
     /// Name for messages: the program without its folder.
     pub name: String,
-    /// Folder in the guest with `pid`, `exit`, `out`, `err`.
+    /// Folder in the guest with `pid`, `exit`, `out`, `err`, and `begun`: where it was started, and its limit for cores.
     pub dir: String,
     /// Process id.
     pub pid: u32,
@@ -82,6 +82,7 @@ pub fn launch_command(user: &str, argv: &[String]) -> Command {
     let script = format!(
         "command -v {program} >/dev/null || {{ echo \"no program {shown} in PATH=$PATH\" >&2; exit 127; }}\n\
          d=$(mktemp -d \"${{TMPDIR:-/tmp}}/mosdat-app.XXXXXX\") || exit 1\n\
+         {{ pwd; ulimit -c; }} >\"$d/begun\"\n\
          printf '%s\\n' {run} >\"$d/run\" || exit 1\n\
          setsid /bin/sh -c {supervisor} supervisor \"$d\" >/dev/null 2>&1 </dev/null &\n\
          n=0; while [ ! -e \"$d/pid\" ]; do n=$((n + 1)); [ $n -gt 100 ] && exit 1; sleep 0.1; done\n\

@@ -1,5 +1,6 @@
 //! What a person would look at first in a guest where something has gone wrong.
 
+use super::cores::{Died, cores};
 use super::{Command, Exit, Guest, Session};
 use std::time::Duration;
 
@@ -32,27 +33,23 @@ else dmesg 2>/dev/null | tail -n 25
 fi
 part disks
 df -h 2>/dev/null | grep -v -e tmpfs -e devtmpfs | head -n 12
-for pid in $pids; do
-  command -v coredumpctl >/dev/null || break
-  core=$(timeout 6 coredumpctl --no-pager info "$pid" 2>/dev/null) && { part "core of process $pid"; printf '%s\n' "$core" | head -n 80; }
-done
 exit 0
 "#;
 
 /// Processes, windows, the end of the system's log, disks, and the cores of these processes, each with its title; empty
 /// where the guest does not answer. What is asked changes nothing.
-pub async fn diagnose(guest: &dyn Guest, session: Option<&Session>, died: &[u32]) -> Vec<(String, String)> {
-    let pids = died.iter().map(u32::to_string).collect::<Vec<_>>().join(" ");
-    let mut command =
-        Command::script(SCRIPT, LIMIT).with_env([("mark".to_string(), MARK.into()), ("pids".to_string(), pids.into())]);
+pub async fn diagnose(guest: &dyn Guest, session: Option<&Session>, died: &[Died]) -> Vec<(String, String)> {
+    let mut command = Command::script(SCRIPT, LIMIT).with_env([("mark".to_string(), MARK.into())]);
     if let Some(session) = session {
         command = command.with_env(session.environment());
     }
     let answer = tokio::time::timeout(LIMIT + Duration::from_secs(2), guest.exec(command)).await;
-    match answer {
+    let mut told = match answer {
         Ok(Ok(output)) if output.exit == Exit::Code(0) || output.exit == Exit::TimedOut => parts(&output.stdout),
-        _ => Vec::new(),
-    }
+        _ => return Vec::new(),
+    };
+    told.extend(cores(guest, died).await);
+    told
 }
 
 fn parts(text: &str) -> Vec<(String, String)> {

@@ -388,6 +388,7 @@ mod tests {
                     counts: StepCounts::default(),
                     outputs: Default::default(),
                     ms: 1000,
+                    video: None,
                 },
             ),
         ])

@@ -1,5 +1,6 @@
 //! The events of a run. The schema is versioned: a reader that does not know `v` should say so.
 
+use super::text::{seconds, size};
 use crate::api::{FailureClass, RunFailure, RunResult, StepCounts};
 use crate::scenario::{Plan, Step};
 use schemars::JsonSchema;
@@ -99,6 +100,9 @@ pub enum Body {
         outputs: BTreeMap<String, String>,
         /// Wall-clock milliseconds since `run_start`.
         ms: u64,
+        /// The video, where one was asked for.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        video: Option<RunVideo>,
     },
 }
 
@@ -124,6 +128,40 @@ pub struct RunMeta {
     /// Version of mosdat.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub version: String,
+}
+
+/// The video of the session, and what was wrong with it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct RunVideo {
+    /// The file, relative to the folder of the log; none where there is nothing that could be played.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub file: Option<String>,
+    /// How many pictures there are: a new one where the screen or the pointer had changed.
+    pub pictures: u64,
+    /// Its size in bytes.
+    pub bytes: u64,
+    /// How long it is, in milliseconds.
+    pub ms: u64,
+    /// Why there is none, or why it is not whole.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub problem: Option<String>,
+}
+
+impl RunVideo {
+    /// The video in a few words.
+    pub fn told(&self) -> String {
+        let mut told = match &self.file {
+            Some(file) => format!("{file}, {}", size(self.bytes)),
+            None => "none".to_string(),
+        };
+        if self.pictures > 0 {
+            told += &format!(", {} pictures in {}", self.pictures, seconds(self.ms));
+        }
+        match &self.problem {
+            Some(problem) => format!("{told}: {problem}"),
+            None => told,
+        }
+    }
 }
 
 /// The scenario as it will run.

@@ -143,6 +143,7 @@ mod tests {
                 counts: StepCounts::default(),
                 outputs: Default::default(),
                 ms: 1,
+                video: None,
             },
         };
         assert!(junit(&[end]).contains(" timestamp=\"2026-01-02T03:04:05.678Z\""));

@@ -3,6 +3,7 @@
 use super::event::*;
 use super::recorder::{EVENTS_FILE, JUNIT_FILE, REPORT_FILE, now, read_events, write_whole};
 use super::text::milliseconds;
+use super::video::VIDEO_FILE;
 use super::{Error, junit, page};
 use crate::api::{FailureClass, RunFailure, RunResult, StepCounts};
 use std::collections::{BTreeMap, BTreeSet};
@@ -15,7 +16,7 @@ use std::path::Path;
 pub fn mend(dir: &Path, failure: &RunFailure) -> Result<bool, Error> {
     let path = dir.join(EVENTS_FILE);
     let mut events = read_events(&path)?;
-    let missing = missing(&events, failure);
+    let missing = missing(&events, failure, video(dir));
     if missing.is_empty() {
         let told = [REPORT_FILE, JUNIT_FILE].iter().all(|name| dir.join(name).exists());
         // Killed between the last line and the reports.
@@ -49,9 +50,20 @@ fn reports(dir: &Path, events: &[Event]) -> Result<(), Error> {
     write_whole(&dir.join(JUNIT_FILE), junit::junit(events).as_bytes())
 }
 
+/// The video that was being made: its encoder has ended it, and nobody has counted.
+fn video(dir: &Path) -> Option<RunVideo> {
+    let bytes = std::fs::metadata(dir.join(VIDEO_FILE)).ok()?.len();
+    (bytes > 0).then(|| RunVideo {
+        file: Some(VIDEO_FILE.to_string()),
+        bytes,
+        problem: Some("the run was interrupted, and the video with it".to_string()),
+        ..RunVideo::default()
+    })
+}
+
 /// What the log lacks: ends of the steps that were at work, the innermost first, of those that never began, and of the
 /// run.
-fn missing(events: &[Event], failure: &RunFailure) -> Vec<Body> {
+fn missing(events: &[Event], failure: &RunFailure, video: Option<RunVideo>) -> Vec<Body> {
     let Some(Body::RunStart { plan, .. }) = events.first().map(|e| &e.body) else {
         return Vec::new();
     };
@@ -115,6 +127,7 @@ fn missing(events: &[Event], failure: &RunFailure) -> Vec<Body> {
         counts,
         outputs: BTreeMap::new(),
         ms: milliseconds(begin, last),
+        video,
     });
     out
 }

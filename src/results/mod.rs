@@ -17,6 +17,7 @@ mod recorder;
 mod summary;
 mod text;
 mod trace;
+mod video;
 mod view;
 
 pub use again::{Answered, Looked, Question, asked, looked};
@@ -32,3 +33,4 @@ pub use recorder::{
 };
 pub use summary::summary;
 pub use trace::{Picture, Trace};
+pub use video::{Encoder, Film, VIDEO_FILE};

@@ -14,6 +14,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 use tokio::sync::broadcast;
+use tokio::task::JoinHandle;
 
 /// Name of the event log in a run's folder.
 pub const EVENTS_FILE: &str = "events.jsonl";
@@ -45,8 +46,13 @@ struct Inner {
     masks: Masks,
     /// Files of pictures by digest: a desktop that did not change is stored once.
     pictures: HashMap<String, String>,
+    /// Pictures that are being stored.
+    writing: Vec<JoinHandle<Result<(), Error>>>,
     /// Parts of the screen that no stored picture shows.
     covered: Vec<Rect>,
+    /// A step is about to tell another such part.
+    veiled: bool,
+    video: Option<RunVideo>,
     error: Option<Error>,
     start: Instant,
     finished: bool,
@@ -74,7 +80,10 @@ impl Recorder {
                 past: Vec::new(),
                 masks: Masks::default(),
                 pictures: HashMap::new(),
+                writing: Vec::new(),
                 covered: Vec::new(),
+                veiled: false,
+                video: None,
                 error: None,
                 start: Instant::now(),
                 finished: false,
@@ -117,14 +126,34 @@ impl Recorder {
     /// A part of the screen, in pixels, that pictures stored from now on do not show.
     pub fn cover(&self, part: Rect) {
         let mut inner = self.lock();
+        inner.veiled = false;
         if !inner.covered.contains(&part) {
             inner.covered.push(part);
         }
     }
 
+    /// A part of the screen is about to be covered, and nobody knows yet which: the video stands still until
+    /// [`Recorder::cover`] tells, or this is taken back.
+    pub fn veil(&self, veiled: bool) {
+        self.lock().veiled = veiled;
+    }
+
+    pub(super) fn veiled(&self) -> bool {
+        self.lock().veiled
+    }
+
+    pub(super) fn covered(&self) -> Vec<Rect> {
+        self.lock().covered.clone()
+    }
+
+    /// What became of the video: `run_end` will tell it.
+    pub fn video(&self, video: RunVideo) {
+        self.lock().video = Some(video);
+    }
+
     /// The frame as it may be stored.
     fn storable(&self, frame: &Arc<Frame>) -> Arc<Frame> {
-        let covered = self.lock().covered.clone();
+        let covered = self.covered();
         match covered.as_slice() {
             [] => frame.clone(),
             parts => Arc::new(frame.covering(parts)),
@@ -168,7 +197,7 @@ impl Recorder {
         });
     }
 
-    /// Stores a picture and records it.
+    /// Records a picture, and begins to store it: [`Recorder::stored`] waits for that.
     pub async fn screenshot(&self, step: &str, role: Role, frame: &Arc<Frame>, marks: Vec<Mark>) {
         let number = frame_number(frame);
         let frame = &self.storable(frame);
@@ -180,18 +209,10 @@ impl Recorder {
                 let place = self.lock().pictures.len() + 1;
                 let file = format!("{SCREENSHOTS_DIR}/{place:04}-{step}.png");
                 let (path, frame) = (self.dir.join(&file), frame.clone());
-                // Encoding takes tens of milliseconds: not on a thread that serves others.
-                let written = tokio::task::spawn_blocking(move || write_png(&path, &frame)).await;
-                let error = match written {
-                    Ok(Ok(())) => None,
-                    Ok(Err(error)) => Some(error),
-                    Err(error) => Some(Error::Picture(error.to_string())),
-                };
+                // Encoding takes tens of milliseconds, in which the step can go on.
+                let writing = tokio::task::spawn_blocking(move || write_png(&path, &frame));
                 let mut inner = self.lock();
-                if let Some(error) = error {
-                    inner.error.get_or_insert(error);
-                    return;
-                }
+                inner.writing.push(writing);
                 inner.pictures.insert(digest, file.clone());
                 file
             }
@@ -207,6 +228,19 @@ impl Recorder {
                 frame: number,
             },
         );
+    }
+
+    /// Waits until the pictures that were recorded are in their files.
+    pub async fn stored(&self) {
+        let writing = std::mem::take(&mut self.lock().writing);
+        for one in writing {
+            let error = match one.await {
+                Ok(Ok(())) => continue,
+                Ok(Err(error)) => error,
+                Err(error) => Error::Picture(error.to_string()),
+            };
+            self.lock().error.get_or_insert(error);
+        }
     }
 
     /// Stores files that could replace those of a reference image, and records them: a picture and its sidecar.
@@ -244,7 +278,7 @@ impl Recorder {
         self.lock().error.take()
     }
 
-    /// Writes `run_end`, with the values that the run tells, and the reports. Also for runs that ended before their first step. Later calls do nothing.
+    /// Writes `run_end`, with the values that the run tells, and the reports, with the pictures that have been [stored](Recorder::stored). Also for runs that ended before their first step. Later calls do nothing.
     ///
     /// # Errors
     /// The log or a report cannot be written.
@@ -255,12 +289,12 @@ impl Recorder {
         counts: StepCounts,
         outputs: BTreeMap<String, String>,
     ) -> Result<(), Error> {
-        let ms = {
-            let inner = self.lock();
+        let (ms, video) = {
+            let mut inner = self.lock();
             if inner.finished {
                 return Ok(());
             }
-            inner.start.elapsed().as_millis() as u64
+            (inner.start.elapsed().as_millis() as u64, inner.video.take())
         };
         self.emit(Body::RunEnd {
             result,
@@ -268,6 +302,7 @@ impl Recorder {
             counts,
             outputs,
             ms,
+            video,
         });
         let past = {
             let mut inner = self.lock();

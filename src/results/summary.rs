@@ -40,6 +40,9 @@ pub fn summary(events: &[Event]) -> String {
             });
         }
     }
+    if let Some(video) = view.video {
+        let _ = writeln!(out, "video: {}", video.told());
+    }
     if let Some((_, Some(failure), ..)) = view.end
         && failure.step.is_none()
     {

@@ -28,6 +28,14 @@ pub(super) fn seconds(ms: u64) -> String {
     }
 }
 
+/// A size for people.
+pub(super) fn size(bytes: u64) -> String {
+    match bytes {
+        0..=999_999 => format!("{:.1} KB", bytes as f64 / 1e3),
+        _ => format!("{:.1} MB", bytes as f64 / 1e6),
+    }
+}
+
 /// Milliseconds between two times of events; 0 where one of them is none.
 pub(super) fn milliseconds(from: &str, to: &str) -> u64 {
     let parse = |text: &str| text.parse::<jiff::Timestamp>().ok();

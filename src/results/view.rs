@@ -58,6 +58,7 @@ pub(super) struct RunView<'e> {
     pub outputs: Option<&'e BTreeMap<String, String>>,
     pub steps: Vec<StepView<'e>>,
     pub end: Option<(RunResult, Option<&'e RunFailure>, &'e StepCounts, u64)>,
+    pub video: Option<&'e RunVideo>,
 }
 
 pub(super) fn view(events: &[Event]) -> RunView<'_> {
@@ -74,6 +75,7 @@ pub(super) fn view(events: &[Event]) -> RunView<'_> {
         outputs: None,
         steps: Vec::new(),
         end: None,
+        video: None,
     };
     let mut last = 0;
     for event in events {
@@ -151,8 +153,10 @@ pub(super) fn view(events: &[Event]) -> RunView<'_> {
                 counts,
                 outputs,
                 ms,
+                video,
             } => {
                 view.outputs = Some(outputs);
+                view.video = video.as_ref();
                 view.end = Some((*result, failure.as_ref(), counts, *ms));
             }
         }

@@ -36,6 +36,7 @@ pub use screen::Screen;
 
 use crate::api::{RunFailure, RunResult, StepCounts};
 use crate::guest::Guest;
+use crate::results::Film;
 use crate::vision::Vision;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -52,6 +53,8 @@ pub struct Rig {
     pub hypervisor: Arc<dyn Hypervisor>,
     /// What finds and judges.
     pub vision: Arc<dyn Vision>,
+    /// The video that is being made of the desktop, where one is asked for.
+    pub film: Option<Film>,
 }
 
 /// Limits of a run.

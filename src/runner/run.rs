@@ -318,6 +318,12 @@ pub async fn run(plan: Plan, rig: Rig, recorder: Recorder, limits: Limits, cance
         }
     }
 
+    if let Some(film) = &run.rig.film
+        && let Some(video) = film.end().await
+    {
+        recorder.video(video);
+    }
+    recorder.stored().await;
     let soft = run.soft.take();
     let captured = run.captured().clone();
     let (result, failure) = match verdict(ended, soft, untidy) {

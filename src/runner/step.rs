@@ -74,6 +74,8 @@ pub(super) struct Stage<'a> {
 /// Runs a step that holds no others to its one end.
 pub(super) async fn run_leaf(run: &mut Run, step: &Step, stop: &Stop) -> Result<(), Ended> {
     let start = Instant::now();
+    // Where what must not be seen is told by the step, a film of it waits for that.
+    run.recorder.veil(step.mask.is_some());
     run.begin(step);
     run.tested |= step.section == Section::Steps;
     let mut stage = Stage::new(run, step);
@@ -105,6 +107,7 @@ pub(super) async fn run_leaf(run: &mut Run, step: &Step, stop: &Stop) -> Result<
     stage.tell_requests();
     let attempts = stage.attempts;
     let healed = stage.healed.take();
+    run.recorder.stored().await;
     if let Some(error) = run.recorder.take_error() {
         result = Err(Failure::error(
             FailureClass::Artifact,
@@ -112,6 +115,7 @@ pub(super) async fn run_leaf(run: &mut Run, step: &Step, stop: &Stop) -> Result<
             error.to_string(),
         ));
     }
+    run.recorder.veil(false);
     run.end(step, result.as_ref().map(|()| healed), attempts, start);
     result.map_err(|failure| Ended::new(failure, step))
 }
@@ -344,7 +348,7 @@ impl Stage<'_> {
             return;
         }
         self.run.told_guest = true;
-        let died = self.run.watch.died();
+        let died = self.run.watch.died().to_vec();
         let guest = self.run.rig.guest.clone();
         for (about, text) in guest::diagnose(guest.as_ref(), self.run.session.as_ref(), &died).await {
             // Masked before it is cut.

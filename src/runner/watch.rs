@@ -2,7 +2,7 @@
 
 use super::failure::{Failure, Kind};
 use super::record;
-use crate::guest::{App, AppState, Exit, Guest, Tail};
+use crate::guest::{App, AppState, Died, Exit, Guest, Tail};
 use crate::results::{Evidence, Recorder};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -21,6 +21,8 @@ pub(super) struct Watch {
     latest: Option<u32>,
     /// How programs have ended, by process id.
     ended: BTreeMap<u32, Exit>,
+    /// Those that a signal has ended.
+    died: Vec<Died>,
     last: Option<Instant>,
 }
 
@@ -41,9 +43,8 @@ impl Watch {
     }
 
     /// Programs that were killed by a signal.
-    pub fn died(&self) -> Vec<u32> {
-        let killed = self.ended.iter().filter(|(_, exit)| matches!(exit, Exit::Signal(_)));
-        killed.map(|(pid, _)| *pid).collect()
+    pub fn died(&self) -> &[Died] {
+        &self.died
     }
 
     /// How the program that was launched last has ended; none while it runs, or where there was none.
@@ -58,6 +59,7 @@ impl Watch {
     pub fn forget(&mut self) {
         self.apps.clear();
         self.ended.clear();
+        self.died.clear();
         self.latest = None;
     }
 
@@ -97,6 +99,10 @@ impl Watch {
                         },
                     );
                     self.ended.insert(app.pid, exit);
+                    if let Exit::Signal(_) = exit {
+                        let (pid, dir) = (app.pid, app.dir.clone());
+                        self.died.push(Died { pid, dir });
+                    }
                     let expected = code(exit).is_some_and(|code| code == 0 || self.expected.contains(&code));
                     if !expected {
                         crash.get_or_insert(crashed(&app, exit, &output));

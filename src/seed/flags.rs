@@ -41,7 +41,6 @@ const ALWAYS: &str = "always: the run's folder has the pictures of every step, a
 const STEPS: &str =
     "`--from` and `--until`, by names of phases or ids of steps, not numbers; set-up and cleanup run all the same";
 const INJECT: &str = "`stage` in the scenario's `setup` puts the file there";
-const FILM: &str = "no film yet; the pictures of the steps are there";
 const AUTHOR: &str =
     "no recorder yet; `mosdat vnc shot` takes a picture, `mosdat visual --capture` makes a reference of it";
 const SAYS: &str = "what the scenario says: `verify` at the step";
@@ -113,12 +112,40 @@ const TABLE: &[Flag] = &[
     flag("inject-app-name", true, Then::Refused, INJECT),
     flag("inject-install-path", true, Then::Refused, INJECT),
     flag("inject-migrations-version", true, Then::Refused, INJECT),
-    flag("no-record-session", false, Then::Dropped, FILM),
-    flag("record-session", false, Then::Dropped, FILM),
-    flag("record-fps", true, Then::Dropped, FILM),
-    flag("record-gif", false, Then::Dropped, FILM),
-    flag("record-keep-raw", false, Then::Dropped, FILM),
-    flag("record-window-state", false, Then::Dropped, FILM),
+    flag(
+        "no-record-session",
+        false,
+        Then::Dropped,
+        "nothing to switch off: there is a video only where one is asked for",
+    ),
+    flag(
+        "record-session",
+        false,
+        Then::Kept,
+        "as it was: `video.webm` beside `report.html`; `spec.evidence.video` of the run, `mosdat run --video`",
+    ),
+    kept(
+        "record-fps",
+        "as it was, at most 30: `maxPicturesPerSecond`; while nothing changes on the screen, no picture is added",
+    ),
+    flag(
+        "record-gif",
+        false,
+        Then::Dropped,
+        "`ffmpeg -i video.webm film.gif` makes one",
+    ),
+    flag(
+        "record-keep-raw",
+        false,
+        Then::Dropped,
+        "nothing raw is written; `screenshots/` has the pictures of the steps, with every pixel",
+    ),
+    flag(
+        "record-window-state",
+        false,
+        Then::Dropped,
+        "the report has the windows where something failed; `on_failure: [{shell: wmctrl -lp}]` asks for more",
+    ),
     flag("record", false, Then::Refused, AUTHOR),
     flag("output", true, Then::Refused, AUTHOR),
 ];

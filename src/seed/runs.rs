@@ -6,8 +6,8 @@ use super::files::{self, Loaded};
 use super::fleet::{taken_over, vision_name};
 use super::names::slug;
 use crate::api::{
-    FunctionalTestRun, FunctionalTestRunSpec, LocalRef, RunScenario, RunVm, Scenario as ScenarioObject, SecretKeyRef,
-    SecretVariable, StepRange,
+    FunctionalTestRun, FunctionalTestRunSpec, LocalRef, RunEvidence, RunScenario, RunVm, Scenario as ScenarioObject,
+    SecretKeyRef, SecretVariable, StepRange, VideoSettings,
 };
 use crate::scenario::{self, Errors, Problem};
 use std::collections::{BTreeMap, BTreeSet};
@@ -29,6 +29,8 @@ pub struct Options {
     pub call: Option<String>,
     /// Keys of the Secret of all runs that are taken from there although there is a call, unless `--var` gives the value.
     pub kept: BTreeSet<String>,
+    /// `--record-session` and `--record-fps`.
+    pub video: Option<VideoSettings>,
 }
 
 /// Where a run gets its VM.
@@ -352,6 +354,7 @@ fn spec_of(
         variables,
         secret_variables,
         steps: some.then(|| options.steps.clone()),
+        evidence: options.video.clone().map(|video| RunEvidence { video: Some(video) }),
         vision_ref: config.vlm.as_ref().map(|_| LocalRef {
             name: vision_name(config),
         }),

@@ -50,6 +50,7 @@ fn content_type(path: &str) -> &'static str {
         Some("html") => "text/html; charset=utf-8",
         Some("png") => "image/png",
         Some("jpg") => "image/jpeg",
+        Some("webm") => "video/webm",
         Some("xml") => "application/xml",
         Some("jsonl") => "application/jsonl",
         _ => "text/plain; charset=utf-8",

@@ -94,12 +94,17 @@ pub(super) async fn run(State(s): State<Arc<Shared>>, Path((namespace, name)): P
     steps(&mut body, &st, &events, base.as_deref().unwrap_or_default());
     if let (Some(folder), Some(base), Some(a)) = (&folder, &base, &st.artifacts) {
         body.push_str("<h2>Evidence</h2><p>");
-        for (file, what) in [(&a.report, "report"), (&a.events, "events"), (&a.junit, "JUnit")] {
+        let mut files = vec![(&a.report, "report"), (&a.events, "events"), (&a.junit, "JUnit")];
+        files.extend(a.video.as_ref().map(|video| (video, "video")));
+        for (file, what) in files {
             if s.artifacts.join(folder).join(file).is_file() {
                 let _ = write!(body, "<a href=\"{}/{}\">{what}</a> ", esc(base), esc(file));
             }
         }
         body.push_str("</p>");
+        if let Some(problem) = &a.video_problem {
+            let _ = write!(body, "<p class=\"soft\">video: {}</p>", esc(problem));
+        }
         screenshots(&mut body, &s.artifacts.join(folder), base).await;
     }
     let refresh = (st.phase != Some(RunPhase::Done)).then_some(REFRESH);
@@ -323,6 +328,7 @@ mod tests {
             counts: Default::default(),
             outputs: Default::default(),
             ms: 12_340,
+            video: None,
         });
         let mut body = String::new();
         times(&mut body, &run, &[end]);

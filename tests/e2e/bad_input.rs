@@ -137,6 +137,26 @@ fn a_missing_secret_is_told_before_anything_is_applied() {
 }
 
 #[test]
+fn a_video_that_cannot_be_made_is_told_before_there_is_a_vm() {
+    let dir = tempfile::tempdir().expect("temp dir");
+    let nowhere = dir.path().join("ffmpeg").display().to_string();
+    let up = Up::start_in(dir.path(), &["--no-lab"], &[("MOSDAT_FFMPEG", &nowhere)]);
+    let files = ["examples/quickstart/scenario.yaml", "examples/quickstart/passing.yaml"];
+    let out = up.run(&[files[0], files[1], "--video"]);
+    assert_eq!(out.status.code(), Some(3), "{}", text(&out));
+    let told = text(&out);
+    assert!(
+        told.contains("spec.evidence.video: a video needs ffmpeg") && told.contains(&nowhere),
+        "{told}"
+    );
+    assert!(told.contains("apt-get install ffmpeg"), "{told}");
+    let tool = crate::support::binaries().join("kubectl");
+    let vms = kubectl(&tool, &up.kubeconfig(), &["get", "pvm", "-o", "name"]);
+    assert_eq!(text(&vms).trim(), "");
+    up.stop();
+}
+
+#[test]
 fn a_second_up_on_the_same_state_says_so() {
     let dir = tempfile::tempdir().expect("temp dir");
     let up = Up::start(dir.path(), &["--no-lab"]);

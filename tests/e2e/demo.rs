@@ -29,7 +29,11 @@ fn quick_start_passes_and_fails_as_it_should() {
     assert!(last.to_string().contains("passed"), "{last}");
     assert!(folder.join("junit.xml").is_file());
 
-    let failing = up.run(&["examples/quickstart/scenario.yaml", "examples/quickstart/failing.yaml"]);
+    let failing = up.run(&[
+        "examples/quickstart/scenario.yaml",
+        "examples/quickstart/failing.yaml",
+        "--video=5",
+    ]);
     assert_eq!(failing.status.code(), Some(1), "{}\n{}", text(&failing), log(&up.state));
     let run = get(&tool, &up.kubeconfig(), "ftr", "failing").expect("the run");
     assert_eq!(run["status"]["result"], "failed");
@@ -41,6 +45,20 @@ fn quick_start_passes_and_fails_as_it_should() {
     assert!(
         run["status"]["failure"]["class"].is_null(),
         "a product failure has no infrastructure class"
+    );
+    // Its video was asked for.
+    assert_eq!(run["spec"]["evidence"]["video"]["maxPicturesPerSecond"], 5);
+    let artifacts = &run["status"]["artifacts"];
+    assert_eq!(
+        (&artifacts["video"], &artifacts["videoProblem"]),
+        (&"video.webm".into(), &serde_json::Value::Null)
+    );
+    let video = std::path::PathBuf::from(artifacts["location"].as_str().expect("location")).join("video.webm");
+    assert!(std::fs::metadata(&video).expect("video").len() > 10_000);
+    assert!(
+        text(&failing).contains(&format!("video: {}", video.display())),
+        "{}",
+        text(&failing)
     );
 
     // The page shows both.

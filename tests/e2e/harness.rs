@@ -47,12 +47,18 @@ pub struct Up {
 
 impl Up {
     pub fn start(state: &Path, more: &[&str]) -> Up {
+        Up::start_in(state, more, &[])
+    }
+
+    /// As [`Up::start`], with more in its environment.
+    pub fn start_in(state: &Path, more: &[&str], env: &[(&str, &str)]) -> Up {
         let mut child = command(MOSDAT)
             .arg("up")
             .arg("--state")
             .arg(state)
             .args(more)
             .env("MOSDAT_LOG", "info")
+            .envs(env.iter().copied())
             .stdout(Stdio::piped())
             .stderr(
                 std::fs::OpenOptions::new()

@@ -69,6 +69,7 @@ impl Executor for Scripted {
         _variables: &BTreeMap<String, String>,
         _secrets: &BTreeMap<String, SecretString>,
         _: &mosdat::api::StepRange,
+        _video: bool,
     ) -> Result<Checked, Vec<String>> {
         if scenario.name == "bad" {
             return Err(vec![format!("{origin}: first"), format!("{origin}: second")]);

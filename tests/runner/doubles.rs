@@ -2,12 +2,14 @@
 
 use async_trait::async_trait;
 use image::{Rgba, RgbaImage};
-use mosdat::desktop::{self, Button, Frame, Point, Rect, Settled, Wheel};
-use mosdat::results::{Body, Event, Evidence, Recorder, RunMeta, read_events};
+use mosdat::desktop::{self, Button, Desktop, Frame, Point, Rect, Settled, Wheel};
+use mosdat::results::{Body, Encoder, Event, Evidence, Film, Recorder, RunMeta, read_events};
 use mosdat::runner::{Hypervisor, Limits, NotDone, Operation, Outcome, Rig, Screen};
 use mosdat::scenario::Scenario;
 use mosdat::vision::{self, Hit, Judgement, Located, Target, Verdict, Vision};
 use secrecy::{ExposeSecret, SecretString};
+// Told by its place, so that a bench can have this file too.
+#[path = "doubles/this_machine.rs"]
 mod this_machine;
 
 use std::collections::BTreeMap;
@@ -426,6 +428,34 @@ async fn run_loaded(
     secrets: &[(&str, &str)],
     part: (Option<&str>, Option<&str>),
 ) -> Ran {
+    run_on(scenario, prepare, timeout, cancel, secrets, part, None).await
+}
+
+/// Runs on a real desktop, of which a video is made.
+pub async fn run_filmed(text: &str, desktop: Desktop, encoder: Encoder) -> Ran {
+    let scenario = Scenario::from_str("test.yaml", text).unwrap();
+    let (cancel, time) = (CancellationToken::new(), Duration::from_secs(60));
+    run_on(
+        scenario,
+        |_| {},
+        time,
+        cancel,
+        &[],
+        (None, None),
+        Some((desktop, encoder)),
+    )
+    .await
+}
+
+async fn run_on(
+    scenario: Scenario,
+    prepare: impl FnOnce(&mut World),
+    timeout: Duration,
+    cancel: CancellationToken,
+    secrets: &[(&str, &str)],
+    part: (Option<&str>, Option<&str>),
+    desktop: Option<(Desktop, Encoder)>,
+) -> Ran {
     let double = Double::default();
     prepare(&mut double.world.lock().unwrap());
     let secrets = secrets
@@ -449,12 +479,20 @@ async fn run_loaded(
     let guest_dir = tempfile::tempdir().unwrap();
     *double.tmp.lock().unwrap() = Some(guest_dir.path().to_path_buf());
     let recorder = Recorder::create(dir.path(), meta, Some(&plan)).unwrap();
+    let film = desktop
+        .as_ref()
+        .map(|(d, encoder)| Film::begin(encoder.clone(), d.clone(), &recorder, 10));
     let rig = Rig {
-        desktop: Arc::new(double.clone()),
+        desktop: match &desktop {
+            Some((desktop, _)) => Arc::new(desktop.clone()),
+            None => Arc::new(double.clone()),
+        },
         guest: Arc::new(double.clone()),
         hypervisor: Arc::new(double.clone()),
         vision: Arc::new(double.clone()),
+        film,
     };
+    drop(desktop);
     let outcome = mosdat::runner::run(
         plan,
         rig,

@@ -4,6 +4,7 @@
 //! programs and their deaths are real.
 
 mod blame;
+mod cores;
 mod doubles;
 mod doubt;
 mod evidence;
@@ -23,5 +24,14 @@ mod never;
 mod nodes;
 mod passes;
 mod references;
-mod trace;
 mod table;
+mod trace;
+mod video;
+
+// A real screen, as the desktop's own tests have it.
+#[allow(dead_code)]
+#[path = "../desktop/processes.rs"]
+mod processes;
+#[allow(dead_code)]
+#[path = "../desktop/xserver.rs"]
+mod xserver;

@@ -68,6 +68,7 @@ async fn long_run(dir: &Path, steps: u32, picture: impl Fn(u32) -> RgbaImage) {
         for (role, number) in [(Role::Before, 2 * step), (Role::Checked, 2 * step + 1)] {
             let frame = Arc::new(Frame::from_image(picture(number)));
             recorder.screenshot(&id, role, &frame, Vec::new()).await;
+            recorder.stored().await;
         }
         for _ in 0..3 {
             recorder.evidence(

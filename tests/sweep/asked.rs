@@ -183,6 +183,7 @@ impl Executor for Asks {
         _: &BTreeMap<String, String>,
         _: &BTreeMap<String, SecretString>,
         _: &StepRange,
+        _: bool,
     ) -> Result<Checked, Vec<String>> {
         let digest = "d".to_string();
         Ok(Checked { digest })

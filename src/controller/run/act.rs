@@ -208,7 +208,15 @@ async fn finish(ctx: &Context, run: FunctionalTestRun, verdict: &Verdict) -> Res
             tracing::warn!(run = %run.name_any(), "the log of an interrupted attempt stays as it is: {e}");
         }
     }
+    let video = match asks_for_video(&run) {
+        true => video(folder(ctx, &run)).await,
+        false => None,
+    };
     write(ctx, run, |s, g| {
+        if let (Some(artifacts), Some(video)) = (&mut s.artifacts, video) {
+            artifacts.video = video.file;
+            artifacts.video_problem = video.problem;
+        }
         s.phase = Some(RunPhase::Finishing);
         s.current_step = None;
         note_verdict(s, verdict);
@@ -366,6 +374,7 @@ async fn spawn(ctx: &Context, run: &FunctionalTestRun) -> Result<Next, Error> {
         &run.spec.variables,
         &resolved.secrets,
         &run.spec.steps.clone().unwrap_or_default(),
+        asks_for_video(run),
     );
     match check {
         Ok(c) if status.scenario_digest.as_ref() == Some(&c.digest) => {}
@@ -387,6 +396,7 @@ async fn spawn(ctx: &Context, run: &FunctionalTestRun) -> Result<Next, Error> {
         range: run.spec.steps.clone().unwrap_or_default(),
         secrets: resolved.secrets,
         vision: resolved.vision,
+        video: run.spec.evidence.as_ref().and_then(|e| e.video.clone()),
         timeout: run
             .spec
             .timeout_seconds
@@ -422,6 +432,22 @@ fn artifacts(folder: &std::path::Path) -> RunArtifacts {
         report: results::REPORT_FILE.to_string(),
         events: results::EVENTS_FILE.to_string(),
         junit: results::JUNIT_FILE.to_string(),
+        ..RunArtifacts::default()
+    }
+}
+
+pub(super) fn asks_for_video(run: &FunctionalTestRun) -> bool {
+    run.spec.evidence.as_ref().is_some_and(|e| e.video.is_some())
+}
+
+/// What became of the video, as the log of the attempt tells.
+async fn video(folder: PathBuf) -> Option<results::RunVideo> {
+    let log = folder.join(results::EVENTS_FILE);
+    let read = tokio::task::spawn_blocking(move || results::read_events(&log)).await;
+    let last = read.ok()?.ok()?.pop()?;
+    match last.body {
+        results::Body::RunEnd { video, .. } => video,
+        _ => None,
     }
 }
 

@@ -42,6 +42,7 @@ async fn check(ctx: &Context, run: &FunctionalTestRun) -> Result<Result<String, 
             &run.spec.variables,
             &resolved.secrets,
             &run.spec.steps.clone().unwrap_or_default(),
+            super::act::asks_for_video(run),
         )
         .map(|c| c.digest)
         .map_err(|texts| Wrong { texts, missing: false }))

@@ -48,6 +48,7 @@ fn run(phase: RunPhase) -> FunctionalTestRun {
             variables: BTreeMap::new(),
             secret_variables: vec![],
             steps: None,
+            evidence: None,
             vision_ref: None,
             timeout_seconds: Some(60),
             retries: RunRetries::default(),

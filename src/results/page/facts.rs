@@ -26,6 +26,20 @@ pub(super) fn why(page: &mut String, failure: &RunFailure) {
     );
 }
 
+/// Where the video is. It is a file beside the page, which works without.
+pub(super) fn video(page: &mut String, video: &RunVideo) {
+    let link = match &video.file {
+        Some(file) => format!("<a href=\"{0}\">{0}</a>, ", escape(file)),
+        None => String::new(),
+    };
+    let told = video.told();
+    let told = match &video.file {
+        Some(file) => told.trim_start_matches(file.as_str()).trim_start_matches(", "),
+        None => &told,
+    };
+    let _ = write!(page, "<p class=\"video\">video: {link}{}</p>", escape(told));
+}
+
 /// The facts under their three titles; a title without facts is left out.
 pub(super) fn facts(page: &mut String, view: &RunView<'_>) {
     *page += "<div class=\"facts\">";

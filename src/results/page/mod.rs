@@ -69,6 +69,9 @@ pub fn report(events: &[Event], dir: &Path) -> String {
     if let Some((_, Some(failure), ..)) = view.end {
         facts::why(&mut page, failure);
     }
+    if let Some(video) = view.video {
+        facts::video(&mut page, video);
+    }
     let shots = all_shots(&view);
     bar(&mut page, &view);
     film(&mut page, &view, &shots);

@@ -80,7 +80,8 @@ impl Guest for Double {
         let script = bootstrap(&command);
         let tmp = self.tmp.lock().unwrap().clone().unwrap();
         let mut child = tokio::process::Command::new("/bin/sh")
-            .env("TMPDIR", tmp)
+            .current_dir(&tmp)
+            .env("TMPDIR", &tmp)
             .envs(path.map(|path| ("PATH", path)))
             .stdin(std::process::Stdio::piped())
             .stdout(std::process::Stdio::piped())
