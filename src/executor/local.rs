@@ -3,7 +3,7 @@
 use super::{Checked, Executor, Job, Machine, Outcome, Progress, VisionSettings};
 use crate::api::{CurrentStep, FailureClass, RunFailure, RunResult, ScenarioSpec, StepCounts, StepRange, StepResult};
 use crate::desktop::{self, Auth, Desktop, Layout, Options, Stream};
-use crate::guest::AgentGuest;
+use crate::guest::{AgentGuest, Guest, SshGuest};
 use crate::results::{Body, Event, PlannedStep, Recorder, RunMeta};
 use crate::runner::{self, Limits, Rig};
 use crate::scenario::{Plan, Scenario};
@@ -79,10 +79,20 @@ impl Local {
         let warm = vision.warm_up().await;
         warm.map_err(|e| failure(FailureClass::Vision, "ModelNotReady", e.to_string()))?;
         let desktop = console(machine).await?;
-        let guest = AgentGuest::new(machine.client.clone(), machine.node.clone(), machine.vmid);
+        let guest: Arc<dyn Guest> = match &machine.ssh {
+            Some(login) => {
+                let guest = SshGuest::new(login.clone());
+                Arc::new(guest.map_err(|e| failure(FailureClass::Guest, "GuestRefusesLogin", e.to_string()))?)
+            }
+            None => Arc::new(AgentGuest::new(
+                machine.client.clone(),
+                machine.node.clone(),
+                machine.vmid,
+            )),
+        };
         Ok(Rig {
             desktop: Arc::new(desktop),
-            guest: Arc::new(guest),
+            guest,
             hypervisor: machine.hypervisor.clone(),
             vision,
         })

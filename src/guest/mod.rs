@@ -2,7 +2,8 @@
 //!
 //! Promises: a lost link, a missing tool or a lost result is an [`Error`], never an exit code; a command that nobody
 //! waits for any more is killed before the next one starts; a command's time limit is kept in the guest too (its
-//! whole process group is killed); values of environment variables are in no process list.
+//! whole process group is killed); values of environment variables are in no process list. Both ways in, the QEMU guest
+//! agent and SSH, keep them, with the same script around a command.
 
 mod agent;
 mod app;
@@ -17,8 +18,10 @@ mod package;
 mod put;
 mod reboot;
 mod session;
+mod ssh;
+mod underway;
 
-pub use agent::{AgentGuest, MAX_SCRIPT};
+pub use agent::AgentGuest;
 pub use app::{App, AppState, Tail, launch, launch_command};
 pub use clipboard::{clipboard, clipboard_command, put_clipboard};
 pub use command::{Command, Exit, Output, What, bootstrap, quote, refused};
@@ -31,6 +34,8 @@ pub use package::{Installed, PackageError, install, is_version, uninstall};
 pub use put::{File, put};
 pub use reboot::reboot;
 pub use session::{Session, Sight, awaits_window, discover, has_window, process_runs, window_places};
+pub use ssh::{HOST_KEY_FILES, HostKey, SshGuest, SshKey, SshLogin};
+pub use underway::MAX_SCRIPT;
 
 use async_trait::async_trait;
 

@@ -19,6 +19,7 @@ pub(super) mod refusal;
 mod look;
 mod seen;
 mod slots;
+mod ssh;
 mod status;
 mod step;
 mod vmids;
@@ -33,6 +34,7 @@ mod table_operate;
 
 pub(super) use checked::Checked;
 pub(super) use slots::Slots;
+pub(super) use ssh::of_run as ssh_login;
 pub(super) use vmids::Vmids;
 
 use super::{Context, Error, backoff};
