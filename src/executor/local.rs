@@ -99,6 +99,31 @@ impl Local {
     }
 }
 
+/// How long the guest's agent may take to tell what runs there.
+const SYSTEM: Duration = Duration::from_secs(10);
+
+/// Why the plan cannot be carried out, where it runs commands in a guest that is Windows. One whose agent does not tell is
+/// taken for Linux: the first command says what is amiss.
+async fn windows(machine: &Machine, plan: &Plan) -> Option<RunFailure> {
+    let needs = runner::needs_linux(plan);
+    if needs.is_empty() {
+        return None;
+    }
+    let asked = machine.client.agent_osinfo(&machine.node, machine.vmid);
+    let system = tokio::time::timeout(SYSTEM, asked).await.ok()?.ok()?;
+    (system.id == "mswindows").then(|| RunFailure {
+        class: None,
+        reason: "NotOnWindows".into(),
+        message: format!(
+            "the guest is {}, and mosdat runs commands in Linux guests only so far; on Windows a scenario can look at the screen, click and \
+             type. Leave these out: {}",
+            system.pretty_name,
+            needs.join("; ")
+        ),
+        step: None,
+    })
+}
+
 /// Opens the VM's console, which opens itself anew when its link dies. A VNC ticket is used up by the first try, so each
 /// try asks for a new one.
 async fn console(machine: &Machine) -> Result<Desktop, RunFailure> {
@@ -193,6 +218,12 @@ impl Executor for Local {
                 return ended(RunResult::Invalid, why);
             }
         };
+        if let Some(why) = windows(&job.machine, &plan).await {
+            if let Err(e) = recorder.finish(RunResult::Invalid, Some(why.clone()), StepCounts::default()) {
+                tracing::warn!("the report of {}/{}: {e}", job.namespace, job.name);
+            }
+            return ended(RunResult::Invalid, why);
+        }
         let rig = tokio::select! {
             rig = self.rig(&job) => rig,
             () = cancel.cancelled() => Err(RunFailure {

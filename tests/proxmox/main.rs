@@ -39,4 +39,5 @@ mod vm_drift;
 mod vm_late;
 mod vm_pool;
 mod vm_ssh;
+mod windows;
 mod world;
