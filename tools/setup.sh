@@ -77,6 +77,7 @@ setup_python() {
 setup_test() {
   apt_ensure "an X desktop for the tests" tigervnc-standalone-server openbox xterm xdotool xclip x11-apps x11-utils x11-xkb-utils x11-xserver-utils imagemagick
   apt_ensure "videos of runs, and backtraces of cores" ffmpeg gdb
+  apt_ensure "a real SSH server for the tests" openssh-server openssh-client
   apt_ensure "lints tools/" shellcheck
   setup_python
   tools/kube.sh

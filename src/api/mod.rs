@@ -6,6 +6,7 @@
 mod cluster;
 mod common;
 mod gpu;
+mod guest;
 mod operation;
 mod reference;
 mod run;
@@ -17,6 +18,7 @@ mod vm;
 pub use cluster::*;
 pub use common::*;
 pub use gpu::*;
+pub use guest::*;
 pub use operation::*;
 pub use reference::*;
 pub use run::*;

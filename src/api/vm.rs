@@ -1,6 +1,6 @@
 //! `ProxmoxVM`: a virtual machine, cloned from a template or adopted.
 
-use super::{Holder, LocalRef, VmOperation};
+use super::{GuestSpec, Holder, LocalRef, SshSpec, VmOperation, VmSsh};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
@@ -42,6 +42,7 @@ use std::collections::BTreeMap;
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[x_kube(
     validation = Rule::new("has(self.gpuProfileRef) == has(oldSelf.gpuProfileRef)").message("gpuProfileRef is immutable: it can be neither added nor taken away"),
+    validation = Rule::new("has(self.guest) == has(oldSelf.guest)").message("guest is immutable: it can be neither added nor taken away"),
     validation = Rule::new("!has(self.gpuProfileRef) || self.deletionPolicy != 'Retain'")
         .message("a VM with gpuProfileRef cannot have deletionPolicy Retain: its lease ends with this object while the device would stay in use; take Delete or Stop"),
     validation = Rule::new("!has(self.source.adopt) || self.deletionPolicy != 'Delete'")
@@ -69,6 +70,10 @@ pub struct ProxmoxVMSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[x_kube(validation = Rule::new("self == oldSelf").message("gpuProfileRef is immutable"))]
     pub gpu_profile_ref: Option<LocalRef>,
+    /// How the guest is reached; without it by the QEMU guest agent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[x_kube(validation = Rule::new("self == oldSelf").message("guest is immutable"))]
+    pub guest: Option<GuestSpec>,
     /// What becomes of the VM when this object is deleted.
     #[serde(default)]
     pub deletion_policy: DeletionPolicy,
@@ -80,6 +85,13 @@ pub struct ProxmoxVMSpec {
     /// the keys of Proxmox's own `keyboard` setting. Holds for runs that begin after the change.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub keyboard_layout: Option<KeyboardLayout>,
+}
+
+impl ProxmoxVMSpec {
+    /// The login by SSH, where commands go that way.
+    pub fn ssh(&self) -> Option<&SshSpec> {
+        self.guest.as_ref()?.ssh.as_ref()
+    }
 }
 
 /// A keyboard layout, named as Proxmox and QEMU do.
@@ -233,6 +245,9 @@ pub struct ProxmoxVMStatus {
     /// Address of the guest, as its agent reports it for the VM's own network card.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ip: Option<String>,
+    /// Host keys of the guest, once it was reached by SSH. Taken away, they are pinned anew.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ssh: Option<VmSsh>,
     /// Name of the leased device.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gpu: Option<String>,

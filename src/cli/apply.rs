@@ -325,6 +325,7 @@ pub fn run_of(scenario: ScenarioSpec, cluster: &str, template: &str) -> anyhow::
                     deletion_policy: Default::default(),
                     ttl_seconds: None,
                     keyboard_layout: None,
+                    guest: None,
                 }),
             },
             scenario: RunScenario {

@@ -5,7 +5,7 @@ use crate::api::{
     CurrentStep, FailureClass, RunFailure, RunResult, ScenarioSpec, StepCounts, StepRange, StepResult, VideoSettings,
 };
 use crate::desktop::{self, Auth, Desktop, Layout, Options, Stream};
-use crate::guest::AgentGuest;
+use crate::guest::{AgentGuest, Guest, SshGuest};
 use crate::results::{Body, Encoder, Event, Film, PlannedStep, Recorder, RunMeta};
 use crate::runner::{self, Limits, Rig};
 use crate::scenario::{Plan, Scenario};
@@ -85,10 +85,20 @@ impl Local {
             Some(video) => Some(film(desktop.clone(), recorder, video)?),
             None => None,
         };
-        let guest = AgentGuest::new(machine.client.clone(), machine.node.clone(), machine.vmid);
+        let guest: Arc<dyn Guest> = match &machine.ssh {
+            Some(login) => {
+                let guest = SshGuest::new(login.clone());
+                Arc::new(guest.map_err(|e| failure(FailureClass::Guest, "GuestRefusesLogin", e.to_string()))?)
+            }
+            None => Arc::new(AgentGuest::new(
+                machine.client.clone(),
+                machine.node.clone(),
+                machine.vmid,
+            )),
+        };
         Ok(Rig {
             desktop: Arc::new(desktop),
-            guest: Arc::new(guest),
+            guest,
             hypervisor: machine.hypervisor.clone(),
             vision,
             film,
@@ -101,6 +111,31 @@ fn film(desktop: Desktop, recorder: &Recorder, settings: &VideoSettings) -> Resu
     let encoder = Encoder::find().map_err(|e| failure(FailureClass::Artifact, "NoVideo", e))?;
     let per_second = settings.max_pictures_per_second;
     Ok(Film::begin(encoder, desktop, recorder, per_second))
+}
+
+/// How long the guest's agent may take to tell what runs there.
+const SYSTEM: Duration = Duration::from_secs(10);
+
+/// Why the plan cannot be carried out, where it runs commands in a guest that is Windows. One whose agent does not tell is
+/// taken for Linux: the first command says what is amiss.
+async fn windows(machine: &Machine, plan: &Plan) -> Option<RunFailure> {
+    let needs = runner::needs_linux(plan);
+    if needs.is_empty() {
+        return None;
+    }
+    let asked = machine.client.agent_osinfo(&machine.node, machine.vmid);
+    let system = tokio::time::timeout(SYSTEM, asked).await.ok()?.ok()?;
+    (system.id == "mswindows").then(|| RunFailure {
+        class: None,
+        reason: "NotOnWindows".into(),
+        message: format!(
+            "the guest is {}, and mosdat runs commands in Linux guests only so far; on Windows a scenario can look at the screen, click and \
+             type. Leave these out: {}",
+            system.pretty_name,
+            needs.join("; ")
+        ),
+        step: None,
+    })
 }
 
 /// Opens the VM's console, which opens itself anew when its link dies. A VNC ticket is used up by the first try, so each
@@ -212,6 +247,12 @@ impl Executor for Local {
                 return ended(RunResult::Invalid, why);
             }
         };
+        if let Some(why) = windows(&job.machine, &plan).await {
+            if let Err(e) = recorder.finish(RunResult::Invalid, Some(why.clone()), StepCounts::default(), BTreeMap::new()) {
+                tracing::warn!("the report of {}/{}: {e}", job.namespace, job.name);
+            }
+            return ended(RunResult::Invalid, why);
+        }
         let rig = tokio::select! {
             rig = self.rig(&job, &recorder) => rig,
             () = cancel.cancelled() => Err(RunFailure {

@@ -12,6 +12,7 @@ use crate::api::{
     CurrentStep, KeyboardLayout, RunFailure, RunResult, ScenarioSpec, StepCounts, StepRange, StepResult, VideoSettings,
     VisionProviderSpec,
 };
+use crate::guest::SshLogin;
 use crate::proxmox;
 use crate::runner::Hypervisor;
 use secrecy::SecretString;
@@ -68,6 +69,8 @@ pub struct Machine {
     pub name: String,
     /// Keyboard layout of the guest, where it is told.
     pub keyboard: Option<KeyboardLayout>,
+    /// How commands reach the guest, if not by its agent.
+    pub ssh: Option<SshLogin>,
     /// Works on the VM as a whole.
     pub hypervisor: Arc<dyn Hypervisor>,
 }

@@ -1,17 +1,14 @@
 //! The QEMU guest agent, reached through the hypervisor's API.
 
-use super::{Command, Error, Exit, Guest, Output, bootstrap, refused};
+use super::command::whole_lines;
+use super::underway::Underway;
+use super::{Command, Error, Exit, Guest, Output};
 use crate::proxmox::{self, AgentExecStatus, Client, ErrorKind};
 use async_trait::async_trait;
 use secrecy::{ExposeSecret, SecretString};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
-
-/// Most bytes of a script that the agent takes.
-pub const MAX_SCRIPT: usize = proxmox::MAX_INPUT;
 
 /// How long a link may be away before a command counts as lost.
 const LINK_GRACE: Duration = Duration::from_secs(20);
@@ -24,28 +21,7 @@ pub struct AgentGuest {
     client: Client,
     node: String,
     vmid: u32,
-    /// Commands that nobody waits for any more; each ends by itself, within bounds.
-    left: Arc<Mutex<Vec<Work>>>,
-}
-
-/// A command that is carried out. It goes on when its caller is gone: a command could be under way to the guest, with
-/// a process id that is not known yet.
-type Work = JoinHandle<Result<Output, Error>>;
-
-/// The caller of a command. When it goes away before the end, the command is killed.
-struct Caller {
-    gone: CancellationToken,
-    work: Option<Work>,
-    left: Arc<Mutex<Vec<Work>>>,
-}
-
-impl Drop for Caller {
-    fn drop(&mut self) {
-        if let Some(work) = self.work.take().filter(|work| !work.is_finished()) {
-            self.gone.cancel();
-            self.left.lock().unwrap_or_else(PoisonError::into_inner).push(work);
-        }
-    }
+    underway: Underway,
 }
 
 impl AgentGuest {
@@ -55,16 +31,12 @@ impl AgentGuest {
             client,
             node,
             vmid,
-            left: Arc::default(),
+            underway: Underway::default(),
         }
     }
 
     fn name(&self) -> String {
         format!("{}/{}", self.node, self.vmid)
-    }
-
-    fn take_left(&self) -> Option<Work> {
-        self.left.lock().unwrap_or_else(PoisonError::into_inner).pop()
     }
 
     fn link(&self, doing: &str) -> impl FnOnce(proxmox::Error) -> Error {
@@ -167,51 +139,12 @@ fn output(status: AgentExecStatus, killed: bool) -> Option<Output> {
     })
 }
 
-/// Half a line at the end of output that was cut off could be half a secret, which no mask finds.
-fn whole_lines(mut text: String, truncated: bool) -> String {
-    if truncated {
-        text.truncate(text.rfind('\n').map_or(0, |at| at + 1));
-    }
-    text
-}
-
 #[async_trait]
 impl Guest for AgentGuest {
     async fn exec(&self, command: Command) -> Result<Output, Error> {
-        let script = bootstrap(&command);
-        let length = script.expose_secret().len();
-        if length > MAX_SCRIPT {
-            let most = MAX_SCRIPT;
-            return Err(Error::TooLong { length, most });
-        }
-        // One by one: whoever goes away while waiting here leaves it to the next one.
-        while let Some(work) = self.take_left() {
-            let mut waiting = Caller {
-                gone: CancellationToken::new(),
-                work: Some(work),
-                left: self.left.clone(),
-            };
-            if let Some(work) = waiting.work.as_mut() {
-                // How it ended is told to nobody any more.
-                let _ = work.await;
-            }
-            waiting.work = None;
-        }
-        let gone = CancellationToken::new();
-        let (guest, limit, token) = (self.clone(), command.timeout, gone.clone());
-        let mut caller = Caller {
-            gone,
-            work: Some(tokio::spawn(async move { guest.carry_out(script, limit, token).await })),
-            left: self.left.clone(),
-        };
-        let lost = || Error::ResultLost { guest: self.name() };
-        let work = caller.work.as_mut().ok_or_else(lost)?;
-        // A task that ended without a result: the process is being stopped.
-        let output = work.await.map_err(|_| lost())??;
-        match refused(&command, &output) {
-            Some(error) => Err(error),
-            None => Ok(output),
-        }
+        let (guest, limit) = (self.clone(), command.timeout);
+        let carry_out = |script, gone| async move { guest.carry_out(script, limit, gone).await };
+        self.underway.exec(&self.name(), &command, carry_out).await
     }
 
     async fn read_file(&self, path: &str) -> Result<Vec<u8>, Error> {

@@ -14,7 +14,7 @@ pub struct Command {
     pub env: BTreeMap<String, SecretString>,
     /// Text for its standard input, ended by a newline.
     pub input: Option<SecretString>,
-    /// User that it runs as; none: the agent's, which is root.
+    /// User that it runs as; none: root.
     pub user: Option<String>,
     /// Wall-clock limit.
     pub timeout: Duration,
@@ -93,6 +93,14 @@ pub fn quote(word: &str) -> String {
     format!("'{}'", word.replace('\'', "'\\''"))
 }
 
+/// Half a line at the end of output that was cut off could be half a secret, which no mask finds.
+pub(super) fn whole_lines(mut text: String, truncated: bool) -> String {
+    if truncated {
+        text.truncate(text.rfind('\n').map_or(0, |at| at + 1));
+    }
+    text
+}
+
 /// First word of what the bootstrap says when it does not come to the command.
 const MARK: &str = "mosdat-bootstrap: ";
 /// Its exit code then.
@@ -111,8 +119,12 @@ pub fn bootstrap(command: &Command) -> SecretString {
     // Names that no variable of the command has: those are set after these.
     line(format!("_mosdat_stop() {{ echo \"{MARK}$*\" >&2; exit {REFUSED}; }}"));
     line("_mosdat_setsid=$(command -v setsid) || _mosdat_stop tool setsid".into());
-    // The command itself stands once in the script, whose length is limited.
-    line("set -- \"$_mosdat_setsid\"".into());
+    // The command itself stands once in the script, whose length is limited. Whoever leads a group already, as behind sshd,
+    // keeps it: setsid would start another process there, and end. (proc(5): the fifth field is the group.)
+    line("_mosdat_stat=; [ ! -r \"/proc/$$/stat\" ] || read -r _mosdat_stat <\"/proc/$$/stat\"".into());
+    line(
+        "set -- ${_mosdat_stat##*) }; if [ \"$3\" = \"$$\" ]; then set --; else set -- \"$_mosdat_setsid\"; fi".into(),
+    );
     if let Some(user) = &command.user {
         line(format!("_mosdat_user={}", quote(user)));
         line("for _mosdat_tool in id getent; do command -v \"$_mosdat_tool\" >/dev/null || _mosdat_stop tool \"$_mosdat_tool\"; done".into());

@@ -16,16 +16,50 @@ pub enum Error {
         /// The API's error.
         source: proxmox::Error,
     },
+    /// The guest's SSH server does not answer, or the link to it is lost.
+    #[error("guest {guest}: {doing}: {why}")]
+    Ssh {
+        /// Name, user, address and port.
+        guest: String,
+        /// What was being done.
+        doing: String,
+        /// What happened.
+        why: String,
+    },
+    /// The guest's SSH server answers, and does not let us do what is needed.
+    #[error("guest {guest}: {why}")]
+    Refused {
+        /// Name, user, address and port.
+        guest: String,
+        /// What it does not let us do, and what to do about it.
+        why: String,
+    },
+    /// Somebody answers who is not the guest, or whose guest has a new key.
+    #[error(
+        "guest {guest}: the SSH server there has the host key {found}, and {trusted} is pinned: another machine answers at \
+         this address, or the guest has new keys. If you know that it is the latter, have it pinned anew: kubectl patch pvm \
+         {vm} --subresource=status --type=merge -p '{{\"status\":{{\"ssh\":null}}}}' (or correct spec.guest.ssh.hostKeys)"
+    )]
+    HostKey {
+        /// Name, user, address and port.
+        guest: String,
+        /// Name of its ProxmoxVM.
+        vm: String,
+        /// Fingerprint of the key that it has.
+        found: String,
+        /// Fingerprints of those that are trusted.
+        trusted: String,
+    },
     /// The command ran, but its result was lost on the way.
     #[error("guest {guest}: the result of a command was lost; whether it did its work is not known")]
     ResultLost {
-        /// Node and VMID.
+        /// Which one.
         guest: String,
     },
     /// A killed command did not end.
     #[error("guest {guest}: a command did not end {after:?} after it was killed; the guest may hang")]
     Stuck {
-        /// Node and VMID.
+        /// Which one.
         guest: String,
         /// How long was waited.
         after: Duration,
@@ -64,15 +98,15 @@ pub enum Error {
         /// The name.
         user: String,
     },
-    /// A command that the agent does not take.
+    /// A command that is too long for the way into the guest.
     #[error(
-        "the command with its variables has {length} bytes, and the guest's agent takes {most}; put it into a file of \
+        "the command with its variables has {length} bytes, and the way into a guest takes {most}; put it into a file of \
          the template, or write it in parts"
     )]
     TooLong {
         /// Bytes, with what mosdat adds.
         length: usize,
-        /// The agent's limit.
+        /// The limit.
         most: usize,
     },
     /// Nothing lists the windows of a Wayland session.

@@ -2,7 +2,8 @@
 //!
 //! Promises: a lost link, a missing tool or a lost result is an [`Error`], never an exit code; a command that nobody
 //! waits for any more is killed before the next one starts; a command's time limit is kept in the guest too (its
-//! whole process group is killed); values of environment variables are in no process list.
+//! whole process group is killed); values of environment variables are in no process list. Both ways in, the QEMU guest
+//! agent and SSH, keep them, with the same script around a command.
 
 mod agent;
 mod app;
@@ -18,8 +19,10 @@ mod package;
 mod put;
 mod reboot;
 mod session;
+mod ssh;
+mod underway;
 
-pub use agent::{AgentGuest, MAX_SCRIPT};
+pub use agent::AgentGuest;
 pub use app::{App, AppState, Tail, launch, launch_command};
 pub use clipboard::{clipboard, clipboard_command, put_clipboard};
 pub use command::{Command, Exit, Output, What, bootstrap, quote, refused};
@@ -35,6 +38,8 @@ pub use reboot::reboot;
 pub use session::{
     Session, Sight, Windows, awaits_window, discover, has_window, process_runs, window_places, windows_now,
 };
+pub use ssh::{HOST_KEY_FILES, HostKey, SshGuest, SshKey, SshLogin};
+pub use underway::MAX_SCRIPT;
 
 use async_trait::async_trait;
 

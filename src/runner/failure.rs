@@ -161,6 +161,9 @@ impl From<guest::Error> for Failure {
             guest::Error::TooLong { .. } => "CommandTooLong",
             guest::Error::Script { .. } => "GuestScriptFailed",
             guest::Error::Stuck { .. } => "GuestStuck",
+            guest::Error::Ssh { .. } => "GuestLinkLost",
+            guest::Error::Refused { .. } => "GuestRefusesLogin",
+            guest::Error::HostKey { .. } => "HostKeyChanged",
             guest::Error::Link { .. } | guest::Error::ResultLost { .. } => "GuestLinkLost",
         };
         let kind = match error.is_the_authors() {

@@ -12,6 +12,7 @@ mod feasible;
 mod flow;
 mod hypervisor;
 mod in_guest;
+mod linux_only;
 mod locate;
 mod machine;
 mod never;
@@ -31,6 +32,7 @@ mod within;
 pub use failure::{Failure, Kind};
 pub use feasible::infeasible;
 pub use hypervisor::{Hypervisor, NotDone, Operation};
+pub use linux_only::needs_linux;
 pub use run::run;
 pub use screen::Screen;
 

@@ -189,6 +189,7 @@ pub(super) fn taken_over(config: &Config, vm: &Vm) -> ProxmoxVMSpec {
         deletion_policy: DeletionPolicy::Stop,
         ttl_seconds: None,
         keyboard_layout: None,
+        guest: None,
     }
 }
 

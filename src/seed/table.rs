@@ -203,7 +203,7 @@ const TABLE: &[Row] = &[
         "user",
         Text,
         Dropped,
-        "there is no login by SSH: commands run in the session of whoever is logged in at the screen",
+        "commands go by the guest agent, and run in the session of whoever is logged in at the screen; for a login by SSH declare guest.ssh of a ProxmoxVM",
     ),
     row(
         "defaults",

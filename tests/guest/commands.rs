@@ -1,15 +1,24 @@
 //! What becomes of a command.
 
 use super::api::{guest, me_here, script};
+use super::ways::Way;
 use mosdat::guest::{Command, Error, Exit, Guest, What, process_runs};
 use secrecy::SecretString;
 use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-#[tokio::test(flavor = "multi_thread")]
-async fn codes_signals_outputs_and_environment() {
-    let (guest, api) = guest().await;
+both!(
+    codes_signals_outputs_and_environment,
+    values_are_in_no_process_list,
+    a_command_runs_as_its_user_in_that_users_home,
+    time_is_up_for_the_whole_group,
+    output_that_a_child_holds_open_is_waited_for,
+    processes_by_name,
+);
+
+async fn codes_signals_outputs_and_environment(way: Way) {
+    let guest = way.guest;
     let output = guest.exec(script("echo out; echo err >&2; exit 7")).await.unwrap();
     assert_eq!(
         (output.exit, output.stdout.as_str(), output.stderr.as_str()),
@@ -19,6 +28,8 @@ async fn codes_signals_outputs_and_environment() {
         guest.exec(script("kill -TERM $$")).await.unwrap().exit,
         Exit::Signal(15)
     );
+    // 255 is also what the program ssh says when it has lost its link.
+    assert_eq!(guest.exec(script("exit 255")).await.unwrap().exit, Exit::Code(255));
     let secret = script("printf %s \"$pw\"").with_env([("pw".to_string(), SecretString::from("it's $HOME"))]);
     assert_eq!(guest.exec(secret).await.unwrap().stdout, "it's $HOME");
     let argv = Command {
@@ -34,16 +45,41 @@ async fn codes_signals_outputs_and_environment() {
         (Exit::Code(0), "on\n"),
         "no command line holds what a script says"
     );
-    assert_eq!(
-        api.arguments.lock().unwrap().join(" "),
-        "/bin/sh /bin/sh /bin/sh /bin/sh /bin/sh",
-        "values are in no argument"
-    );
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_command_runs_as_its_user_in_that_users_home() {
-    let (guest, _) = guest().await;
+/// The command lines of every process here.
+fn command_lines() -> String {
+    let processes = std::fs::read_dir("/proc").unwrap().flatten();
+    let lines = processes.filter_map(|p| std::fs::read(p.path().join("cmdline")).ok());
+    lines
+        .map(|line| String::from_utf8_lossy(&line).into_owned() + "\n")
+        .collect()
+}
+
+async fn values_are_in_no_process_list(way: Way) {
+    let dir = tempfile::tempdir().unwrap();
+    let word = format!("secret-{:x}", std::process::id());
+    let text = format!(
+        "cd '{}'; >begun; while [ ! -e go ]; do sleep 0.05; done; echo \"$pw\"",
+        dir.path().display()
+    );
+    let command = script(&text).with_env([("pw".to_string(), SecretString::from(word.as_str()))]);
+    let guest = way.guest;
+    let running = tokio::spawn(async move { guest.exec(command).await });
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while !dir.path().join("begun").exists() {
+        assert!(Instant::now() < deadline, "the command did not begin");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    let lines = command_lines();
+    std::fs::write(dir.path().join("go"), "").unwrap();
+    assert_eq!(running.await.unwrap().unwrap().stdout, format!("{word}\n"));
+    assert!(lines.contains("_mosdat_script"), "the command was there");
+    assert!(!lines.contains(&word), "{lines}");
+}
+
+async fn a_command_runs_as_its_user_in_that_users_home(way: Way) {
+    let guest = way.guest;
     let me = me_here();
     let output = guest
         .exec(script("echo \"$USER\"; [ \"$PWD\" = \"$HOME\" ]").as_user(&me))
@@ -59,14 +95,25 @@ async fn a_command_runs_as_its_user_in_that_users_home() {
     assert_eq!(odd.stdout, "/nowhere/nowhere/nowhere/nowhere\n", "{odd:?}");
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn time_is_up_for_the_whole_group() {
-    let (guest, _) = guest().await;
+async fn time_is_up_for_the_whole_group(way: Way) {
+    let guest = way.guest;
     let begun = Instant::now();
     let command = Command::script("echo begun; sleep 300 & sleep 300", Duration::from_millis(600));
     let output = guest.exec(command).await.unwrap();
     assert_eq!((output.exit, output.stdout.as_str()), (Exit::TimedOut, "begun\n"));
     assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
+}
+
+async fn output_that_a_child_holds_open_is_waited_for(way: Way) {
+    let output = way
+        .guest
+        .exec(script("(sleep 0.7; echo late) & echo first; exit 3"))
+        .await
+        .unwrap();
+    assert_eq!((output.exit, output.stdout.as_str()), (Exit::Code(3), "first\nlate\n"));
+    let command = Command::script("sleep 300 & exit 0", Duration::from_millis(600));
+    let output = way.guest.exec(command).await.unwrap();
+    assert_eq!(output.exit, Exit::TimedOut, "as long as somebody may still write");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -89,24 +136,23 @@ async fn a_lost_link_is_an_error_and_never_an_exit_code() {
     assert_eq!(api.started.load(Ordering::SeqCst), 4);
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn processes_by_name() {
-    let (guest, _) = guest().await;
+async fn processes_by_name(way: Way) {
+    let guest = way.guest.as_ref();
     let dir = tempfile::tempdir().unwrap();
     let short = format!("mdt{}", std::process::id());
     let long = format!("mosdat-long-name-{}", std::process::id());
     let env: BTreeMap<&str, &str> = BTreeMap::new();
     for name in [&short, &long] {
-        assert!(!process_runs(&guest, name).await.unwrap(), "{name}");
+        assert!(!process_runs(guest, name).await.unwrap(), "{name}");
         let path = dir.path().join(name);
         std::fs::copy("/bin/sleep", &path).unwrap();
         let mut child = std::process::Command::new(&path).arg("30").envs(&env).spawn().unwrap();
-        let found = process_runs(&guest, name).await;
-        let stranger = process_runs(&guest, &name[..name.len() - 1]).await;
+        let found = process_runs(guest, name).await;
+        let stranger = process_runs(guest, &name[..name.len() - 1]).await;
         child.kill().unwrap();
         // Not waited for yet: a zombie does not run.
         let deadline = Instant::now() + Duration::from_secs(5);
-        while process_runs(&guest, name).await.unwrap() {
+        while process_runs(guest, name).await.unwrap() {
             assert!(Instant::now() < deadline, "{name} is dead and still found");
         }
         child.wait().unwrap();

@@ -1,19 +1,21 @@
 //! A command whose caller goes away.
 
 use super::api::{guest, script};
+use super::ways::Way;
 use mosdat::guest::Guest;
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 use tokio::time::{sleep, timeout};
 
 /// A command that leads a group of two, and writes down who they are.
-fn endless(file: &Path) -> String {
+pub fn endless(file: &Path) -> String {
     let file = file.display();
     format!("sleep 300 & echo \"$$ $!\" >'{file}.new'; mv '{file}.new' '{file}'; wait")
 }
 
-async fn pids(file: &Path) -> Vec<u32> {
+pub async fn pids(file: &Path) -> Vec<u32> {
     let deadline = Instant::now() + Duration::from_secs(10);
     loop {
         if let Ok(text) = std::fs::read_to_string(file) {
@@ -25,15 +27,19 @@ async fn pids(file: &Path) -> Vec<u32> {
 }
 
 /// A zombie that this machine's first process has not yet collected does not run.
-fn runs(pid: u32) -> bool {
+pub fn runs(pid: u32) -> bool {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
     let state = stat.rsplit(") ").next().unwrap_or_default();
     !state.is_empty() && !state.starts_with(['Z', 'X'])
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn it_is_killed_with_its_group_before_the_next_one_starts() {
-    let (guest, _) = guest().await;
+both!(
+    it_is_killed_with_its_group_before_the_next_one_starts,
+    it_is_killed_when_nothing_comes_after_it
+);
+
+async fn it_is_killed_with_its_group_before_the_next_one_starts(way: Way) {
+    let guest = way.guest;
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("pids");
     let begun = tokio::select! {
@@ -48,11 +54,21 @@ async fn it_is_killed_with_its_group_before_the_next_one_starts() {
     assert!(!begun.iter().any(|pid| runs(*pid)), "{begun:?}");
 }
 
+async fn it_is_killed_when_nothing_comes_after_it(way: Way) {
+    let guest = way.guest;
+    abandoned(guest.clone()).await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
-async fn it_is_killed_when_nothing_comes_after_it_and_when_its_start_was_not_yet_known() {
-    for slow in [0, 1000] {
-        let (guest, api) = guest().await;
-        api.slow.store(slow, Ordering::SeqCst);
+async fn it_is_killed_when_its_start_was_not_yet_known() {
+    let (guest, api) = guest().await;
+    api.slow.store(1000, Ordering::SeqCst);
+    abandoned(Arc::new(guest)).await;
+}
+
+/// Begins a command, goes away, and waits for its end.
+async fn abandoned(guest: Arc<dyn Guest>) {
+    {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("pids");
         let begun = tokio::select! {

@@ -1,4 +1,7 @@
-//! The agent's guest over a small API that runs the commands on this machine.
+//! The ways into a guest that is this machine: its agent over a small API, and a real sshd.
+
+#[macro_use]
+mod ways;
 
 mod api;
 mod clipboard;
@@ -8,4 +11,7 @@ mod looks;
 mod programs;
 mod reboot;
 mod refusals;
+mod ssh;
+#[path = "../support/sshd.rs"]
+mod sshd;
 mod windows;

@@ -19,9 +19,11 @@ async def main():
 
     def init(self, *args, **kwargs):
         pristine(self, *args, **kwargs)
-        self.agent = None if FakeVm.silent else {}
+        self.agent = None if FakeVm.silent else {'files': FakeVm.files}
     FakeVm.__init__ = init
     FakeVm.silent = False
+    # What stands in every guest's files.
+    FakeVm.files = {}
 
     # Requests whose answer gets lost after they were carried out: (method, end of the path), once each.
     pristine_answer = FakePve._answer

@@ -30,10 +30,14 @@ mod gpu;
 mod kube;
 mod liar;
 mod run;
+#[path = "../support/sshd.rs"]
+mod sshd;
 mod vm;
 mod vm_adopt;
 mod vm_checkpoint;
 mod vm_drift;
 mod vm_late;
 mod vm_pool;
+mod vm_ssh;
+mod windows;
 mod world;

@@ -53,6 +53,13 @@ fn table() -> Vec<(&'static str, Field)> {
         ("power", Elsewhere("tests/proxmox: power state, not configuration")),
         ("ttlSeconds", Elsewhere("tests/proxmox: the object's end")),
         ("deletionPolicy", Elsewhere("tests/proxmox: the object's end")),
+        ("guest.ssh.user", Immutable(|| json!("other"))),
+        ("guest.ssh.port", Immutable(|| json!(2222))),
+        ("guest.ssh.host", Immutable(|| json!("10.0.0.9"))),
+        ("guest.ssh.keySecretRef.name", Immutable(|| json!("other"))),
+        ("guest.ssh.keySecretRef.key", Immutable(|| json!("other"))),
+        ("guest.ssh.agent", Immutable(|| json!(true))),
+        ("guest.ssh.hostKeys", Immutable(|| json!(["ssh-ed25519 AAAA"]))),
         ("keyboardLayout", Elsewhere("how runs type, nothing in Proxmox")),
     ]
 }
@@ -184,6 +191,7 @@ async fn immutable_fields_are_refused() {
     let api = rig.api::<ProxmoxVM>();
     let mut spec = vm_spec();
     spec["gpuProfileRef"] = json!({"name": "gpu"});
+    spec["guest"] = json!({"ssh": {"keySecretRef": {"name": "k", "key": "k"}}});
     rig.create::<ProxmoxVM>("m", spec).await;
     for (path, _, _) in fields() {
         let Some((_, Immutable(other))) = table().into_iter().find(|(p, _)| *p == path) else {
@@ -202,7 +210,7 @@ async fn immutable_fields_are_refused() {
             "{path}: {e}"
         );
     }
-    for gone in ["gpuProfileRef", "source"] {
+    for gone in ["gpuProfileRef", "guest", "source"] {
         let patch = json!({"spec": {gone: null}});
         let e = api.patch("m", &PatchParams::default(), &Patch::Merge(&patch)).await;
         assert!(e.is_err(), "{gone} could be taken away");

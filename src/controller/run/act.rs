@@ -357,11 +357,14 @@ async fn spawn(ctx: &Context, run: &FunctionalTestRun) -> Result<Next, Error> {
         .map_err(Error::kube(format!("reading ProxmoxVM {ns}/{name}")))?;
     let place = vm.and_then(|vm| {
         let s = vm.status.as_ref()?;
-        let keyboard = vm.spec.keyboard_layout;
-        Some((s.node.clone()?, s.vmid?, vm.spec.cluster_ref.name.clone(), keyboard))
+        Some((s.node.clone()?, s.vmid?, vm))
     });
-    let Some((node, vmid, cluster, keyboard)) = place else {
+    let Some((node, vmid, vm)) = place else {
         return finish(ctx, run.clone(), &decide::vm_lost(&name)).await;
+    };
+    let ssh = match super::super::vm::ssh_login(ctx, &vm).await? {
+        Ok(ssh) => ssh,
+        Err(why) => return finish(ctx, run.clone(), &decide::no_login(&name, &why)).await,
     };
     // What was found right before the VM was made may have been changed or removed since.
     let resolved = match resolve::resolve(ctx, run).await? {
@@ -384,7 +387,7 @@ async fn spawn(ctx: &Context, run: &FunctionalTestRun) -> Result<Next, Error> {
         }
         Err(errors) => return finish(ctx, run.clone(), &decide::changed(&errors.join("; "))).await,
     }
-    let cluster = ctx.cluster(&ns, &cluster).await?;
+    let cluster = ctx.cluster(&ns, &vm.spec.cluster_ref.name).await?;
     let job = Job {
         namespace: ns,
         name: run.name_any(),
@@ -407,7 +410,8 @@ async fn spawn(ctx: &Context, run: &FunctionalTestRun) -> Result<Next, Error> {
             vmid,
             hypervisor: Arc::new(Asking::new(ctx, run, &name)),
             name,
-            keyboard,
+            keyboard: vm.spec.keyboard_layout,
+            ssh,
         },
         artifacts: folder(ctx, run),
     };

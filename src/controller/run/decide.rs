@@ -165,6 +165,18 @@ pub fn vm_lost(name: &str) -> Verdict {
     )
 }
 
+/// The verdict when there is no login to the VM's guest.
+pub fn no_login(name: &str, why: &str) -> Verdict {
+    *verdict(
+        RunResult::Error,
+        failure(
+            Some(FailureClass::Guest),
+            "NoGuestLogin",
+            format!("ProxmoxVM {name}: {why}"),
+        ),
+    )
+}
+
 /// The verdict when what the run refers to is not what was checked before its VM was made.
 pub fn changed(what: &str) -> Verdict {
     let message = format!("what the run refers to was changed after it began: {what}; make a new run");

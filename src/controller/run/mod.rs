@@ -10,6 +10,7 @@ mod table;
 mod tasks;
 
 pub use resolve::no_key;
+pub(super) use resolve::secret;
 pub use tasks::Tasks;
 
 use super::{Context, Error, backoff};

@@ -108,7 +108,7 @@ pub async fn resolve(ctx: &Context, run: &FunctionalTestRun) -> Result<Result<Re
 }
 
 /// The value, or why there is none and whether that is for want of the Secret or its key.
-async fn secret(ctx: &Context, ns: &str, r: &SecretKeyRef) -> Result<Result<SecretString, (String, bool)>, Error> {
+pub async fn secret(ctx: &Context, ns: &str, r: &SecretKeyRef) -> Result<Result<SecretString, (String, bool)>, Error> {
     let found = get(
         ctx.api::<Secret>(ns).get(&r.name).await,
         &format!("Secret {ns}/{}", r.name),

@@ -33,6 +33,7 @@ fn run(phase: RunPhase) -> FunctionalTestRun {
         deletion_policy: DeletionPolicy::Delete,
         ttl_seconds: None,
         keyboard_layout: None,
+        guest: None,
     };
     let mut r = FunctionalTestRun::new(
         "r",

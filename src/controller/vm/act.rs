@@ -13,7 +13,7 @@ use super::status::{
     started, tell_restart, write,
 };
 use super::step::Step;
-use super::{lost, operate, operation};
+use super::{lost, operate, operation, ssh};
 use crate::api::{FINALIZER, ProxmoxVM, VmAction, VmPhase};
 use crate::proxmox::{CloneParams, ErrorKind, VmConfig};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
@@ -125,21 +125,30 @@ pub async fn act(ctx: &Context, vm: ProxmoxVM, seen: &Observed, step: Step) -> R
         Step::Shutdown => power(ctx, vm, seen, VmAction::Shutdown, "").await,
         Step::Stop => power(ctx, vm, seen, VmAction::Stop, "").await,
         Step::Destroy => power(ctx, vm, seen, VmAction::Destroy, "").await,
-        Step::Ready { ip, display } => {
+        Step::Ready { ip, display, ssh } => {
             let first = vm.status.as_ref().is_none_or(|s| s.ready_at.is_none());
             let before = restart_required(&vm);
+            let pinned = ssh.filter(|p| vm.status.as_ref().is_none_or(|s| !ssh::is_pinned(s, p)));
+            let verdict = decide::ready_verdict(&vm);
             let fresh = write(ctx, vm, |s, generation| {
                 s.phase = Some(VmPhase::Ready);
+                if let Some(p) = &pinned {
+                    s.ssh = Some(ssh::pin(p, Timestamp::now()));
+                }
                 s.ip = ip;
                 s.display = Some(display);
                 settle(s);
                 operation::returned(s);
                 note_restart(s, seen, generation);
                 s.ready_at.get_or_insert(Time(Timestamp::now()));
-                decide::ready_verdict().apply(&mut s.conditions, Timestamp::now(), generation);
+                verdict.apply(&mut s.conditions, Timestamp::now(), generation);
             })
             .await?;
             tell_restart(ctx, &fresh, before).await;
+            if let Some(p) = &pinned {
+                let (warning, reason, text) = ssh::told(p);
+                event(ctx, &fresh, warning, reason, &text).await;
+            }
             if first {
                 let size = format!("guest answers, console is {}x{}", display.width, display.height);
                 event(ctx, &fresh, false, "Ready", &size).await;

@@ -2,7 +2,7 @@
 
 use super::super::backoff;
 use super::super::conditions::Verdict;
-use super::seen::{Lease, Observed, Task, Vm};
+use super::seen::{Lease, NoSsh, Observed, Task, Vm};
 use super::step::{STALLED_PAUSE, Step, stalled, wait};
 use super::{config, operate};
 use crate::api::{ProxmoxVM, VmAction, VmPhase, VmPower};
@@ -380,10 +380,18 @@ impl View<'_> {
         if self.status.phase == Some(VmPhase::Ready) && self.seen.guest.agent.is_none() {
             return match &self.seen.guest.ip {
                 Some(ip) if self.status.ip.as_ref() != Some(ip) => Step::Readdressed { ip: ip.clone() },
-                _ => wait(VmPhase::Ready, ready_verdict(), READY_PAUSE),
+                _ => wait(VmPhase::Ready, ready_verdict(self.vm), READY_PAUSE),
             };
         }
-        match &self.seen.guest.agent {
+        let guest = &self.seen.guest;
+        match &guest.ssh {
+            Some(Err(NoSsh::HostKey(why))) => return stalled(VmPhase::Failed, "HostKeyChanged", why.clone()),
+            Some(Err(NoSsh::NotYet(why))) => return booting("WaitingForSsh", why.clone()),
+            Some(Ok(_)) | None => {}
+        }
+        match &guest.agent {
+            // Commands go another way, and the address is known without it.
+            _ if guest.ssh.is_some() => {}
             None => return booting("WaitingForGuest", "the guest agent was not asked yet".to_string()),
             Some(Err(why)) if why.contains("No QEMU guest agent configured") => {
                 return stalled(
@@ -395,23 +403,25 @@ impl View<'_> {
             Some(Err(why)) => return booting("WaitingForGuest", why.clone()),
             Some(Ok(())) => {}
         }
-        match &self.seen.guest.display {
+        match &guest.display {
             None => booting("WaitingForConsole", "the console was not opened yet".to_string()),
             Some(Err(why)) => booting("WaitingForConsole", why.clone()),
             Some(Ok(display)) => Step::Ready {
-                ip: self.seen.guest.ip.clone(),
+                ip: guest.ip.clone(),
                 display: *display,
+                ssh: guest.ssh.clone().and_then(Result::ok),
             },
         }
     }
 }
 
 /// What a ready VM says.
-pub fn ready_verdict() -> Verdict {
-    Verdict::ready(
-        "GuestReachable",
-        "the guest agent answers and the console shows a frame",
-    )
+pub fn ready_verdict(vm: &ProxmoxVM) -> Verdict {
+    let guest = match vm.spec.ssh() {
+        Some(_) => "the guest lets mosdat in by SSH",
+        None => "the guest agent answers",
+    };
+    Verdict::ready("GuestReachable", format!("{guest} and the console shows a frame"))
 }
 
 /// How long Proxmox lets a start take: 30 s, a second per GiB above 30 GiB, four times that with a passthrough device.

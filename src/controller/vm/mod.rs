@@ -20,6 +20,7 @@ mod look;
 mod lost;
 mod seen;
 mod slots;
+mod ssh;
 mod status;
 mod step;
 mod vmids;
@@ -34,6 +35,7 @@ mod table_operate;
 
 pub(super) use checked::Checked;
 pub(super) use slots::Slots;
+pub(super) use ssh::of_run as ssh_login;
 pub(super) use vmids::Vmids;
 
 use super::{Context, Error, backoff};

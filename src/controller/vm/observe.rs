@@ -4,9 +4,9 @@ use super::super::context::{Cluster, Context};
 use super::super::{Error, gpu};
 use super::look::{Elsewhere, adoptee, clone_needs, elsewhere, moved, others_in, starting};
 use super::lost::lost_answer;
-use super::seen::{Guest, Lease, Observed, Placement, Task, Vm};
+use super::seen::{Guest, Lease, NoSsh, Observed, Placement, Task, Vm};
 use super::slots::Kind;
-use super::{FORCE_DELETE, config, names, operate};
+use super::{FORCE_DELETE, config, names, operate, ssh};
 use crate::api::{ProxmoxVM, VmAction, VmDisplay, VmPhase, VmPower};
 use crate::proxmox::{self, Client, ErrorKind, TaskStatus, Upid, VmConfig};
 use kube::ResourceExt;
@@ -198,11 +198,11 @@ async fn look(
         }
         if power && !deleting && operate::wanted_power(vm) == VmPower::Running {
             seen.guest = match status.phase {
-                Some(VmPhase::Ready) => Guest {
+                Some(VmPhase::Ready) if vm.spec.ssh().is_none() || status.ssh.is_some() => Guest {
                     ip: present_address(pve, &node, vmid, &config).await?,
                     ..Guest::default()
                 },
-                _ => guest(ctx, pve, &node, vmid, &config).await?,
+                _ => guest(ctx, pve, vm, (&node, vmid), &config).await?,
             };
         }
         if !power && !deleting {
@@ -260,7 +260,37 @@ async fn task(pve: &Client, status: &crate::api::ProxmoxVMStatus) -> Result<Task
     }
 }
 
-async fn guest(ctx: &Context, pve: &Client, node: &str, vmid: u32, config: &VmConfig) -> Result<Guest, Error> {
+async fn guest(
+    ctx: &Context,
+    pve: &Client,
+    vm: &ProxmoxVM,
+    (node, vmid): (&str, u32),
+    config: &VmConfig,
+) -> Result<Guest, Error> {
+    let mut guest = agent(pve, node, vmid, config).await?;
+    let answers = matches!(guest.agent, Some(Ok(())));
+    if let Some(spec) = vm.spec.ssh() {
+        let Some(host) = spec.host.clone().or_else(|| guest.ip.clone()) else {
+            if answers {
+                let why = "the guest agent does not tell the guest's address; set spec.guest.ssh.host";
+                guest.ssh = Some(Err(NoSsh::NotYet(why.to_string())));
+            }
+            return Ok(guest);
+        };
+        let ssh = ssh::look(ctx, pve, vm, spec, host, answers).await?;
+        let failed = ssh.is_err();
+        guest.ssh = Some(ssh);
+        if failed {
+            return Ok(guest);
+        }
+    } else if !answers {
+        return Ok(guest);
+    }
+    guest.display = Some(display(ctx, pve, node, vmid).await);
+    Ok(guest)
+}
+
+async fn agent(pve: &Client, node: &str, vmid: u32, config: &VmConfig) -> Result<Guest, Error> {
     let mut guest = Guest::default();
     // The question for the network is as good as a ping, and one call less.
     match pve.agent_network(node, vmid).await {
@@ -286,7 +316,6 @@ async fn guest(ctx: &Context, pve: &Client, node: &str, vmid: u32, config: &VmCo
         },
     }
     guest.agent = Some(Ok(()));
-    guest.display = Some(display(ctx, pve, node, vmid).await);
     Ok(guest)
 }
 

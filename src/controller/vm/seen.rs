@@ -1,7 +1,7 @@
 //! What a decision is made from: the world as far as it was looked at.
 
 use super::super::gpu::Device;
-use crate::api::VmDisplay;
+use crate::api::{HostKeySource, VmDisplay};
 use crate::proxmox::{ErrorKind, VmConfig};
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -124,6 +124,24 @@ pub struct Guest {
     pub agent: Option<Result<(), String>>,
     /// Address of the VM's own card.
     pub ip: Option<String>,
+    /// What its SSH server proved itself with, or why it cannot be used; where commands go that way.
+    pub ssh: Option<Result<Pinned, NoSsh>>,
     /// Size of the first frame, or why there is none.
     pub display: Option<Result<VmDisplay, String>>,
+}
+
+/// Host keys of a guest that lets us in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pinned {
+    pub host_keys: Vec<String>,
+    pub source: HostKeySource,
+}
+
+/// Why there is no way in by SSH.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NoSsh {
+    /// It may come while the guest boots.
+    NotYet(String),
+    /// Somebody else answers than the guest whose key is pinned.
+    HostKey(String),
 }

@@ -2,7 +2,7 @@
 
 use super::super::conditions::Verdict;
 use super::config::Change;
-use super::seen::Template;
+use super::seen::{Pinned, Template};
 use crate::api::{VmDisplay, VmPhase};
 use crate::proxmox::ErrorKind;
 use std::time::Duration;
@@ -48,7 +48,11 @@ pub enum Step {
     /// Note the intent, then start.
     Start,
     /// Note what the guest says; the VM is ready.
-    Ready { ip: Option<String>, display: VmDisplay },
+    Ready {
+        ip: Option<String>,
+        display: VmDisplay,
+        ssh: Option<Pinned>,
+    },
     /// The guest has another address now.
     Readdressed { ip: String },
     /// Note the intent, then ask the guest to shut down.

@@ -38,6 +38,7 @@ pub(super) fn object(status: ProxmoxVMStatus) -> ProxmoxVM {
             deletion_policy: DeletionPolicy::Delete,
             ttl_seconds: None,
             keyboard_layout: None,
+            guest: None,
         },
     );
     vm.metadata.uid = Some(UID.to_string());
