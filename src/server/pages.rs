@@ -274,6 +274,7 @@ mod tests {
                     height: 6,
                     marks: Vec::new(),
                     frame: None,
+                    covered: false,
                 },
             })
         };
