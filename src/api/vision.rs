@@ -63,7 +63,7 @@ pub struct OpenAiSpec {
     /// Model that answers where something is.
     #[schemars(length(min = 1, max = 256))]
     pub locate_model: String,
-    /// Model that answers whether something is true; without it the locating one.
+    /// Model that answers whether something is true; without it the locating one, which must not be one that only points.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub judge_model: Option<String>,
     /// What the locating model's numbers mean. Models of a known family need no telling; the manual has the list.
@@ -88,6 +88,11 @@ pub struct OpenAiSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 3600))]
     pub warm_up_seconds: Option<u32>,
+    /// Tokens that one answer may have, with what the model thinks before it. One that is longer is cut off, and an error
+    /// of class Vision.
+    #[serde(default = "default_tokens")]
+    #[schemars(range(min = 64, max = 131072))]
+    pub max_tokens: u32,
     /// The API key, where one is needed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub api_key_secret_ref: Option<SecretKeyRef>,
@@ -99,6 +104,16 @@ pub struct OpenAiSpec {
 
 fn default_timeout() -> u32 {
     90
+}
+
+/// Tokens of an answer where nothing else is said: an answer is a few hundred bytes; thinking takes more.
+pub const DEFAULT_TOKENS: u32 = 4096;
+
+/// The most that can be asked for.
+pub const MOST_TOKENS: u32 = 131_072;
+
+fn default_tokens() -> u32 {
+    DEFAULT_TOKENS
 }
 
 fn one() -> u32 {

@@ -2,6 +2,7 @@
 
 use super::exit;
 use crate::api::{FunctionalTestRun, FunctionalTestRunStatus, RunPhase, RunResult, StepResult};
+use crate::results::visible;
 use futures::StreamExt;
 use kube::runtime::{WatchStreamExt, watcher};
 use kube::{Api, Client, ResourceExt};
@@ -53,7 +54,7 @@ pub async fn follow_in(client: &Client, runs: &[RunKey], width: usize) -> anyhow
                     let status = seen.get(key).cloned().unwrap_or_default();
                     let why = waiting(&status, start.elapsed()).filter(|why| told.get(key) != Some(why));
                     if let Some(why) = why {
-                        println!("{:width$}  {:6.1}s  {why}", key.1, start.elapsed().as_secs_f64());
+                        println!("{:width$}  {:6.1}s  {}", key.1, start.elapsed().as_secs_f64(), visible(&why));
                         told.insert(key.clone(), why);
                     }
                 }
@@ -83,7 +84,12 @@ pub async fn follow_in(client: &Client, runs: &[RunKey], width: usize) -> anyhow
                 let now = run.status.clone().unwrap_or_default();
                 let before = seen.insert(key.clone(), now.clone()).unwrap_or_default();
                 for line in changes(&before, &now) {
-                    println!("{:width$}  {:6.1}s  {line}", key.1, start.elapsed().as_secs_f64());
+                    println!(
+                        "{:width$}  {:6.1}s  {}",
+                        key.1,
+                        start.elapsed().as_secs_f64(),
+                        visible(&line)
+                    );
                 }
                 if now.phase == Some(RunPhase::Done) {
                     done.insert(key, run);

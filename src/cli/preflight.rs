@@ -8,6 +8,7 @@ use crate::controller::{client_config, privileges};
 use crate::proxmox::{Client, VmResource};
 use crate::scenario::Fate;
 use crate::seed::{self, Config, Machine, Options, SecretValue, Vlm, Vm};
+use crate::vision::only_points;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
 use std::path::PathBuf;
@@ -309,6 +310,10 @@ async fn vision(config: &Config, found: &mut Found) {
 
 /// Whether a server has the models.
 fn judge(vlm: &Vlm, models: &[String]) -> (State, String) {
+    if vlm.verify_model.is_none() && only_points(&vlm.model) {
+        let told = format!("{} only points and cannot judge; give `verify_model`", vlm.model);
+        return (State::Failed, told);
+    }
     let wanted = [Some(&vlm.model), vlm.verify_model.as_ref(), vlm.expected_model.as_ref()];
     let lacking: Vec<&str> = wanted
         .into_iter()
@@ -375,11 +380,19 @@ mod tests {
             model: "a".into(),
             verify_model: Some("b".into()),
             expected_model: None,
+            max_tokens: None,
             api_key: None,
         };
         let all = ["a".to_string(), "b".to_string()];
         assert_eq!(judge(&vlm, &all), (State::Ok, "has a".to_string()));
         let (state, says) = judge(&vlm, &all[..1]);
         assert_eq!((state, says.as_str()), (State::Failed, "does not list b; it lists: a"));
+        let points = Vlm {
+            model: "holo2-4b".into(),
+            verify_model: None,
+            ..vlm
+        };
+        let (state, says) = judge(&points, &["holo2-4b".to_string()]);
+        assert!(state == State::Failed && says.contains("verify_model"), "{says}");
     }
 }

@@ -4,7 +4,7 @@ use super::exit;
 use super::provider::ProviderArgs;
 use crate::desktop::Frame;
 use crate::executor::Local;
-use crate::results::{self, Answered, Looked, Place, Question, Trace};
+use crate::results::{self, Answered, Looked, Place, Question, Trace, visible};
 use crate::vision::{self, Located, Verdict, Vision};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -66,6 +66,13 @@ pub async fn run(args: Args) -> anyhow::Result<u8> {
         Err(e) => return Ok(invalid(super::told(&e))),
     };
     let size = looked.size;
+    if !results::is_screen(size) {
+        let (width, height) = size;
+        return Ok(invalid(format!(
+            "{}: no screen has {width} x {height} pixels",
+            looked.file
+        )));
+    }
     let image = match picture.image.dimensions() == size {
         true => picture.image,
         // Smaller in the page: places are told in pixels of the screen.
@@ -94,7 +101,7 @@ fn list(trace: &Trace, step: &str) {
             looked
                 .answers
                 .iter()
-                .for_each(|a| println!("  {}: {}", a.words, a.verdict));
+                .for_each(|a| println!("  {}: {}", visible(&a.words), visible(&a.verdict)));
         }
         None => println!("{step}: its picture was not kept"),
     }
@@ -102,9 +109,10 @@ fn list(trace: &Trace, step: &str) {
 
 fn about(looked: &Looked, exact: bool) -> String {
     let (width, height) = looked.size;
-    let which = match looked.same || looked.answers.is_empty() {
-        true => "",
-        false => ", the one nearest to what was looked at",
+    let which = match (looked.same || looked.answers.is_empty(), looked.covered) {
+        (true, _) => "",
+        (false, true) => ", of which masks cover a part that was looked at",
+        (false, false) => ", the one nearest to what was looked at",
     };
     let quality = match exact {
         true => "",
@@ -138,7 +146,7 @@ fn told(verdict: &str, place: Option<Place>, rung: Option<&str>, reason: &str) -
         format!(" at {},{} ({}x{})", p.x, p.y, p.width, p.height)
     });
     let rung = rung.map_or(String::new(), |rung| format!(" by {rung}"));
-    format!("{word}{place}{rung}: {reason}")
+    visible(&format!("{word}{place}{rung}: {reason}"))
 }
 
 fn judged(judgement: vision::Judgement) -> Now {
@@ -194,16 +202,26 @@ enum Agreement {
 }
 
 fn agreement(then: &Answered, verdict: &str, place: Option<Place>) -> Agreement {
-    let overlap =
-        |a: Place, b: Place| a.x < b.x + b.width && b.x < a.x + a.width && a.y < b.y + b.height && b.y < a.y + a.height;
-    if then.verdict != verdict {
+    // The numbers may come from anybody.
+    let before = |at: u32, from: u32, length: u32| at < from.saturating_add(length);
+    let overlap = |a: Place, b: Place| {
+        before(a.x, b.x, b.width)
+            && before(b.x, a.x, a.width)
+            && before(a.y, b.y, b.height)
+            && before(b.y, a.y, a.height)
+    };
+    // A text that is only to be shown may be found at any of its places, and at several.
+    let anywhere = matches!(&then.question, Question::Locate(t) if t.presence);
+    let word = |verdict: &str| match verdict {
+        "ambiguous" if anywhere => "found".to_string(),
+        verdict => verdict.to_string(),
+    };
+    if word(&then.verdict) != word(verdict) {
         return match verdict {
             "cannotTell" => Agreement::Unknown,
             _ => Agreement::Other,
         };
     }
-    // A text that is only to be shown may be found at any of its places.
-    let anywhere = matches!(&then.question, Question::Locate(t) if t.presence);
     match (then.place, place) {
         (Some(then), Some(now)) if !anywhere && !overlap(then, now) => Agreement::Other,
         _ => Agreement::Same,
@@ -217,7 +235,7 @@ async fn again(backend: &Arc<dyn Vision>, frame: &Frame, looked: &Looked, provid
     }
     let (mut agree, mut unknown, mut asked) = (true, false, 0);
     for then in &looked.answers {
-        println!("{}", then.words);
+        println!("{}", visible(&then.words));
         println!(
             "  then: {}",
             told(&then.verdict, then.place, then.rung.as_deref(), &then.reason)
@@ -252,7 +270,7 @@ async fn again(backend: &Arc<dyn Vision>, frame: &Frame, looked: &Looked, provid
             Err(e) => {
                 models(backend);
                 unknown = true;
-                println!("  now:  {} failed: {e}", backend.name());
+                println!("  now:  {} failed: {}", backend.name(), visible(&e.to_string()));
             }
         }
         if unknown && !provided && then.rung.as_deref() == Some("vlm") {
@@ -282,7 +300,7 @@ async fn ask(backend: &Arc<dyn Vision>, frame: &Frame, question: &str) -> u8 {
             }
         }
         Err(e) => {
-            println!("  now:  {} failed: {e}", backend.name());
+            println!("  now:  {} failed: {}", backend.name(), visible(&e.to_string()));
             exit::INFRASTRUCTURE
         }
     };
@@ -305,7 +323,7 @@ fn models(backend: &Arc<dyn Vision>) {
             "        {} ({} ms{tokens}) {}",
             request.model,
             request.ms,
-            said.replace('\n', " ")
+            visible(&said).replace('\n', " ")
         );
     }
 }
@@ -340,6 +358,18 @@ mod tests {
         assert_eq!(agreement(&then("found", false, at(0)), "found", at(50)), Other);
         assert_eq!(agreement(&then("found", true, at(0)), "found", at(50)), Same);
         assert_eq!(agreement(&then("found", true, at(0)), "notFound", None), Other);
+        // What is there twice is shown, and cannot be clicked.
+        assert_eq!(agreement(&then("ambiguous", true, at(0)), "found", at(50)), Same);
+        assert_eq!(agreement(&then("found", true, at(0)), "ambiguous", None), Same);
+        assert_eq!(agreement(&then("found", false, at(0)), "ambiguous", None), Other);
+        // A trace from anybody.
+        let wide = Some(Place {
+            x: u32::MAX,
+            y: 0,
+            width: u32::MAX,
+            height: 1,
+        });
+        assert_eq!(agreement(&then("found", false, wide), "found", wide), Same);
         assert_eq!(agreement(&then("true", false, None), "cannotTell", None), Unknown);
         assert_eq!(agreement(&then("cannotTell", false, None), "cannotTell", None), Same);
         assert_eq!(agreement(&then("cannotTell", false, None), "true", None), Other);

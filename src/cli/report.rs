@@ -1,7 +1,7 @@
 //! `mosdat report FOLDER`: makes report.html and junit.xml anew from the log of a run, and tells the verdict.
 
 use super::{exit, follow};
-use crate::results::{self, Body, EVENTS_FILE, JUNIT_FILE, REPORT_FILE};
+use crate::results::{self, Body, EVENTS_FILE, Event, JUNIT_FILE, REPORT_FILE, Trace};
 use anyhow::Context;
 use std::path::{Path, PathBuf};
 
@@ -37,7 +37,7 @@ pub fn run(args: Args) -> anyhow::Result<u8> {
                 continue;
             }
         };
-        write(folder, REPORT_FILE, &results::report(&events, folder))?;
+        page(folder, &events)?;
         write(folder, JUNIT_FILE, &results::junit(&events))?;
         let name = events.iter().find_map(|e| match &e.body {
             Body::RunStart { run, .. } => Some(run.name.clone()),
@@ -63,7 +63,7 @@ pub fn run(args: Args) -> anyhow::Result<u8> {
             folder.join(REPORT_FILE).display().to_string(),
         ]);
         if let Some(failure) = failure {
-            eprintln!("{}: {}", folder.display(), failure.message);
+            eprintln!("{}: {}", folder.display(), results::visible(&failure.message));
         }
         ended.push(result);
     }
@@ -76,6 +76,38 @@ pub fn run(args: Args) -> anyhow::Result<u8> {
         (_, false) => exit::INVALID,
         (code, true) => code,
     })
+}
+
+/// Makes the page anew. Where pictures are no longer in the folder, those of the page that is there are taken; and if that
+/// cannot be read either, it stays as it is, since it may be all that is left of them.
+fn page(folder: &Path, events: &[Event]) -> anyhow::Result<()> {
+    let there = folder.join(REPORT_FILE);
+    let earlier = match there.exists() {
+        true => Trace::open(&there).ok().filter(|t| t.events.first() == events.first()),
+        false => None,
+    };
+    let missing = results::missing(events, folder, earlier.as_ref());
+    if !missing.is_empty() {
+        let count = missing.len();
+        if there.exists() && earlier.is_none() {
+            eprintln!(
+                "{}: left as it is: {count} picture(s) of the run are no longer in its folder, and this page may have them; \
+                 move it away to have one made without them",
+                there.display()
+            );
+            return Ok(());
+        }
+        eprintln!(
+            "{}: {count} picture(s) of the run are missing, such as {}",
+            folder.display(),
+            results::visible(&missing[0])
+        );
+    }
+    write(
+        folder,
+        REPORT_FILE,
+        &results::report_with(events, folder, earlier.as_ref()),
+    )
 }
 
 /// Whole or not at all: somebody may have the old one open.

@@ -232,7 +232,7 @@ async fn check(name: &str, path: &Path, args: &Args) -> anyhow::Result<u8> {
         Err(e) => return Err(e.into()),
     };
     println!("{why}");
-    let explained = made.explain(&frame, args.anywhere)?;
+    let explained = made.explain(&frame, &frame, args.anywhere)?;
     if let Some(m) = explained.elsewhere {
         println!(
             "it fits at {},{}, moved by {}, {}: more than its margin",

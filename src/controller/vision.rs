@@ -46,6 +46,10 @@ fn decide(spec: &VisionProviderSpec, key: Option<String>) -> Verdict {
         let why = crate::vision::unknown_model(&model.locate_model);
         return Verdict::stalled("UnknownModel", format!("spec.openai: {why}"));
     }
+    if model.judge_model.is_none() && crate::vision::only_points(&model.locate_model) {
+        let why = crate::vision::no_judge(&model.locate_model);
+        return Verdict::stalled("NoJudge", format!("spec.openai: {why}"));
+    }
     if let Some(why) = key {
         return Verdict::stalled("KeyMissing", format!("spec.openai.apiKeySecretRef: {why}"));
     }
@@ -106,5 +110,15 @@ mod tests {
         }
         let absent = decide(&spec("http://box/v1"), Some("Secret a/b does not exist".to_string()));
         assert_eq!(absent.reason, "KeyMissing");
+        let mut points = spec("http://box/v1");
+        let mut judged = |judge: Option<&str>| {
+            let model = points.openai.as_mut().expect("a model");
+            (model.locate_model, model.judge_model) = ("Hcompany/Holo1.5-7B".into(), judge.map(String::from));
+            decide(&points, None)
+        };
+        let refused = judged(None);
+        assert!(refused.stalled && refused.reason == "NoJudge", "{refused:?}");
+        assert!(refused.message.contains("judgeModel"), "{refused:?}");
+        assert!(judged(Some("qwen3-vl-8b")).ready);
     }
 }

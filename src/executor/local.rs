@@ -248,7 +248,12 @@ impl Executor for Local {
             }
         };
         if let Some(why) = windows(&job.machine, &plan).await {
-            if let Err(e) = recorder.finish(RunResult::Invalid, Some(why.clone()), StepCounts::default(), BTreeMap::new()) {
+            if let Err(e) = recorder.finish(
+                RunResult::Invalid,
+                Some(why.clone()),
+                StepCounts::default(),
+                BTreeMap::new(),
+            ) {
                 tracing::warn!("the report of {}/{}: {e}", job.namespace, job.name);
             }
             return ended(RunResult::Invalid, why);

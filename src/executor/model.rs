@@ -26,7 +26,7 @@ pub(super) fn openai(v: &VisionSettings) -> Result<OpenAi, RunFailure> {
     OpenAi::new(OpenAiConfig {
         base_urls,
         locate_model: spec.locate_model.clone(),
-        judge_model: spec.judge_model.clone().unwrap_or_else(|| spec.locate_model.clone()),
+        judge_model: spec.judge_model.clone(),
         coordinates: spec.coordinates.map(|c| match c {
             CoordinateConvention::Normalised1000 => Coordinates::Normalised1000,
             CoordinateConvention::Fraction => Coordinates::Fraction,
@@ -36,6 +36,7 @@ pub(super) fn openai(v: &VisionSettings) -> Result<OpenAi, RunFailure> {
         quorum: spec.quorum,
         warm_up: spec.warm_up_seconds.map(|s| Duration::from_secs(s.into())),
         api_key: v.api_key.clone(),
+        max_tokens: spec.max_tokens,
         timeout: Duration::from_secs(spec.timeout_seconds.into()),
     })
     .map_err(|e| wrong(e.to_string()))

@@ -4,6 +4,9 @@ use super::event::*;
 use super::mask::MASK;
 use crate::vision;
 
+/// The member of what was wanted that names a reference image.
+pub const WANTED_REFERENCE: &str = "reference";
+
 /// What was asked.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Question {
@@ -39,8 +42,10 @@ pub struct Looked {
     pub file: String,
     /// Width and height in pixels.
     pub size: (u32, u32),
-    /// True where this is known to be the picture that was looked at, and not one taken right after it.
+    /// True where this is known to be the picture that was looked at, pixel by pixel, and not one taken right after it.
     pub same: bool,
+    /// Masks cover something of it that was seen then.
+    pub covered: bool,
     /// The last answers about it, in the order of the questions.
     pub answers: Vec<Answered>,
 }
@@ -50,6 +55,7 @@ struct Shot<'e> {
     file: &'e str,
     size: (u32, u32),
     frame: Option<u64>,
+    covered: bool,
 }
 
 /// The picture of the step's last questions, with the answers; else the nearest one, with the last answer. None where the
@@ -70,6 +76,7 @@ pub fn looked(events: &[Event], step: &str) -> Option<Looked> {
             width,
             height,
             frame,
+            covered,
             ..
         } = item
             && *role != Role::Difference
@@ -79,6 +86,7 @@ pub fn looked(events: &[Event], step: &str) -> Option<Looked> {
                 file,
                 size: (*width, *height),
                 frame: *frame,
+                covered: *covered,
             });
         }
         answers.extend(answered(item));
@@ -98,7 +106,8 @@ pub fn looked(events: &[Event], step: &str) -> Option<Looked> {
         Some(Looked {
             file,
             size,
-            same,
+            same: same && !shot.covered,
+            covered: shot.covered,
             answers,
         })
     };
@@ -172,7 +181,10 @@ fn answered(item: &Evidence) -> Option<(Option<u64>, Answered)> {
             };
             let answer = Answered {
                 words: target.clone(),
-                question: search(wanted.as_ref()),
+                question: match rung.as_deref() {
+                    Some(vision::Hit::REFERENCE) => Question::Unaskable(REFERENCE),
+                    _ => search(wanted.as_ref()),
+                },
                 verdict: verdict.to_string(),
                 place: place.filter(|_| *found),
                 reason: reason.clone(),
@@ -183,6 +195,8 @@ fn answered(item: &Evidence) -> Option<(Option<u64>, Answered)> {
         _ => None,
     }
 }
+
+const REFERENCE: &str = "only its reference image tells what it looks like, and a trace does not hold that";
 
 const SECRET: &str = "it names a secret, and a trace holds none";
 
@@ -196,10 +210,11 @@ fn search(wanted: Option<&serde_json::Map<String, serde_json::Value>>) -> Questi
     {
         return Question::Unaskable(SECRET);
     }
-    match serde_json::from_value::<vision::Target>(wanted.clone().into()) {
-        Ok(target) if target.text.is_none() && target.describe.is_none() => {
-            Question::Unaskable("only its reference image tells what it looks like, and a trace does not hold that")
-        }
+    // What was asked behind it can be asked again without it.
+    let mut wanted = wanted.clone();
+    wanted.remove(WANTED_REFERENCE);
+    match serde_json::from_value::<vision::Target>(wanted.into()) {
+        Ok(target) if target.text.is_none() && target.describe.is_none() => Question::Unaskable(REFERENCE),
         Ok(target) => Question::Locate(Box::new(target)),
         Err(_) => Question::Unaskable("another version of mosdat asked it, in a form that is not known here"),
     }
@@ -229,6 +244,7 @@ mod tests {
             height: 3,
             marks: Vec::new(),
             frame,
+            covered: false,
         })
     }
 
@@ -284,6 +300,42 @@ mod tests {
         assert_eq!(told(&[shot(Role::Asked, "1", Some(1))]).as_deref(), Some("1 false "));
         assert_eq!(told(&[judge("a", "true", Some(1))]), None);
         assert_eq!(asked(&run), ["s"]);
+    }
+
+    #[test]
+    fn a_picture_with_masks_is_not_the_one_that_was_judged() {
+        let mut masked = shot(Role::Checked, "1", Some(3));
+        if let Body::Evidence {
+            item: Evidence::Screenshot { covered, .. },
+            ..
+        } = &mut masked.body
+        {
+            *covered = true;
+        }
+        let looked = looked(&[judge("a", "true", Some(3)), masked], "s").expect("a picture");
+        assert!(!looked.same && looked.covered, "{looked:?}");
+        assert_eq!(looked.answers.len(), 1);
+    }
+
+    #[test]
+    fn what_a_reference_decided_is_not_asked_of_its_text() {
+        let located = |rung: &str| {
+            let wanted = serde_json::json!({"text": "Save", "reference": "save"});
+            let item = Evidence::Locate {
+                target: "x".to_string(),
+                found: true,
+                rung: Some(rung.to_string()),
+                place: None,
+                confidence: None,
+                reason: String::new(),
+                ms: 1,
+                wanted: wanted.as_object().cloned(),
+                frame: None,
+            };
+            answered(&item).expect("an answer").1.question
+        };
+        assert_eq!(located("reference"), Question::Unaskable(REFERENCE));
+        assert!(matches!(located("ocr"), Question::Locate(t) if t.text.as_deref() == Some("Save")));
     }
 
     #[test]

@@ -1,5 +1,5 @@
 //! A run in the form that Allure reads: one result with its steps, and the files that belong to them. The attempts of a
-//! run, and its later runs, have the same history.
+//! run, and its later runs on the same VM, have the same history.
 //!
 //! The format: `UUID-result.json` with `UUID-attachment.*` beside it, as Allure 2 documents it for its adapters.
 
@@ -129,7 +129,11 @@ pub fn allure(events: &[Event]) -> Allure {
         .flatten()
         .map(|(name, value)| named(name, value))
         .collect();
-    // What is tested, and with what: the same in each run of it.
+    // What is tested, with what and where: the same in each run of it, and another for each VM.
+    let parameters: Vec<Named> = parameters
+        .into_iter()
+        .chain(view.run.map(|run| named("VM", vm(run))))
+        .collect();
     let values: Vec<&String> = parameters.iter().map(|p| &p.value).collect();
     let history = hash(&format!("{title} {values:?}"));
     let result = AllureResult {
@@ -153,6 +157,28 @@ pub fn allure(events: &[Event]) -> Allure {
         name: format!("{}-result.json", files.uuid),
         result: serde_json::to_value(result).unwrap_or_default(),
         attachments: files.attachments,
+    }
+}
+
+/// Which VM this is, in the same word for each run on it. One that was made for the run has no name of its own: there
+/// the run tells, without the letters at its end that were drawn for it.
+fn vm(run: &RunMeta) -> &str {
+    match run.vm.strip_prefix(&run.name) {
+        Some(attempt) if attempt == format!("-{}", run.attempt) => stem(&run.name),
+        _ => &run.vm,
+    }
+}
+
+/// A name without what Kubernetes (`generateName`) or `mosdat run` drew for its end.
+fn stem(name: &str) -> &str {
+    let kubernetes = |c: char| "bcdfghjklmnpqrstvwxz2456789".contains(c);
+    match name.rsplit_once('-') {
+        Some((stem, drawn))
+            if drawn.len() == 5 && (drawn.chars().all(kubernetes) || drawn.chars().all(|c| c.is_ascii_hexdigit())) =>
+        {
+            stem
+        }
+        _ => name,
     }
 }
 
@@ -230,6 +256,9 @@ fn status(outcome: StepOutcome) -> &'static str {
     }
 }
 
+/// Steps within steps, at most: nobody writes more, and a log that comes from anybody may have any number.
+const DEEPEST: usize = 100;
+
 /// The steps of this depth, each with those within it.
 fn steps<'v, 'e: 'v>(
     left: &mut std::iter::Peekable<std::slice::Iter<'v, StepView<'e>>>,
@@ -254,7 +283,10 @@ fn steps<'v, 'e: 'v>(
             start,
             stop: start.saturating_add_unsigned(ms),
             attachments: step.items.iter().filter_map(|item| attached(item, files)).collect(),
-            steps: steps(left, depth + 1, begun, files),
+            steps: match depth < DEEPEST {
+                true => steps(left, depth + 1, begun, files),
+                false => Vec::new(),
+            },
         });
     }
     out
@@ -353,6 +385,7 @@ mod tests {
                 height: 1,
                 marks: Vec::new(),
                 frame: None,
+                covered: false,
             },
         };
         allure(&[
@@ -418,6 +451,66 @@ mod tests {
             [&Content::Picture("screenshots/1.png".into()), &Content::Page]
         );
         assert_eq!(inner["attachments"][0]["source"], attachments[0].source.as_str());
+    }
+
+    #[test]
+    fn a_log_of_any_depth_is_written() {
+        let planned = |n: usize| PlannedStep {
+            id: n.to_string(),
+            label: String::new(),
+            section: "steps".to_string(),
+            action: "use".to_string(),
+            within: n.checked_sub(1).map(|outer| Within {
+                step: outer.to_string(),
+                part: "use".to_string(),
+            }),
+        };
+        let start = Body::RunStart {
+            run: RunMeta::default(),
+            plan: RunPlan {
+                steps: (0..3000).map(planned).collect(),
+                ..RunPlan::default()
+            },
+        };
+        let written = allure(&[event(1, "05.000", start)]);
+        let (mut steps, mut depth, mut all) = (&written.result["steps"], 0, 0);
+        while let Some(list) = steps.as_array().filter(|list| !list.is_empty()) {
+            (depth, all) = (depth + 1, all + list.len());
+            steps = &list[list.len() - 1]["steps"];
+        }
+        assert_eq!((depth, all), (DEEPEST + 1, 3000));
+    }
+
+    #[test]
+    fn a_vm_is_the_same_in_each_run_on_it() {
+        let of = |name: &str, attempt: u32, vm: &str| {
+            let run = RunMeta {
+                name: name.to_string(),
+                attempt,
+                vm: vm.to_string(),
+                ..RunMeta::default()
+            };
+            super::vm(&run).to_string()
+        };
+        assert_eq!(of("login-0a1b2", 1, "debian-12"), "debian-12");
+        assert_eq!(of("login-debian-0a1b2", 1, "login-debian-0a1b2-1"), "login-debian");
+        assert_eq!(of("login-debian-x7k2q", 2, "login-debian-x7k2q-2"), "login-debian");
+        assert_eq!(of("login-debian", 1, "login-debian-1"), "login-debian");
+        let on = |vm: &str| {
+            let run = RunMeta {
+                vm: vm.to_string(),
+                ..RunMeta::default()
+            };
+            let start = Body::RunStart {
+                run,
+                plan: RunPlan::default(),
+            };
+            allure(&[event(1, "05.000", start)]).result
+        };
+        let (one, two) = (on("debian-12"), on("fedora-41"));
+        assert_ne!(one["historyId"], two["historyId"]);
+        assert_eq!(one["historyId"], on("debian-12")["historyId"]);
+        assert_eq!(one["parameters"][0]["value"], "debian-12");
     }
 
     #[test]

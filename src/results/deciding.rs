@@ -117,6 +117,7 @@ mod tests {
                         },
                     }],
                     frame: None,
+                    covered: false,
                 },
             },
         }

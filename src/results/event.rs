@@ -369,6 +369,9 @@ pub enum Evidence {
         /// Number of the frame within the desktop session, where it has one.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         frame: Option<u64>,
+        /// Masks cover something of it that was seen when it was looked at.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        covered: bool,
     },
     /// A target was looked for.
     Locate {
@@ -390,7 +393,8 @@ pub enum Evidence {
         /// Milliseconds for the answer.
         ms: u64,
         /// What the vision backend was asked for, with the part of the screen that was looked at where it was not all of
-        /// it; enough to ask again. None where the guest answered.
+        /// it; enough to ask again, but for what the reference image of the name at `reference` shows. None where the guest
+        /// answered.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         wanted: Option<serde_json::Map<String, serde_json::Value>>,
         /// Number of the frame that was looked at, as a screenshot's.

@@ -6,7 +6,10 @@ use super::view::{RunView, view};
 use crate::api::RunResult;
 use std::fmt::Write;
 
-/// The file's text. A run that ended before its first step has one case that says why.
+/// Reason of what began and has no end.
+const NOT_ENDED: &str = "NotEnded";
+
+/// The file's text. A run that ended before its first step has one case that says why, and one without an end too.
 pub fn junit(events: &[Event]) -> String {
     let view = view(events);
     let mut cases = String::new();
@@ -17,10 +20,19 @@ pub fn junit(events: &[Event]) -> String {
             continue;
         }
         tests += 1;
-        let outcome = step.end.as_ref().map_or(StepOutcome::Skipped, |e| e.outcome);
+        // A step that began and did not end was cut off with its run.
+        let unfinished = match step.started {
+            true => StepOutcome::Error,
+            false => StepOutcome::Skipped,
+        };
+        let outcome = step.end.as_ref().map_or(unfinished, |e| e.outcome);
         let ms = step.end.as_ref().map_or(0, |e| e.ms);
-        let reason = step.end.as_ref().and_then(|e| e.reason).unwrap_or("NotRun");
-        let message = step.end.as_ref().and_then(|e| e.message).unwrap_or("");
+        let (without, why) = match (&step.end, step.started) {
+            (None, true) => (NOT_ENDED, "the step began and did not end"),
+            _ => ("NotRun", ""),
+        };
+        let reason = step.end.as_ref().and_then(|e| e.reason).unwrap_or(without);
+        let message = step.end.as_ref().and_then(|e| e.message).unwrap_or(why);
         let tag = match outcome {
             StepOutcome::Passed | StepOutcome::Healed => None,
             StepOutcome::Skipped => {
@@ -70,6 +82,21 @@ pub fn junit(events: &[Event]) -> String {
             Some(tag),
             &failure.reason,
             &failure.message,
+        );
+    }
+    if view.end.is_none() {
+        // Whoever wrote this log was killed: what it did not come to is no success.
+        tests += 1;
+        errors += 1;
+        let message = "the log has no end: the run was cut off, or is still at work";
+        case(
+            &mut cases,
+            "run",
+            "the run itself",
+            0,
+            Some("error"),
+            NOT_ENDED,
+            message,
         );
     }
     let mut properties = String::new();
@@ -127,9 +154,49 @@ fn case(out: &mut String, class: &str, name: &str, ms: u64, tag: Option<&str>, r
 
 #[cfg(test)]
 mod tests {
-    use super::super::event::Body;
+    use super::super::event::{Body, PlannedStep, RunMeta, RunPlan};
     use super::*;
     use crate::api::StepCounts;
+
+    #[test]
+    fn a_run_without_an_end_is_an_error() {
+        let event = |body| Event {
+            v: crate::results::SCHEMA_VERSION,
+            seq: 1,
+            time: "2026-01-02T03:04:05.678Z".to_string(),
+            body,
+        };
+        let step = |id: &str| PlannedStep {
+            id: id.to_string(),
+            label: format!("do {id}"),
+            section: "steps".to_string(),
+            action: "click".to_string(),
+            within: None,
+        };
+        let begun = Body::RunStart {
+            run: RunMeta::default(),
+            plan: RunPlan {
+                steps: vec![step("a"), step("b")],
+                ..RunPlan::default()
+            },
+        };
+        let at_work = Body::StepStart {
+            step: "a".to_string(),
+            further: None,
+            label: None,
+        };
+        for (events, errors, tests) in [(vec![begun.clone()], 1, 3), (vec![begun, at_work], 2, 3)] {
+            let text = junit(&events.into_iter().map(event).collect::<Vec<_>>());
+            assert!(
+                text.contains(&format!("tests=\"{tests}\" failures=\"0\" errors=\"{errors}\"")),
+                "{text}"
+            );
+            assert!(
+                text.contains("type=\"NotEnded\" message=\"the log has no end"),
+                "{text}"
+            );
+        }
+    }
 
     #[test]
     fn the_time_says_its_zone() {

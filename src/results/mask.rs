@@ -8,8 +8,9 @@ pub(super) const MASK: &str = "***";
 
 /// Members that hold words of the schema and ids, not text: a secret that happens to be such a word must not spoil
 /// the log, and its being there tells nobody anything.
-const FIXED: [&str; 12] = [
-    "event", "kind", "outcome", "result", "step", "id", "class", "section", "action", "role", "file", "time",
+const FIXED: [&str; 17] = [
+    "event", "kind", "outcome", "result", "step", "id", "class", "section", "action", "role", "file", "time", "effect",
+    "verdict", "rung", "purpose", "part",
 ];
 
 /// The values to hide.
@@ -77,6 +78,23 @@ mod tests {
         for text in ["xa'b\"cx", "+ echo 'a'\\''b\"c'", &json] {
             let masked = masks.text(text);
             assert!(masked.contains(MASK) && !masked.contains("b"), "{masked}");
+        }
+    }
+
+    #[test]
+    fn a_secret_that_is_in_a_word_of_the_schema_leaves_the_event() {
+        use super::super::event::{EffectKind, Evidence};
+        let mut masks = Masks::default();
+        masks.add(&["firm".into(), "u".into(), "op".into()]);
+        for effect in [
+            EffectKind::Confirmed,
+            EffectKind::Unverifiable,
+            EffectKind::SuspectedNoop,
+        ] {
+            let item = Evidence::Effect { effect, place: None };
+            let mut value = serde_json::to_value(&item).expect("JSON");
+            masks.value(&mut value);
+            assert_eq!(serde_json::from_value::<Evidence>(value).expect("an event"), item);
         }
     }
 

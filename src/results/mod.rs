@@ -6,6 +6,8 @@
 
 mod again;
 mod allure;
+mod beside;
+mod cover;
 mod deciding;
 mod error;
 mod event;
@@ -20,17 +22,20 @@ mod trace;
 mod video;
 mod view;
 
-pub use again::{Answered, Looked, Question, asked, looked};
+pub use again::{Answered, Looked, Question, WANTED_REFERENCE, asked, looked};
 pub use allure::{Allure, Attachment, Content, allure};
+pub use beside::is_screen;
+pub use cover::region;
 pub use deciding::{Deciding, deciding};
 pub use error::Error;
 pub use event::*;
 pub use junit::junit;
 pub use mend::mend;
-pub use page::report;
+pub use page::{missing, report, report_with};
 pub use recorder::{
     CANDIDATES_DIR, EVENTS_FILE, JUNIT_FILE, REPORT_FILE, Recorder, SCREENSHOTS_DIR, frame_number, read_events,
 };
 pub use summary::summary;
+pub use text::visible;
 pub use trace::{Picture, Trace};
 pub use video::{Encoder, Film, VIDEO_FILE};

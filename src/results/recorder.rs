@@ -1,15 +1,16 @@
 //! Writes events and pictures as they come, and the reports at the end.
 
+use super::cover::Covered;
 use super::event::*;
 use super::mask::Masks;
 use super::{Error, junit, page};
 use crate::api::{RunFailure, RunResult, StepCounts};
 use crate::desktop::{Frame, Rect};
-use crate::scenario::Plan;
+use crate::scenario::{Length, Plan};
 use secrecy::SecretString;
 use std::collections::{BTreeMap, HashMap};
 use std::fs::{self, File};
-use std::io::Write;
+use std::io::{Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
@@ -48,11 +49,15 @@ struct Inner {
     pictures: HashMap<String, String>,
     /// Pictures that are being stored.
     writing: Vec<JoinHandle<Result<(), Error>>>,
-    /// Parts of the screen that no stored picture shows.
-    covered: Vec<Rect>,
     /// A step is about to tell another such part.
     veiled: bool,
     video: Option<RunVideo>,
+    /// Numbers of pictures that are given away, also to those that are still being written.
+    numbers: usize,
+    /// Bytes of whole lines in the log.
+    length: u64,
+    /// Parts of the screen that no stored picture shows.
+    covered: Covered,
     error: Option<Error>,
     start: Instant,
     finished: bool,
@@ -81,9 +86,11 @@ impl Recorder {
                 masks: Masks::default(),
                 pictures: HashMap::new(),
                 writing: Vec::new(),
-                covered: Vec::new(),
                 veiled: false,
                 video: None,
+                numbers: 0,
+                length: 0,
+                covered: Covered::default(),
                 error: None,
                 start: Instant::now(),
                 finished: false,
@@ -127,9 +134,12 @@ impl Recorder {
     pub fn cover(&self, part: Rect) {
         let mut inner = self.lock();
         inner.veiled = false;
-        if !inner.covered.contains(&part) {
-            inner.covered.push(part);
-        }
+        inner.covered.part(part);
+    }
+
+    /// As [`Recorder::cover`], for a region `[x, y, width, height]`, which on each picture is what its size makes of it.
+    pub fn cover_region(&self, sides: [Length; 4]) {
+        self.lock().covered.region(sides);
     }
 
     /// A part of the screen is about to be covered, and nobody knows yet which: the video stands still until
@@ -142,8 +152,9 @@ impl Recorder {
         self.lock().veiled
     }
 
-    pub(super) fn covered(&self) -> Vec<Rect> {
-        self.lock().covered.clone()
+    /// The parts that are covered on a picture of this size.
+    pub(super) fn covered(&self, width: u32, height: u32) -> Vec<Rect> {
+        self.lock().covered.of(width, height)
     }
 
     /// What became of the video: `run_end` will tell it.
@@ -152,8 +163,8 @@ impl Recorder {
     }
 
     /// The frame as it may be stored.
-    fn storable(&self, frame: &Arc<Frame>) -> Arc<Frame> {
-        let covered = self.covered();
+    pub fn storable(&self, frame: &Arc<Frame>) -> Arc<Frame> {
+        let covered = self.covered(frame.width(), frame.height());
         match covered.as_slice() {
             [] => frame.clone(),
             parts => Arc::new(frame.covering(parts)),
@@ -197,16 +208,30 @@ impl Recorder {
         });
     }
 
-    /// Records a picture, and begins to store it: [`Recorder::stored`] waits for that.
+    /// Records a picture, and begins to store it: [`Recorder::stored`] waits for that. A [difference](Role::Difference) is no picture of the
+    /// screen: it has to be made from one that is [storable](Recorder::storable).
     pub async fn screenshot(&self, step: &str, role: Role, frame: &Arc<Frame>, marks: Vec<Mark>) {
         let number = frame_number(frame);
-        let frame = &self.storable(frame);
+        let (frame, covered) = match role {
+            Role::Difference => (frame.clone(), false),
+            _ => {
+                let stored = self.storable(frame);
+                let covered = stored.digest() != frame.digest();
+                (stored, covered)
+            }
+        };
+        let frame = &frame;
         let digest = frame.digest();
         let known = self.lock().pictures.get(&digest).cloned();
         let file = match known {
             Some(file) => file,
             None => {
-                let place = self.lock().pictures.len() + 1;
+                // A step may be cancelled while its picture is written: that goes on, and the file is nobody else's.
+                let place = {
+                    let mut inner = self.lock();
+                    inner.numbers += 1;
+                    inner.numbers
+                };
                 let file = format!("{SCREENSHOTS_DIR}/{place:04}-{step}.png");
                 let (path, frame) = (self.dir.join(&file), frame.clone());
                 // Encoding takes tens of milliseconds, in which the step can go on.
@@ -226,6 +251,7 @@ impl Recorder {
                 height: frame.height(),
                 marks,
                 frame: number,
+                covered,
             },
         );
     }
@@ -327,14 +353,38 @@ impl Inner {
         self.masks.value(&mut value);
         let mut line = serde_json::to_vec(&value)?;
         line.push(b'\n');
-        let written = self.log.write_all(&line).and_then(|()| self.log.flush());
-        written.map_err(|source| Error::Io {
+        append(&mut self.log, &mut self.length, &line).map_err(|source| Error::Io {
             doing: "writing",
             path: dir.join(EVENTS_FILE),
             source,
         })?;
         Ok(serde_json::from_value(value)?)
     }
+}
+
+/// What a log has to be able to do.
+trait Log: Write + Seek {
+    fn cut(&mut self, length: u64) -> std::io::Result<()>;
+}
+
+impl Log for File {
+    fn cut(&mut self, length: u64) -> std::io::Result<()> {
+        self.set_len(length)
+    }
+}
+
+/// Writes a line at the end of the log, which has `length` bytes, or nothing: of half a line, as a full disk leaves it, the
+/// next one would be the other half.
+fn append(log: &mut impl Log, length: &mut u64, line: &[u8]) -> std::io::Result<()> {
+    let written = log.write_all(line).and_then(|()| log.flush());
+    match written {
+        Ok(()) => *length += line.len() as u64,
+        Err(_) => {
+            log.cut(*length)?;
+            log.seek(SeekFrom::Start(*length))?;
+        }
+    }
+    written
 }
 
 /// What the record calls the frame; a picture that no session took has no number.
@@ -390,4 +440,85 @@ pub fn read_events(path: &Path) -> Result<Vec<Event>, Error> {
         }
     }
     Ok(events)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Cursor;
+
+    /// A disk with room for so many bytes.
+    struct Disk {
+        file: Cursor<Vec<u8>>,
+        room: usize,
+    }
+
+    impl Write for Disk {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            let room = self.room.saturating_sub(self.file.position() as usize);
+            match room.min(bytes.len()) {
+                0 => Err(std::io::ErrorKind::StorageFull.into()),
+                fits => self.file.write(&bytes[..fits]),
+            }
+        }
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    impl Seek for Disk {
+        fn seek(&mut self, to: SeekFrom) -> std::io::Result<u64> {
+            self.file.seek(to)
+        }
+    }
+
+    impl Log for Disk {
+        fn cut(&mut self, length: u64) -> std::io::Result<()> {
+            self.file.get_mut().truncate(length as usize);
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_full_disk_leaves_whole_lines() {
+        let mut disk = Disk {
+            file: Cursor::default(),
+            room: 12,
+        };
+        let mut length = 0;
+        append(&mut disk, &mut length, b"one line\n").expect("room");
+        assert!(append(&mut disk, &mut length, b"another line\n").is_err());
+        assert_eq!(disk.file.get_ref(), b"one line\n");
+        disk.room = 100;
+        append(&mut disk, &mut length, b"the last\n").expect("room");
+        assert_eq!(disk.file.get_ref(), b"one line\nthe last\n");
+    }
+
+    #[tokio::test]
+    async fn a_picture_that_nobody_waits_for_keeps_its_number() {
+        let dir = tempfile::tempdir().expect("folder");
+        let recorder = Recorder::create(dir.path(), RunMeta::default(), None).expect("a recorder");
+        let frame = |grey: u8| {
+            let pixel = image::Rgba([grey, grey, grey, 255]);
+            Arc::new(Frame::from_image(image::RgbaImage::from_pixel(400, 300, pixel)))
+        };
+        // Begun, and dropped before it is written.
+        let first = frame(1);
+        let begun = recorder.screenshot("a", Role::Asked, &first, Vec::new());
+        let _ = tokio::time::timeout(std::time::Duration::ZERO, begun).await;
+        recorder.screenshot("a", Role::Asked, &frame(2), Vec::new()).await;
+        let files: Vec<String> = (recorder.past().iter())
+            .filter_map(|event| match &event.body {
+                Body::Evidence {
+                    item: Evidence::Screenshot { file, .. },
+                    ..
+                } => Some(file.clone()),
+                _ => None,
+            })
+            .collect();
+        let last = files.last().expect("a picture");
+        assert!(last.ends_with("0002-a.png"), "{files:?}");
+        let picture = image::open(dir.path().join(last)).expect("a picture").to_rgb8();
+        assert_eq!(picture.get_pixel(0, 0).0, [2; 3]);
+    }
 }

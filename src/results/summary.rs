@@ -1,7 +1,7 @@
 //! A run in a few lines of text, for terminals.
 
 use super::event::Event;
-use super::text::seconds;
+use super::text::{seconds, visible};
 use super::view::view;
 use std::fmt::Write;
 
@@ -48,5 +48,5 @@ pub fn summary(events: &[Event]) -> String {
     {
         let _ = writeln!(out, "{}: {}", failure.reason, failure.message);
     }
-    out
+    visible(&out)
 }

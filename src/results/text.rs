@@ -19,6 +19,17 @@ pub(super) fn escape(text: &str) -> String {
     out
 }
 
+/// Text for terminals. What a guest or a model says may hold control characters, which would move the cursor, hide lines
+/// or worse; line ends and tabs stay.
+pub fn visible(text: &str) -> String {
+    let shown = |c: char| match c {
+        '\n' | '\t' => c,
+        c if c.is_control() => '\u{fffd}',
+        c => c,
+    };
+    text.chars().filter(|c| *c != '\r').map(shown).collect()
+}
+
 /// A duration for people.
 pub(super) fn seconds(ms: u64) -> String {
     match ms {
@@ -42,5 +53,18 @@ pub(super) fn milliseconds(from: &str, to: &str) -> u64 {
     match (parse(from), parse(to)) {
         (Some(from), Some(to)) => u64::try_from(to.duration_since(from).as_millis()).unwrap_or(0),
         _ => 0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_terminal_is_told_nothing_by_a_guest() {
+        assert_eq!(
+            visible("a\x1b[2Jb\r\n\tc\u{9b}31md\x07"),
+            "a\u{fffd}[2Jb\n\tc\u{fffd}31md\u{fffd}"
+        );
     }
 }

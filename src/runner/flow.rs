@@ -257,6 +257,8 @@ async fn all_rounds(run: &mut Run, step: &Step, repeat: &Repeat, stop: &Stop) ->
 }
 
 async fn is_reached(run: &mut Run, step: &Step, check: &Check, stop: &Stop) -> Result<bool, Ended> {
+    // The steps of the round have spent of their own.
+    run.rig.vision.in_step(&step.id);
     let mut stage = Stage::new(run, step);
     let reached = tokio::select! {
         biased;
@@ -319,6 +321,8 @@ impl Stage<'_> {
         if needs_frame(check) {
             self.still().await?;
         }
+        // A look without patience is one question all the same.
+        self.grace = self.grace.max(self.run.rig.vision.patience());
         match self.hold(check, Instant::now() + patience).await? {
             Held::Yes => Ok(true),
             Held::No(why) => {

@@ -73,8 +73,11 @@ impl Stage<'_> {
                             continue;
                         }
                         let live = self.capture().await?;
-                        if unchanged(&frame, &live, hit.rect) || self.is_there(target, &hit, &live, until).await? {
+                        if unchanged(&frame, &live, around(&hit)) || self.is_there(target, &hit, &live, until).await? {
                             if self.step.mask == Some(Mask::Target) {
+                                if is_point(hit.rect) {
+                                    return Err(nothing_to_mask(target, &hit));
+                                }
                                 self.run.recorder.cover(hit.rect);
                             }
                             self.healed = healed(target, hit.rung).or(self.healed.take());
@@ -252,7 +255,7 @@ impl Stage<'_> {
         question: impl Future<Output = Result<T, vision::Error>>,
         until: Instant,
     ) -> Result<T, Failure> {
-        let until = until.max(Instant::now()) + VISION_GRACE;
+        let until = until.max(Instant::now()) + self.grace;
         let answer = tokio::time::timeout_at(until, question).await;
         self.tell_requests();
         match answer {
@@ -277,7 +280,6 @@ impl Stage<'_> {
     }
 
     pub(super) async fn show(&mut self, role: Role, frame: &Arc<Frame>, mut marks: Vec<Mark>) {
-        self.cover(frame);
         marks.extend(frame.pointer().map(record::pointer_mark));
         self.shown = Some(frame.digest());
         self.run.recorder.screenshot(&self.step.id, role, frame, marks).await;
@@ -308,6 +310,46 @@ fn looks_further(target: &Target) -> bool {
         .is_none_or(|t| t.reference.is_some() || t.text.is_some() || t.describe.is_some())
 }
 
+/// What is smaller than this, in pixels, is a point: it tells where something is, and not how large.
+const POINT: u32 = 8;
+/// How much around a point is looked at, in pixels.
+const AROUND: u32 = 48;
+
+fn is_point(rect: Rect) -> bool {
+    rect.width < POINT || rect.height < POINT
+}
+
+/// The part of the picture that has to be the same for the hit to be there still.
+fn around(hit: &Hit) -> Rect {
+    let Rect { x, y, width, height } = hit.rect;
+    match is_point(hit.rect) {
+        true => {
+            let (width, height) = (width.max(AROUND), height.max(AROUND));
+            let middle = hit.rect.center();
+            Rect::new(
+                middle.x.saturating_sub(width / 2),
+                middle.y.saturating_sub(height / 2),
+                width,
+                height,
+            )
+        }
+        false => Rect::new(x, y, width, height),
+    }
+}
+
+/// A mask of one pixel hides nothing; what is told before anything is done.
+fn nothing_to_mask(target: &Target, hit: &Hit) -> Failure {
+    Failure::error(
+        FailureClass::Vision,
+        "NothingToMask",
+        format!(
+            "{target} was found by {} as a point without a size, so that 'mask: true' would hide nothing; give the region, \
+             mask: [x, y, width, height]",
+            hit.rung
+        ),
+    )
+}
+
 /// True where the picture within `rect` is the same in both frames, a blinking caret aside.
 pub(super) fn unchanged(a: &Frame, b: &Frame, rect: Rect) -> bool {
     let (a, b) = (a.image(), b.image());
@@ -329,6 +371,39 @@ pub(super) fn unchanged(a: &Frame, b: &Frame, rect: Rect) -> bool {
 mod tests {
     use super::*;
     use crate::scenario::Accessible;
+
+    #[test]
+    fn around_a_point_more_than_the_point_has_to_be_the_same() {
+        let hit = |rect: Rect| Hit {
+            rect,
+            point: rect.center(),
+            confidence: 0.5,
+            rung: "vlm",
+            matched: String::new(),
+        };
+        let point = hit(Rect::new(100, 100, 1, 1));
+        assert!(is_point(point.rect) && !is_point(Rect::new(0, 0, 8, 8)));
+        assert_eq!(around(&point), Rect::new(76, 76, 48, 48));
+        // At an edge of the screen too.
+        assert_eq!(around(&hit(Rect::new(0, 3, 1, 1))).y, 0);
+        let field = Rect::new(40, 40, 80, 20);
+        assert_eq!(around(&hit(field)), field);
+        // A dialog that came up beside the one pixel.
+        let before = image::RgbaImage::from_pixel(200, 200, image::Rgba([9, 9, 9, 255]));
+        let mut after = before.clone();
+        for (x, y) in (80..98).flat_map(|x| (80..120).map(move |y| (x, y))) {
+            after.put_pixel(x, y, image::Rgba([200, 200, 200, 255]));
+        }
+        let (before, after) = (Frame::from_image(before), Frame::from_image(after));
+        assert!(unchanged(&before, &after, point.rect));
+        assert!(!unchanged(&before, &after, around(&point)));
+        let failure = nothing_to_mask(&Target::Words("the password field".into()), &point);
+        assert!(
+            failure.message.contains("mask: [x, y, width, height]"),
+            "{}",
+            failure.message
+        );
+    }
 
     #[test]
     fn what_is_pinned_and_found_by_something_else_is_healed() {

@@ -1,7 +1,7 @@
 //! From what was seen to what is written down.
 
 use crate::desktop::{Effect, Frame, LinkFacts, Point, Rect};
-use crate::results::{EffectKind, Evidence, Mark, MarkKind, Place, frame_number};
+use crate::results::{EffectKind, Evidence, Mark, MarkKind, Place, WANTED_REFERENCE, frame_number};
 use crate::vision::{self, Hit, Judgement, Located, Verdict};
 use serde_json::{Map, Value};
 use std::time::Duration;
@@ -68,6 +68,10 @@ pub(super) fn wanted(target: &vision::Target) -> Option<Map<String, Value>> {
         return None;
     };
     members.retain(|_, value| !matches!(value, Value::Null | Value::Bool(false)));
+    if let Some(wanted) = &target.reference {
+        let name = wanted.reference.name().to_string();
+        members.insert(WANTED_REFERENCE.to_string(), name.into());
+    }
     Some(members)
 }
 

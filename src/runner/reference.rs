@@ -87,9 +87,11 @@ impl Stage<'_> {
     /// Returns what is worth telling in the failure.
     pub(super) async fn explain_missed(&mut self) -> Option<String> {
         let Missed { wanted, frame } = self.missed.take()?;
-        self.cover(&frame);
-        let looked = frame.clone();
-        let explained = tokio::task::spawn_blocking(move || wanted.reference.explain(&looked, wanted.anywhere)).await;
+        let recorder = self.run.recorder.clone();
+        // Only what may be stored is shown in the difference.
+        let (looked, shown) = (frame.clone(), recorder.storable(&frame));
+        let explain = move || wanted.reference.explain(&looked, &shown, wanted.anywhere);
+        let explained = tokio::task::spawn_blocking(explain).await;
         let explained = match explained {
             Ok(Ok(explained)) => explained,
             Ok(Err(error)) => {
@@ -101,7 +103,6 @@ impl Stage<'_> {
                 return None;
             }
         };
-        let recorder = self.run.recorder.clone();
         let difference = Arc::new(Frame::from_image(explained.difference));
         recorder
             .screenshot(&self.step.id, Role::Difference, &difference, Vec::new())

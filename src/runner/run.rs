@@ -107,7 +107,7 @@ impl Run {
             Some(_) => {}
         }
         self.open.insert(step.id.clone());
-        self.rig.vision.begin_step();
+        self.rig.vision.in_step(&step.id);
         self.recorder.emit(Body::StepStart {
             step: step.id.clone(),
             further,

@@ -2,6 +2,7 @@
 
 use super::check::{Held, needs_guest};
 use super::failure::{Failure, Kind, SETUP_FAILED};
+use super::locate::VISION_GRACE;
 use super::nodes::Owner;
 use super::record;
 use super::reference::Missed;
@@ -11,7 +12,7 @@ use crate::api::FailureClass;
 use crate::desktop::{Frame, Point};
 use crate::guest::{self, Command, Exit};
 use crate::results::{Evidence, Role};
-use crate::scenario::{Action, Section, Step};
+use crate::scenario::{Action, Mask, Section, Step};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -48,6 +49,8 @@ pub(super) struct Stage<'a> {
     pub step: &'a Step,
     /// The vision backend said something that will not change by asking again.
     pub hopeless: bool,
+    /// How long its answer is waited for after the step's time.
+    pub grace: Duration,
     /// What the last look at the present condition said.
     pub last: Option<Held>,
     pub attempts: u32,
@@ -74,10 +77,14 @@ pub(super) struct Stage<'a> {
 /// Runs a step that holds no others to its one end.
 pub(super) async fn run_leaf(run: &mut Run, step: &Step, stop: &Stop) -> Result<(), Ended> {
     let start = Instant::now();
-    // Where what must not be seen is told by the step, a film of it waits for that.
-    run.recorder.veil(step.mask.is_some());
+    // Where only the step finds out what must not be seen, a film of it waits for that.
+    run.recorder.veil(step.mask == Some(Mask::Target));
     run.begin(step);
     run.tested |= step.section == Section::Steps;
+    // From here on, also where the step itself stores no picture.
+    if let Some(Mask::Region(sides)) = step.mask {
+        run.recorder.cover_region(sides);
+    }
     let mut stage = Stage::new(run, step);
     // The one boundary: whatever happens inside, the step ends here.
     let result = tokio::select! {
@@ -126,6 +133,7 @@ impl<'a> Stage<'a> {
             run,
             step,
             hopeless: false,
+            grace: VISION_GRACE,
             last: None,
             attempts: 0,
             trouble: None,

@@ -5,7 +5,8 @@ use super::step::Stage;
 use crate::api::FailureClass;
 use crate::desktop::{Frame, Rect};
 use crate::guest::{Sight, window_places};
-use crate::scenario::{Length, Mask, Within};
+use crate::results::region;
+use crate::scenario::{Length, Within};
 
 /// What is known of the part.
 pub(super) enum Part {
@@ -19,7 +20,7 @@ impl Stage<'_> {
     /// Where the part is now.
     pub(super) async fn part(&mut self, within: &Within, frame: &Frame) -> Result<Part, Failure> {
         let title = match within {
-            Within::Region(sides) => return Ok(region(sides, frame.width(), frame.height())),
+            Within::Region(sides) => return Ok(part_of(sides, frame.width(), frame.height())),
             Within::Window(title) => title,
         };
         let session = self.session().await?;
@@ -39,25 +40,10 @@ impl Stage<'_> {
             )),
         }
     }
-
-    /// Pictures of this size do not show from now on what the step says.
-    pub(super) fn cover(&self, frame: &Frame) {
-        if let Some(Mask::Region(sides)) = &self.step.mask
-            && let Part::Here(part) = region(sides, frame.width(), frame.height())
-        {
-            self.run.recorder.cover(part);
-        }
-    }
 }
 
-fn region([x, y, width, height]: &[Length; 4], w: u32, h: u32) -> Part {
-    let of = |length: &Length, whole: u32| match length {
-        // The whole width is width pixels, though the last of them has a smaller number.
-        Length::Part(1_000_000) => whole,
-        length => length.of(whole),
-    };
-    let wanted = Rect::new(of(x, w), of(y, h), of(width, w), of(height, h));
-    match wanted.intersection(&Rect::new(0, 0, w, h)) {
+fn part_of(sides: &[Length; 4], w: u32, h: u32) -> Part {
+    match region(sides, w, h) {
         Some(rect) => Part::Here(rect),
         None => Part::Nowhere(format!("the region is outside the screen, which is {w}x{h}")),
     }
@@ -109,7 +95,7 @@ mod tests {
     #[test]
     fn regions() {
         let (zero, half, whole) = (Length::Pixels(0), Length::Part(500_000), Length::Part(1_000_000));
-        let of = |sides: [Length; 4]| here(Ok(region(&sides, 800, 600)));
+        let of = |sides: [Length; 4]| here(Ok(part_of(&sides, 800, 600)));
         assert_eq!(of([zero, half, whole, half]), Ok(Rect::new(0, 299, 800, 299)));
         assert_eq!(
             of([Length::Pixels(700), zero, whole, whole]),

@@ -105,6 +105,8 @@ pub struct Vlm {
     pub verify_model: Option<String>,
     /// Model that the server has to list.
     pub expected_model: Option<String>,
+    /// Tokens that an answer may have at least.
+    pub max_tokens: Option<u32>,
     /// The key, where one was named.
     pub api_key: Option<SecretValue>,
 }

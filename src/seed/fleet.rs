@@ -4,12 +4,12 @@ use super::Remark;
 use super::config::{Config, SecretValue, Vlm, Vm};
 use super::names::slug;
 use crate::api::{
-    AdoptSource, ClusterDefaults, ClusterTls, CoordinateConvention, DeletionPolicy, LocalRef, OpenAiSpec,
-    ProxmoxCluster, ProxmoxClusterSpec, ProxmoxVM, ProxmoxVMSpec, SecretKeyRef, VisionProvider, VisionProviderSpec,
-    VmSource,
+    AdoptSource, ClusterDefaults, ClusterTls, CoordinateConvention, DEFAULT_TOKENS, DeletionPolicy, LocalRef,
+    MOST_TOKENS, OpenAiSpec, ProxmoxCluster, ProxmoxClusterSpec, ProxmoxVM, ProxmoxVMSpec, SecretKeyRef,
+    VisionProvider, VisionProviderSpec, VmSource,
 };
 use crate::scenario::{Errors, Fate, Place, Problem, unknown};
-use crate::vision::family;
+use crate::vision::{family, only_points};
 
 /// A Secret that resources refer to. It is no resource here: its values belong in no file.
 #[derive(Clone, Debug)]
@@ -82,7 +82,7 @@ impl Config {
 /// Makes the resources of these VMs.
 ///
 /// # Errors
-/// Nobody knows where Proxmox is.
+/// Nobody knows where Proxmox is, or no model can judge.
 pub fn fleet(config: &Config, vms: &[&Vm]) -> Result<Fleet, Errors> {
     let base = config.base();
     let proxmox = &config.proxmox;
@@ -136,6 +136,16 @@ pub fn fleet(config: &Config, vms: &[&Vm]) -> Result<Fleet, Errors> {
             );
             remarks.push(config.remark(&vm.place, Fate::Changed, message));
         }
+    }
+    if let Some(vlm) = &config.vlm
+        && vlm.verify_model.is_none()
+        && only_points(&vlm.model)
+    {
+        let message = format!(
+            "the model '{}' only points at things and cannot judge: give `verify_model` in [vlm], or set VLM_VERIFY_MODEL",
+            vlm.model
+        );
+        return Err(Errors(vec![config.problem(Place::Whole, message)]));
     }
     let vision = config.vlm.as_ref().map(|vlm| {
         let (provider, more) = vision(&base, vlm);
@@ -227,6 +237,8 @@ fn vision(base: &str, vlm: &Vlm) -> (VisionProvider, Option<Need>) {
                 name: secret,
                 key: "apiKey".into(),
             }),
+            // A floor, as it was: what is known to be needed is never less.
+            max_tokens: vlm.max_tokens.unwrap_or(0).clamp(DEFAULT_TOKENS, MOST_TOKENS),
             timeout_seconds: 90,
         }),
     };

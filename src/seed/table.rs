@@ -308,7 +308,7 @@ const TABLE: &[Row] = &[
         "verify_model",
         Text,
         Kept,
-        "`judgeModel`; else `VLM_VERIFY_MODEL`",
+        "`judgeModel`; else `VLM_VERIFY_MODEL`. A model that only points (Holo, UI-TARS and their like) needs one beside it, as before",
     ),
     row(
         "vlm",
@@ -328,8 +328,8 @@ const TABLE: &[Row] = &[
         "vlm",
         "max_tokens_floor",
         TextOrWhole,
-        Dropped,
-        "answers may be as long as the server lets them; `budget` of the VisionProvider bounds a run",
+        Changed,
+        "`maxTokens` of the VisionProvider, where it is more than its 4096; else `VLM_MAX_TOKENS_FLOOR`",
     ),
     row(
         "functional",

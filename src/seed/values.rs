@@ -227,6 +227,16 @@ impl Reader<'_> {
                 SecretValue::Known(text.into())
             }
         });
+        let max_tokens = self
+            .text(section, "max_tokens_floor", &["VLM_MAX_TOKENS_FLOOR"])
+            .and_then(|text| {
+                let number = text.trim().parse().ok();
+                if number.is_none() {
+                    let place = section.map_or(Place::Whole, |s| s.place_of("max_tokens_floor"));
+                    self.wrong(&place, format!("'{text}' is no number of tokens"));
+                }
+                number
+            });
         Some(Vlm {
             base_urls,
             model: self
@@ -234,6 +244,7 @@ impl Reader<'_> {
                 .unwrap_or_else(|| "holo2-4b".into()),
             verify_model: self.text(section, "verify_model", &["VLM_VERIFY_MODEL"]),
             expected_model: self.text(section, "expected_model", &[]),
+            max_tokens,
             api_key,
         })
     }

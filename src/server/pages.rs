@@ -279,6 +279,7 @@ mod tests {
                     height: 6,
                     marks: Vec::new(),
                     frame: None,
+                    covered: false,
                 },
             })
         };

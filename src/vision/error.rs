@@ -56,6 +56,17 @@ pub enum Error {
         /// What each address said, without credentials.
         attempts: Vec<String>,
     },
+    /// The VLM's answer was longer than it may be. Asking again changes nothing.
+    #[error(
+        "the answer of VLM {model} was cut off at {most} tokens; a model that thinks before it answers needs more \
+             (spec.openai.maxTokens of the VisionProvider)"
+    )]
+    CutOff {
+        /// The model.
+        model: String,
+        /// Tokens that an answer may have.
+        most: u32,
+    },
     /// What the run or a step may spend on the VLM is spent.
     #[error("the {whose}'s budget for VLM {model} is spent: {spent} (spec.openai.{setting} of the VisionProvider)")]
     Budget {

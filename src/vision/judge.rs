@@ -7,7 +7,7 @@
 
 use super::locate::{best, hit, seen};
 use super::misread::misread;
-use super::target::{quoted, without_quoted, words};
+use super::target::{around, quotes, words};
 use super::text::Fit;
 use super::{Hit, Judgement, Line, Verdict};
 
@@ -97,22 +97,114 @@ const UNDERSTOOD: &[&str] = &[
     "box",
 ];
 
+/// Behind a quoted text these say something about what it names: `the 'Name' field contains ...`. OCR would only say
+/// that `Name` is shown.
+const RELATING: &[&str] = &[
+    "has",
+    "have",
+    "contain",
+    "contains",
+    "containing",
+    "with",
+    "says",
+    "say",
+    "saying",
+    "reads",
+    "named",
+    "titled",
+    "labelled",
+    "labeled",
+];
+
+/// Behind a quoted text these ask whether it is shown, unless something follows that is shown by it.
+const SHOWING: &[&str] = &["shows", "show", "showing", "displays", "display"];
+
+/// What may follow them then.
+const PLACING: &[&str] = &["in", "on", "at", "now", "there"];
+
+/// Between two quoted texts only these: what says that both are shown. Two things that stand in any other relation are
+/// more than two texts.
+const JOINING: &[&str] = &[
+    "and",
+    "both",
+    "a",
+    "an",
+    "the",
+    "text",
+    "word",
+    "words",
+    "button",
+    "link",
+    "tab",
+    "menu",
+    "item",
+    "entry",
+    "label",
+    "heading",
+    "title",
+    "caption",
+    "message",
+    "line",
+    "is",
+    "are",
+    "shown",
+    "visible",
+    "displayed",
+    "present",
+    "there",
+    "appears",
+    "appear",
+];
+
 /// The texts that must be shown, or the judgement for a question that OCR cannot decide.
 pub(super) fn plan(question: &str) -> Result<Vec<String>, Judgement> {
-    let texts = quoted(question);
+    let texts: Vec<String> = quotes(question).into_iter().map(|quote| quote.text).collect();
     if texts.is_empty() {
         return Err(cannot_tell(
             "OCR decides only whether quoted text is shown, and the question quotes none".into(),
         ));
     }
-    for word in words(&without_quoted(question)) {
-        if !UNDERSTOOD.contains(&word.to_lowercase().as_str()) {
-            return Err(cannot_tell(format!(
-                "OCR decides only whether quoted text is shown; '{word}' asks for more"
-            )));
-        }
+    if texts.iter().any(String::is_empty) {
+        return Err(cannot_tell(
+            "OCR decides only whether quoted text is shown, and one of the quoted texts is empty".into(),
+        ));
+    }
+    let around = around(question);
+    let strange = |word: &&str| !UNDERSTOOD.contains(&word.to_lowercase().as_str());
+    if let Some(word) = around.iter().flat_map(|piece| words(piece)).find(strange) {
+        return Err(cannot_tell(format!(
+            "OCR decides only whether quoted text is shown; '{word}' asks for more"
+        )));
+    }
+    if let Some(relation) = relation(&around) {
+        return Err(cannot_tell(format!(
+            "OCR decides only whether quoted text is shown; '{relation}' says how one thing stands to another"
+        )));
     }
     Ok(texts)
+}
+
+/// What of a question, whose words are all understood, asks for more than that its texts are shown. It is given as what
+/// stands around the texts.
+fn relation(around: &[String]) -> Option<String> {
+    let (behind, before) = around.split_last()?;
+    for between in before.iter().skip(1) {
+        let joined: Vec<String> = words(between).map(str::to_lowercase).collect();
+        let all = |known: &[&str]| joined.iter().all(|word| known.contains(&word.as_str()));
+        let both = joined.iter().any(|word| word == "and") && all(JOINING);
+        // In `in the 'File' menu, 'Open' is shown` the comma joins nothing.
+        let listed = between.contains([',', ';']) && all(&["the", "a", "an"]);
+        if !both && !listed {
+            return Some(between.trim().to_string());
+        }
+    }
+    let behind: Vec<String> = words(behind).map(str::to_lowercase).collect();
+    let relating = behind.iter().enumerate().find(|(at, word)| {
+        let next = behind.get(at + 1).map(String::as_str);
+        RELATING.contains(&word.as_str())
+            || (SHOWING.contains(&word.as_str()) && next.is_some_and(|next| !PLACING.contains(&next)))
+    });
+    relating.map(|(_, word)| word.clone())
 }
 
 fn cannot_tell(reason: String) -> Judgement {
@@ -198,6 +290,16 @@ mod tests {
         assert_eq!(ask("'Settings saved' is shown in the status bar"), Verdict::True);
         assert_eq!(ask("Does the window show the text \"saved\"?"), Verdict::True);
         assert_eq!(ask("'saved' and 'Book' are visible"), Verdict::True);
+        assert_eq!(ask("Does 'saved' show in the status bar?"), Verdict::True);
+        assert_eq!(ask("the window shows 'saved' and 'Book'"), Verdict::True);
+        assert_eq!(
+            ask("'saved', 'Book' and the text 'established' are shown"),
+            Verdict::True
+        );
+        assert_eq!(
+            ask("the 'saved' message is shown and the 'Book' button is visible"),
+            Verdict::True
+        );
         assert_eq!(ask("'Cancel' is shown"), Verdict::False);
         assert_eq!(ask("'saved' and 'Cancel' are shown"), Verdict::False);
         for other in [
@@ -214,6 +316,22 @@ mod tests {
             "'saved' or 'Cancel' is shown",
             "is 'saved' hidden?",
             "'saved' ist nicht sichtbar",
+            // Both texts are shown, and that is not what is asked.
+            "the 'Book' field contains 'saved'",
+            "the 'Book' field shows 'saved'",
+            "the 'Book' button has the label 'saved'",
+            "the window titled 'Book' says 'saved'",
+            "'saved' is shown in the 'Book' dialog",
+            "in the 'Book' dialog, 'saved' is shown",
+            "'Book' 'saved'",
+            "'saved' and 'Book' are shown in the 'Connection' window",
+            "the 'Book' field is shown and contains 'saved'",
+            "the 'Book' field has text",
+            "the 'Book' field shows some text",
+            // A template that was empty.
+            "the 'Book' field contains ''",
+            "'' is shown",
+            "'Book' and \"\" are shown",
         ] {
             assert_eq!(ask(other), Verdict::CannotTell, "{other}");
         }

@@ -86,6 +86,10 @@ fn locate_text(lines: &[Line], text: &str, target: &Target) -> Located {
             };
         }
     }
+    // Whether it is shown, a place tells where it was read with certainty, also if it fits less well.
+    if target.presence && target.nth.is_none() && found.iter().any(certain) {
+        found.retain(certain);
+    }
     let best = found.iter().map(|m| m.fit).max();
     found.retain(|m| Some(m.fit) == best);
     // 'Save' means the one written so, if there is one, rather than 'SAVE'.
@@ -102,6 +106,10 @@ fn locate_text(lines: &[Line], text: &str, target: &Target) -> Located {
         None if hits.len() == 1 => Located::Found(hits.swap_remove(0)),
         None => Located::Ambiguous { hits },
     }
+}
+
+fn certain(m: &Match) -> bool {
+    m.confidence >= Hit::UNSURE
 }
 
 pub(super) fn hit(m: Match) -> Hit {
@@ -200,13 +208,18 @@ fn distance(r: &Rect, anchor: &Rect, relation: Relation) -> Option<u32> {
     }
 }
 
-/// The best fit of a text, for the judge; also over the ends of lines.
+/// The best fit of a text, for the judge; also over the ends of lines. Of those that show it, one that was read with
+/// certainty comes first.
 pub(super) fn best(lines: &[Line], text: &str) -> Option<Match> {
     let mut found = find(lines, text, false);
     if !found.iter().any(Match::is_shown) {
         found.extend(find_across(lines, text, false));
     }
-    found.sort_by_key(|m| std::cmp::Reverse(m.fit));
+    let shows = |m: &Match| m.fit > Fit::Caret && certain(m);
+    found.sort_by(|a, b| {
+        let certainty = || b.confidence.total_cmp(&a.confidence);
+        (shows(b), b.fit).cmp(&(shows(a), a.fit)).then_with(certainty)
+    });
     found.into_iter().next()
 }
 
@@ -373,6 +386,28 @@ mod tests {
         // A place where it stands by itself is the better one.
         let both = [line("gracel", 0, 0), line("grace", 0, 40)];
         assert_eq!(found(&both, &asked(false, true)).y, 40);
+    }
+
+    #[test]
+    fn whether_it_is_shown_the_surest_place_says() {
+        let doubtful = |text: &str, x, y| {
+            let mut line = line(text, x, y);
+            line.words.iter_mut().for_each(|w| w.confidence = 0.4);
+            line
+        };
+        for other in ["Save", "Save all files"] {
+            let lines = [doubtful("Save", 0, 0), line(other, 0, 40)];
+            let best = best(&lines, "Save").map(|m| m.rect.y);
+            assert_eq!(best, Some(40), "{other}");
+            let check = Target {
+                presence: true,
+                ..target("Save")
+            };
+            assert_eq!(found(&lines, &check).y, 40, "{other}");
+        }
+        // A click goes where it fits best, and says so if that is not certain.
+        let lines = [doubtful("Save", 0, 0), line("Save all files", 0, 40)];
+        assert_eq!(found(&lines, &target("Save")).y, 0);
     }
 
     #[test]

@@ -5,7 +5,7 @@
 //! confuse (`l` and `1`, `rn` and `m`, spaces, accents, a doubled letter). A text that was read with certainty and has
 //! another letter is another text: `Save` is not `Saved`.
 
-use super::text::{in_words, normalise, normalise_word, rows};
+use super::text::{in_words, normalise, normalise_word, number_goes_on, rows};
 use super::{Line, Word};
 
 /// A stretch at least this similar may be the wanted text.
@@ -91,6 +91,16 @@ fn letters(words: &[Word], exact: bool) -> Vec<Letter> {
     out
 }
 
+/// True if a number goes on over this place.
+fn in_number(letters: &[Letter], at: usize) -> bool {
+    let word = letters.get(at).map(|l| l.word);
+    let letter = |i: Option<usize>| letters.get(i?).filter(|l| Some(l.word) == word).map(|l| l.c);
+    number_goes_on(
+        [letter(at.checked_sub(2)), letter(at.checked_sub(1))],
+        [letter(Some(at)), letter(at.checked_add(1))],
+    )
+}
+
 /// The cheapest stretch that is a near miss, with its cost.
 fn nearest(words: &[Word], needle: &[char], wanted: &str, exact: bool) -> Option<(u32, String)> {
     let letters = letters(words, exact);
@@ -105,7 +115,7 @@ fn nearest(words: &[Word], needle: &[char], wanted: &str, exact: bool) -> Option
     let longest = needle.len() + needle.len() / 3 + 2;
     let starts = (0..letters.len()).filter(|i| {
         let before = letters[*i].before;
-        before == 0 || before >= PIECE || !letters[*i - 1].c.is_alphanumeric()
+        before == 0 || ((before >= PIECE || !letters[*i - 1].c.is_alphanumeric()) && !in_number(&letters, *i))
     });
     let mut best: Option<(u32, String)> = None;
     for start in starts {
@@ -178,7 +188,7 @@ fn align(needle: &[char], stretch: &[Letter]) -> (u32, u32, usize) {
     }
     let ends = (1..=text.len()).filter(|j| {
         let after = stretch[j - 1].from - 1;
-        after == 0 || after >= PIECE || !text.get(*j).is_none_or(|c| c.is_alphanumeric())
+        after == 0 || ((after >= PIECE || !text.get(*j).is_none_or(|c| c.is_alphanumeric())) && !in_number(stretch, *j))
     });
     ends.map(|j| (table[needle.len() * width + j], j))
         .min_by_key(|(c, _)| total(*c))

@@ -22,8 +22,8 @@ pub use error::Error;
 pub use ocr::{Line, Ocr, Word};
 pub use openai::answer;
 pub use openai::{
-    Budget, Coordinates, FAMILIES, Family, Form, Limits, Money, OpenAi, OpenAiConfig, Prices, Sizing, family,
-    unknown_model,
+    Budget, Coordinates, FAMILIES, Family, Form, Limits, Money, OpenAi, OpenAiConfig, Prices, Sizing, family, no_judge,
+    only_points, unknown_model,
 };
 pub use reference::{Explanation, Match, Outcome, Reference, References, Wanted};
 pub use target::parse_target;

@@ -44,8 +44,8 @@ const BEARERS: &[&str] = &[
 /// inside a word opens no quote.
 pub fn parse_target(short: &str) -> Target {
     let short = short.trim();
-    let text = match quoted(short).as_slice() {
-        [only] if beyond_text(short).is_none() => Some(only.clone()),
+    let text = match quotes(short).as_slice() {
+        [only] if !only.text.is_empty() && beyond_text(short).is_none() => Some(only.text.clone()),
         _ => None,
     };
     Target {
@@ -62,10 +62,21 @@ pub(super) fn beyond_text(short: &str) -> Option<String> {
 }
 
 /// The text with its quoted parts taken out.
-pub(super) fn without_quoted(text: &str) -> String {
-    quoted(text)
-        .iter()
-        .fold(text.to_string(), |rest, part| rest.replacen(part.as_str(), " ", 1))
+fn without_quoted(text: &str) -> String {
+    around(text).join(" ")
+}
+
+/// What stands before the first quoted part, between them, and behind the last: one more than there are.
+pub(super) fn around(text: &str) -> Vec<String> {
+    let chars: Vec<char> = text.chars().collect();
+    let mut from = 0;
+    let mut pieces: Vec<String> = Vec::new();
+    for quote in quotes(text) {
+        pieces.push(chars[from..quote.from].iter().collect());
+        from = quote.to;
+    }
+    pieces.push(chars[from..].iter().collect());
+    pieces
 }
 
 /// The words of a text, without quotes and hyphens at their ends.
@@ -76,9 +87,27 @@ pub(super) fn words(text: &str) -> impl Iterator<Item = &str> {
         .filter(|w| !w.is_empty())
 }
 
-/// All texts in quotes, in order. A quote opens at the start or after anything but a letter or digit, and closes before
-/// anything but one; so `the user's 'Save' button` holds one text, `Save`.
+/// A part of a text that stands in quotes.
+pub(super) struct Quote {
+    /// What is in the quotes, without white space around it; it may be empty.
+    pub text: String,
+    /// Place of the opening quote, in characters, and the place behind the closing one.
+    from: usize,
+    to: usize,
+}
+
+/// The texts in quotes that are not empty, in order.
 pub(super) fn quoted(text: &str) -> Vec<String> {
+    quotes(text)
+        .into_iter()
+        .map(|quote| quote.text)
+        .filter(|text| !text.is_empty())
+        .collect()
+}
+
+/// All that stands in quotes, in order. A quote opens at the start or after anything but a letter or digit, and closes before
+/// anything but one; so `the user's 'Save' button` holds one text, `Save`.
+pub(super) fn quotes(text: &str) -> Vec<Quote> {
     let chars: Vec<char> = text.chars().collect();
     let word = |i: usize| chars.get(i).is_some_and(|c| c.is_alphanumeric());
     let mut found = Vec::new();
@@ -94,9 +123,11 @@ pub(super) fn quoted(text: &str) -> Vec<String> {
         match end {
             Some(end) => {
                 let inner: String = chars[i + 1..end].iter().collect();
-                if !inner.trim().is_empty() {
-                    found.push(inner.trim().to_string());
-                }
+                found.push(Quote {
+                    text: inner.trim().to_string(),
+                    from: i,
+                    to: end + 1,
+                });
                 i = end + 1;
             }
             None => i += 1,
@@ -153,6 +184,10 @@ mod tests {
         assert_eq!(text("the gear icon"), None);
         assert_eq!(text("the user's picture"), None);
         assert_eq!(text("''"), None);
+        assert_eq!(text("the 'Save' button ''"), None);
+        assert_eq!(around("the 'a' field has \"b\""), ["the ", " field has ", ""]);
+        // The same letters outside of the quotes stay where they are.
+        assert_eq!(without_quoted("a window 'a'"), "a window  ");
         assert_eq!(quoted("'Saved' and “Done” are shown"), ["Saved", "Done"]);
         assert_eq!(
             parse_target(" the 'Save' button ").describe.as_deref(),

@@ -160,9 +160,10 @@ pub(super) fn in_words(words: &[Word], wanted: &str, exact: bool) -> Vec<Match> 
             && (1..slice.len()).all(|i| slice[i].2 != 0.0 || ends.contains(&i));
         let whole_line = at == 0 && rest_is_dots(&letters[at + needle.len()..]);
         let before = at.checked_sub(1).and_then(|i| letters.get(i));
-        let begins = starts_word || before.is_none_or(|l| divided(l.0, slice[0].0));
+        let begins = starts_word || before.is_none_or(|l| divided(l.0, slice[0].0) && !in_number(&letters, at));
         let last = slice[slice.len() - 1].0;
-        let apart = begins && (ends_word || after.is_none_or(|l| divided(last, l.0)));
+        let end = at + needle.len();
+        let apart = begins && (ends_word || after.is_none_or(|l| divided(last, l.0) && !in_number(&letters, end)));
         let fit = match (whole_line, starts_word && ends_word && spaced) {
             (true, _) => Fit::Line,
             (false, true) => Fit::Words,
@@ -221,6 +222,31 @@ fn caret(last: char, rest: &[(char, usize, f32, f32)]) -> bool {
 fn divided(a: char, b: char) -> bool {
     let unspaced = |c: char| matches!(c, '\u{e00}'..='\u{eff}' | '\u{2e80}'..='\u{9fff}' | '\u{ac00}'..='\u{d7af}' | '\u{20000}'..='\u{3ffff}');
     !a.is_alphanumeric() || !b.is_alphanumeric() || unspaced(a) || unspaced(b)
+}
+
+/// True if a number goes on over this place, before which a letter of the same word stands: `5` is not in `5.75`.
+fn in_number(letters: &[(char, usize, f32, f32)], at: usize) -> bool {
+    let word = letters.get(at).map(|l| l.1);
+    let letter = |i: Option<usize>| letters.get(i?).filter(|l| Some(l.1) == word).map(|l| l.0);
+    number_goes_on(
+        [letter(at.checked_sub(2)), letter(at.checked_sub(1))],
+        [letter(Some(at)), letter(at.checked_add(1))],
+    )
+}
+
+/// True if what stands before a place and behind it, within one word, are parts of one number: its decimals, its
+/// thousands, its sign; or of a version, a time, an address.
+pub(super) fn number_goes_on(before: [Option<char>; 2], after: [Option<char>; 2]) -> bool {
+    let digit = |c: Option<char>| c.is_some_and(|c| c.is_ascii_digit());
+    let point = |c: Option<char>| c.is_some_and(|c| matches!(c, '.' | ',' | ':'));
+    let sign = |c: Option<char>| c.is_some_and(|c| matches!(c, '-' | '+'));
+    let [further, last] = before;
+    let [first, next] = after;
+    (digit(last) && point(first) && digit(next))
+        || (digit(further) && point(last) && digit(first))
+        || (further.is_none() && last == Some('.') && digit(first))
+        // Behind a letter or digit it is a dash: `page-5`, `3-5`.
+        || (sign(last) && digit(first) && !further.is_some_and(char::is_alphanumeric))
 }
 
 /// Certainty of a text in which one letter may be another: it proves nothing.
@@ -381,6 +407,48 @@ mod tests {
         assert_eq!(fits(&[line("gracely", 0, 0)], "grace", false), [(Fit::Substring, 0)]);
         assert_eq!(fits(&[line("port 8081", 0, 0)], "808", false), [(Fit::Substring, 50)]);
         assert_eq!(fits(&[line("保存文件", 0, 0)], "保存", false), [(Fit::Part, 0)]);
+    }
+
+    #[test]
+    fn a_part_of_a_number_is_another_number() {
+        let fit = |read: &str, wanted: &str| find(&[line(read, 0, 0)], wanted, false).first().map(|m| m.fit);
+        for (read, wanted) in [
+            ("5.75", "5"),
+            ("5.75", "75"),
+            ("-5", "5"),
+            ("x=-5", "5"),
+            (".5", "5"),
+            ("1,234", "234"),
+            ("10:30", "30"),
+            ("Version 1.2", "Version 1"),
+            ("v1.2.3", "v1.2"),
+            ("10.0.0.1", "10.0.0"),
+        ] {
+            assert_eq!(fit(read, wanted), Some(Fit::Substring), "'{wanted}' in '{read}'");
+            // Only a sign at its beginning may be a speck that was read.
+            let doubt = super::super::misread::misread(&[line(read, 0, 0)], wanted, false);
+            assert_eq!(
+                doubt.is_some(),
+                read.starts_with(['-', '.']),
+                "'{wanted}' in '{read}': {doubt:?}"
+            );
+        }
+        for (read, wanted) in [
+            ("5.", "5"),
+            ("5%", "5"),
+            ("page-5", "5"),
+            ("3-5", "5"),
+            ("file.1", "file"),
+            ("step 5: done", "5"),
+            ("Version 1.2", "Version"),
+            ("a,5", "5"),
+        ] {
+            assert!(
+                fit(read, wanted) > Some(Fit::Caret),
+                "'{wanted}' in '{read}': {:?}",
+                fit(read, wanted)
+            );
+        }
     }
 
     #[test]

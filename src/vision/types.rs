@@ -1,5 +1,7 @@
 //! What a vision backend is asked and what it answers.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
@@ -32,7 +34,7 @@ pub struct Target {
     /// Below this text, in its column.
     pub below: Option<String>,
     /// Only whether it is shown is asked, not for a place to click: it may be there several times, and a text may go on
-    /// over the end of a line.
+    /// over the end of a line. A model's judge answers that, for the whole picture.
     pub presence: bool,
     /// The text was typed in this run, so the caret may stand behind it and be read as a letter of it.
     pub typed: bool,
@@ -177,6 +179,12 @@ pub trait Vision: Send + Sync {
     /// [`Error`] if the backend failed.
     async fn judge(&self, frame: &Frame, question: &str) -> Result<Judgement, Error>;
 
+    /// True where its word that the target is surely not shown settles that, so that nobody else is asked: a reader's of a
+    /// text, a judge's of anything. Who is asked where something is, is no judge: some always point somewhere.
+    fn settles_absence(&self, _target: &Target) -> bool {
+        false
+    }
+
     /// Makes a model ready that has to be loaded first, where its provider says how long that may take.
     ///
     /// # Errors
@@ -185,8 +193,14 @@ pub trait Vision: Send + Sync {
         Ok(())
     }
 
-    /// Another step of the run begins, which has a budget of its own.
-    fn begin_step(&self) {}
+    /// What is asked from now on is asked for the step of this id, which has a budget of its own; also when that step
+    /// goes on after others that it holds.
+    fn in_step(&self, _step: &str) {}
+
+    /// How long an answer may take while nothing is wrong.
+    fn patience(&self) -> Duration {
+        Duration::ZERO
+    }
 
     /// The requests to models since the last call.
     fn requests(&self) -> Vec<Request> {

@@ -33,6 +33,10 @@ enum Behaviour {
     /// Answers this text.
     Says(&'static str),
     Status(u16, Option<&'static str>),
+    /// Answers what was cut off.
+    CutOff,
+    /// Repeats the key at the place where the text is cut.
+    RepeatsTheKey,
     Hangs,
 }
 
@@ -85,6 +89,14 @@ async fn answer(State(model): State<Model>, headers: HeaderMap, body: String) ->
                 .collect();
             return (StatusCode::from_u16(code).unwrap(), headers, "sorry, key tops3cret").into_response();
         }
+        Behaviour::CutOff => {
+            let body = json!({
+                "choices": [{"message": {"role": "assistant", "content": "<think>well"}, "finish_reason": "length"}],
+                "usage": {"prompt_tokens": 900, "completion_tokens": body["max_tokens"]},
+            });
+            return ([("content-type", "application/json")], body.to_string()).into_response();
+        }
+        Behaviour::RepeatsTheKey => return (StatusCode::UNAUTHORIZED, "x".repeat(195) + "tops3cret").into_response(),
         Behaviour::Hangs => {
             tokio::time::sleep(Duration::from_secs(60)).await;
             String::new()
@@ -163,12 +175,13 @@ fn config(urls: &[&Model], coordinates: Coordinates) -> OpenAiConfig {
     OpenAiConfig {
         base_urls: urls.iter().map(|m| m.url.clone()).collect(),
         locate_model: "pointer".into(),
-        judge_model: "judge".into(),
+        judge_model: Some("judge".into()),
         coordinates: Some(coordinates),
         limits: Limits::default(),
         quorum: 1,
         warm_up: None,
         api_key: Some(SecretString::from("tops3cret")),
+        max_tokens: 4096,
         timeout: Duration::from_secs(1),
     }
 }
@@ -182,12 +195,13 @@ fn of_family(model: &Model, name: &str, budget: Budget) -> Result<OpenAi, Error>
     OpenAi::new(OpenAiConfig {
         base_urls: vec![model.url.clone()],
         locate_model: format!("somebody/{name}-7b"),
-        judge_model: name.into(),
+        judge_model: Some(name.into()),
         coordinates: None,
         limits,
         quorum: 1,
         warm_up: None,
         api_key: None,
+        max_tokens: 4096,
         timeout: Duration::from_secs(20),
     })
 }
@@ -444,6 +458,53 @@ async fn every_request_is_told_and_the_budget_is_kept() {
     assert!(error.contains("3000 of 2500 tokens"), "{error}");
 }
 
+#[tokio::test]
+async fn what_was_cut_off_is_paid_for_told_and_not_asked_again() {
+    let model = Model::start(vec![Behaviour::CutOff]).await;
+    let vlm = OpenAi::new(OpenAiConfig {
+        max_tokens: 700,
+        ..config(&[&model], Coordinates::Pixels)
+    })
+    .unwrap();
+    let error = vlm.judge(&drawn(), "is it red?").await.unwrap_err();
+    assert!(matches!(error, Error::CutOff { most: 700, .. }), "{error}");
+    assert!(error.to_string().contains("spec.openai.maxTokens"), "{error}");
+    let told = vlm.requests();
+    assert_eq!((model.requests(), told.len()), (1, 1));
+    assert_eq!(told[0].tokens, Some((900, 700)));
+}
+
+/// What counts is what was sent, not what was asked.
+#[tokio::test]
+async fn every_request_that_is_sent_counts() {
+    let model = Model::start(vec![Behaviour::Status(503, None)]).await;
+    let budget = Budget {
+        calls: Some(3),
+        ..Budget::default()
+    };
+    let vlm = of_family(&model, "claude", budget).unwrap();
+    let ask = async || vlm.locate(&drawn(), &red()).await.unwrap_err();
+    let error = ask().await;
+    assert!(matches!(error, Error::Unreachable { .. }), "{error}");
+    let error = ask().await;
+    assert!(matches!(error, Error::Budget { .. }), "{error}");
+    assert!(error.to_string().contains("3 of 3 requests"), "{error}");
+    assert_eq!(model.requests(), 3);
+}
+
+#[tokio::test]
+async fn half_a_key_is_told_by_nobody() {
+    let model = Model::start(vec![Behaviour::RepeatsTheKey]).await;
+    let error = vision(&[&model], Coordinates::Pixels)
+        .judge(&drawn(), "red?")
+        .await
+        .unwrap_err();
+    assert!(
+        error.to_string().contains("xx***") && !error.to_string().contains("tops"),
+        "{error}"
+    );
+}
+
 const YES: &str = r#"{"evidence":["a red box"],"answer":"true","reason":"it is red"}"#;
 const NO: &str = r#"{"evidence":["grey"],"answer":"false","reason":"it is grey"}"#;
 const DOUBT: &str = r#"{"evidence":[],"answer":"cannot_tell","reason":"it is dark"}"#;
@@ -454,6 +515,56 @@ fn prompts(model: &Model) -> Vec<String> {
     let prompt =
         |(_, body): &(HeaderMap, Value)| body["messages"][0]["content"][1]["text"].as_str().unwrap().to_string();
     seen.iter().map(prompt).collect()
+}
+
+/// A model that locates always points somewhere; whether something is shown is a question, and so the judge's.
+#[tokio::test]
+async fn whether_it_is_shown_is_asked_of_the_judge() {
+    let uploaded = Target {
+        text: Some("Uploaded".into()),
+        presence: true,
+        ..Target::default()
+    };
+    for (says, want) in [(YES, "found"), (NO, "absent"), (DOUBT, "cannot tell")] {
+        let model = Model::start(vec![Behaviour::Says(says)]).await;
+        let vlm = vision(&[&model], Coordinates::Pixels);
+        let answer = match vlm.locate(&drawn(), &uploaded).await.unwrap() {
+            Located::Found(hit) if hit.is_certain() => "found",
+            Located::NotFound { sure: true, .. } => "absent",
+            Located::NotFound { sure: false, .. } => "cannot tell",
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(answer, want);
+        let (_, body) = model.seen.lock().unwrap()[0].clone();
+        assert_eq!(body["model"], "judge");
+        assert!(prompts(&model)[0].contains("the text 'Uploaded' is shown on the screen"));
+    }
+    // What text recognition surely does not read needs no model: this one would point at it.
+    let points = Model::start(vec![Behaviour::Says(r#"{"found": true, "x": 350, "y": 220}"#)]).await;
+    let both = Cascade(vec![Arc::new(ocr()), Arc::new(vision(&[&points], Coordinates::Pixels))]);
+    let answer = both.locate(&screen("form-and-terminal"), &uploaded).await.unwrap();
+    assert!(matches!(answer, Located::NotFound { sure: true, .. }), "{answer:?}");
+    assert_eq!(points.requests(), 0);
+}
+
+#[tokio::test]
+async fn a_model_that_only_points_is_no_judge() {
+    let model = Model::start(vec![Behaviour::Says(YES)]).await;
+    let with = |judge: Option<&str>| {
+        OpenAi::new(OpenAiConfig {
+            locate_model: "holo2-4b".into(),
+            judge_model: judge.map(String::from),
+            ..config(&[&model], Coordinates::Normalised1000)
+        })
+    };
+    let Err(Error::Config(why)) = with(None) else {
+        panic!("no judge")
+    };
+    assert!(
+        why.contains("holo2-4b only points") && why.contains("judgeModel"),
+        "{why}"
+    );
+    assert!(with(Some("qwen3-vl-8b")).is_ok());
 }
 
 #[tokio::test]

@@ -222,6 +222,29 @@ async fn what_failed_tells_the_state_of_the_guest() {
     assert!(guest(&ran).is_empty());
 }
 
+/// A region is hidden from the step on that says so, also where that step stores no picture.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_step_without_pictures_masks_those_of_later_ones() {
+    let steps =
+        "  - {screenshot: before}\n  - {note: secret from here on, mask: [40, 20, 80, 20]}\n  - {screenshot: after}\n";
+    let ran = run(&format!("name: t\nsteps:\n{steps}"), |w| w.show("Save")).await;
+    assert_eq!(ran.outcome.result, RunResult::Passed, "{:?}", ran.outcome);
+    let hidden: Vec<bool> = (ran.events.iter())
+        .filter_map(|event| match &event.body {
+            Body::Evidence {
+                item: Evidence::Screenshot { file, .. },
+                ..
+            } => Some(file),
+            _ => None,
+        })
+        .map(|file| {
+            let picture = image::open(ran.dir.path().join(file)).unwrap().to_rgb8();
+            picture.get_pixel(41, 21).0 == [128; 3] && picture.get_pixel(119, 39).0 == [128; 3]
+        })
+        .collect();
+    assert_eq!(hidden, [false, true]);
+}
+
 /// What must not be seen is in no picture that is kept, from that step on, and is looked at all the same.
 #[tokio::test(flavor = "multi_thread")]
 async fn masked_parts_are_in_no_picture() {

@@ -192,7 +192,10 @@ struct Life(Child);
 
 impl Life {
     fn begin(folder: &Path, pve: &str) -> Life {
-        let log = std::fs::File::options().create(true).append(true).open(folder.join("log"));
+        let log = std::fs::File::options()
+            .create(true)
+            .append(true)
+            .open(folder.join("log"));
         let mut child = Command::new(std::env::current_exe().unwrap());
         child
             .args(["killed::child", "--exact", "--ignored", "--nocapture"])
@@ -306,7 +309,10 @@ fn look_at(status: &FunctionalTestRunStatus, folders: &[PathBuf]) {
 #[test]
 fn kill_at_any_moment() {
     let (left, interrupted) = (AtomicU32::new(MOMENTS), AtomicU32::new(0));
-    let next = || left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |n| n.checked_sub(1)).is_ok();
+    let next = || {
+        left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |n| n.checked_sub(1))
+            .is_ok()
+    };
     std::thread::scope(|scope| {
         for _ in 0..LANES {
             scope.spawn(|| {

@@ -132,6 +132,42 @@ async fn a_miss_shows_the_difference_and_proposes_what_would_fit() {
     assert_eq!(again.outcome.result, RunResult::Passed, "{:?}", again.outcome);
 }
 
+/// The difference is no way around a mask.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_masked_is_not_in_the_difference_either() {
+    let steps = "  - {note: secret, mask: [60, 20, 20, 10]}\n  - {id: a, expect: {reference: save}, timeout: 300ms}\n";
+    let ran = run(AREA, steps, |w| {
+        show_at(w, "Save", 20);
+        // The field shows something else than the reference.
+        w.flicker = Some(Rect::new(45, 22, 60, 16));
+    })
+    .await;
+    assert_eq!((ran.outcome.result, ran.reason()), (RunResult::Failed, "CheckFailed"));
+    let file = evidence(&ran).find_map(|item| match item {
+        Evidence::Screenshot {
+            role: Role::Difference,
+            file,
+            ..
+        } => Some(file),
+        _ => None,
+    });
+    let picture = image::open(ran.dir.path().join(file.expect("the difference")))
+        .unwrap()
+        .to_rgb8();
+    // As expected, as seen and the difference stand beside each other, from 30,15 of the screen on.
+    let seen = |x: u32, y: u32| picture.get_pixel(100 + 8 + x - 30, y - 15).0;
+    for (x, y) in [(60, 20), (79, 29), (70, 25)] {
+        assert_eq!(seen(x, y), [128; 3], "{x},{y}");
+    }
+    // And it covers the screen, not a part of the difference that has the same numbers.
+    assert_ne!(seen(50, 25), [128; 3]);
+    assert_ne!(
+        picture.get_pixel(60, 20).0,
+        [128; 3],
+        "the expected one is the author's"
+    );
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn conditions() {
     let steps = "  - expect: {reference: save}\n  - expect: {not: {reference: save}}\n    soft: true\n    timeout: 200ms\n  \

@@ -178,6 +178,40 @@ async fn what_the_page_holds_is_what_was_recorded() {
     }
 }
 
+/// Where the pictures' files are gone, a page that is made anew has those of the page before.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_made_anew_loses_no_picture() {
+    let ran = run(
+        "name: t\nsteps:\n  - {id: a, screenshot: it}\n  - {id: b, expect: {text: Save}}\n",
+        |w| w.show("Save"),
+    )
+    .await;
+    let (dir, page) = (ran.dir.path(), ran.dir.path().join("report.html"));
+    let files: Vec<&str> = (ran.events.iter())
+        .filter_map(|event| match &event.body {
+            Body::Evidence {
+                item: Evidence::Screenshot { file, .. },
+                ..
+            } => Some(file.as_str()),
+            _ => None,
+        })
+        .collect();
+    let stored: Vec<RgbaImage> = (files.iter())
+        .map(|file| image::open(dir.join(file)).unwrap().into_rgba8())
+        .collect();
+    assert!(mosdat::results::missing(&ran.events, dir, None).is_empty());
+    std::fs::remove_dir_all(dir.join("screenshots")).unwrap();
+    assert!(!mosdat::results::missing(&ran.events, dir, None).is_empty());
+    let earlier = Trace::open(&page).unwrap();
+    assert!(mosdat::results::missing(&ran.events, dir, Some(&earlier)).is_empty());
+    std::fs::write(&page, mosdat::results::report_with(&ran.events, dir, Some(&earlier))).unwrap();
+    let anew = Trace::open(&page).unwrap();
+    for (file, stored) in files.iter().zip(stored) {
+        let picture = anew.picture(file).unwrap();
+        assert!(picture.exact && picture.image == stored, "{file}");
+    }
+}
+
 /// What was asked of the backend is recorded so that it can be asked again, of the very picture.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_asked_can_be_asked_again() {

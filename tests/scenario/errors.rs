@@ -153,6 +153,10 @@ fn actions_and_conditions() {
             "login.yaml:3:5: 'mask: true' covers the place of the step's target, which this step does not have; give a region, [x, y, width, height]".into(),
         ),
         (
+            "  - {click: {target: {at: [5, 6], reason: no text}}, mask: true}",
+            "login.yaml:3:5: 'mask: true' covers the place of the step's target, and 'at' is a point without a size; give a region, [x, y, width, height]".into(),
+        ),
+        (
             "  - {key: enter, mask: [0, 0, 10]}",
             "login.yaml:3:24: 'mask' is [x, y, width, height], not 3 numbers".into(),
         ),

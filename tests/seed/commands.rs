@@ -70,7 +70,7 @@ fn what_convert_prints_is_valid() {
 #[test]
 fn no_command_prints_a_secret() {
     let dir = tempfile::tempdir().expect("folder");
-    let secrets = "[vlm]\nbase_url = 'http://127.0.0.1:9/v1'\napi_key = 'swordfish-1'\n[functional]\ntest_password = 'swordfish-2'\n";
+    let secrets = "[vlm]\nbase_url = 'http://127.0.0.1:9/v1'\nverify_model = 'judge'\napi_key = 'swordfish-1'\n[functional]\ntest_password = 'swordfish-2'\n";
     let config = LEAST.replace("[[vm]]", "password = 'swordfish-3'\n[[vm]]") + "password = 'swordfish-4'\n" + secrets;
     let file = written(dir.path(), "f.toml", &config);
     written(
@@ -194,6 +194,14 @@ fn a_report_is_made_anew_from_the_log() {
     // A log that was cut off has no verdict.
     written(dir.path(), "events.jsonl", &(log[0].to_string() + "\n"));
     assert_eq!(mosdat(&["report", &folder]).status.code(), Some(2));
+    // A page that may have the only copies of pictures is not written over by one without them.
+    let shot = r#"{"v":1,"seq":2,"time":"2026-01-01T00:00:01Z","event":"evidence","step":"a","item":{"kind":"screenshot","role":"checked","file":"screenshots/1.png","width":4,"height":3}}"#;
+    written(dir.path(), "events.jsonl", &format!("{}\n{shot}\n", log[0]));
+    written(dir.path(), "report.html", "an old page with its pictures");
+    let out = mosdat(&["report", &folder]);
+    assert!(text(&out.stderr).contains("left as it is: 1 picture(s)"), "{out:?}");
+    let page = std::fs::read_to_string(dir.path().join("report.html")).expect("the page");
+    assert_eq!(page, "an old page with its pictures");
     let empty = tempfile::tempdir().expect("folder");
     let out = mosdat(&["report", &empty.path().display().to_string()]);
     assert_eq!(out.status.code(), Some(3));

@@ -73,6 +73,10 @@ fn values_are_what_they_have_to_be() {
         ("[defaults]\nsnapshot = 'a b'", "no name of a snapshot"),
         ("[vlm]\nbase_url = 'gpu-box'", "'gpu-box' is no address of a server"),
         (
+            "[vlm]\nbase_url = 'http://a/v1'\nmax_tokens_floor = 'many'",
+            "'many' is no number of tokens",
+        ),
+        (
             "[[vm.package]]\nformt = 'deb'\nformat = 'deb'",
             "did you mean 'format'?",
         ),

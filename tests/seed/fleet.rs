@@ -9,7 +9,7 @@ use std::path::Path;
 #[test]
 fn a_fleet_is_a_cluster_its_vms_and_a_model() {
     let config = good(&format!(
-        "{LEAST}snapshot = 'clean'\n[[vm]]\nname = 'two'\nvmid = 101\n[vlm]\nbase_url = 'http://a/v1'\nmodel = 'holo2-4b'\napi_key = 'k3y'\n"
+        "{LEAST}snapshot = 'clean'\n[[vm]]\nname = 'two'\nvmid = 101\n[vlm]\nbase_url = 'http://a/v1'\nmodel = 'holo2-4b'\nverify_model = 'qwen3-vl-8b'\napi_key = 'k3y'\n"
     ));
     let vms: Vec<_> = config.vms.iter().collect();
     let fleet = fleet(&config, &vms).expect("a fleet");
@@ -32,6 +32,26 @@ fn a_fleet_is_a_cluster_its_vms_and_a_model() {
     assert_eq!(told.len(), 3);
     // Neither are they shown by accident.
     assert!(!format!("{:?}", fleet.needs).contains("k3y"));
+}
+
+#[test]
+fn a_model_that_only_points_needs_a_judge() {
+    for model in ["", "model = 'Hcompany/Holo1.5-7B'\n"] {
+        let config = good(&format!("{LEAST}[vlm]\nbase_url = 'http://a/v1'\n{model}"));
+        let error = fleet(&config, &[]).expect_err("no judge").to_string();
+        assert!(error.contains("give `verify_model` in [vlm]"), "{error}");
+    }
+    // An answer has as many tokens as were asked for, and never less than it needs.
+    for (floor, tokens) in [
+        ("", 4096),
+        ("max_tokens_floor = 64", 4096),
+        ("max_tokens_floor = '16384'", 16384),
+    ] {
+        let model = "base_url = 'http://a/v1'\nmodel = 'qwen3-vl-8b'";
+        let config = good(&format!("{LEAST}[vlm]\n{model}\n{floor}\n"));
+        let vision = fleet(&config, &[]).expect("a fleet").vision.expect("vision");
+        assert_eq!(vision.spec.openai.expect("openai").max_tokens, tokens, "{floor}");
+    }
 }
 
 #[test]

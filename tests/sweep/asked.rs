@@ -193,7 +193,10 @@ impl Executor for Asks {
         let name = "before".to_string();
         let memory = false;
         let wanted = [
-            Operation::Snapshot { name: name.clone(), memory },
+            Operation::Snapshot {
+                name: name.clone(),
+                memory,
+            },
             Operation::Shutdown,
             Operation::Rollback { name },
             Operation::Stop,

@@ -38,7 +38,11 @@ impl Trace {
         match story {
             Story::Ran => {
                 let reached = reference.reached.clone();
-                self.reached.iter().all(twice) && Trace { reached, ..self.clone() } == *reference
+                self.reached.iter().all(twice)
+                    && Trace {
+                        reached,
+                        ..self.clone()
+                    } == *reference
             }
             _ => self == reference,
         }

@@ -9,8 +9,8 @@ use super::names;
 use super::refusal::{refusal, with_advice};
 use super::seen::{Observed, Template};
 use super::status::{
-    begin, begin_after, begin_settings, event, intent, learn, note_device, note_restart, restart_required, set_finalizers, settle,
-    started, tell_restart, write,
+    begin, begin_after, begin_settings, event, intent, learn, note_device, note_restart, restart_required,
+    set_finalizers, settle, started, tell_restart, write,
 };
 use super::step::Step;
 use super::{lost, operate, operation, ssh};

@@ -7,9 +7,11 @@ mod row;
 mod step;
 mod style;
 
+use super::Trace;
 use super::event::*;
 use super::text::{escape, seconds};
 use super::view::{RunView, StepView, view};
+use pictures::Source;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -42,6 +44,20 @@ struct DataOf<'e> {
 
 /// The page. Pictures are read from `dir`, which the events' file names are relative to.
 pub fn report(events: &[Event], dir: &Path) -> String {
+    report_with(events, dir, None)
+}
+
+/// Files of pictures that the events name, and that are neither in `dir` nor in the earlier page.
+pub fn missing(events: &[Event], dir: &Path, earlier: Option<&Trace>) -> Vec<String> {
+    let source = Source { dir, earlier };
+    let all = needed(events).into_iter();
+    all.filter(|picture| source.read(picture.file).is_none())
+        .map(|picture| picture.file.to_string())
+        .collect()
+}
+
+/// As [`report`]; pictures that are no longer in `dir` are taken from an earlier page of the same run.
+pub fn report_with(events: &[Event], dir: &Path, earlier: Option<&Trace>) -> String {
     let view = view(events);
     let title = match (view.scenario, view.run) {
         ("", Some(run)) => run.name.as_str(),
@@ -98,7 +114,7 @@ pub fn report(events: &[Event], dir: &Path) -> String {
     if !view.steps.is_empty() {
         page += KEYS;
     }
-    let (defs, told) = pictures::defs(dir, &needed(events), view.steps.len());
+    let (defs, told) = pictures::defs(&Source { dir, earlier }, &needed(events), view.steps.len());
     let _ = write!(
         page,
         "<svg width=\"0\" height=\"0\" style=\"position:absolute\" aria-hidden=\"true\"><defs>{defs}</defs></svg></main>"
@@ -127,14 +143,22 @@ fn needed(events: &[Event]) -> Vec<pictures::Needed<'_>> {
     let mut all: Vec<pictures::Needed<'_>> = Vec::new();
     for event in events {
         if let Body::Evidence {
-            item: Evidence::Screenshot { role, file, .. },
+            item:
+                Evidence::Screenshot {
+                    role,
+                    file,
+                    width,
+                    height,
+                    ..
+                },
             ..
         } = &event.body
         {
+            let size = (*width, *height);
             let decided = matches!(role, Role::Checked | Role::Failure);
             match all.iter_mut().find(|known| known.file == file) {
                 Some(known) => known.decided |= decided,
-                None => all.push(pictures::Needed { file, decided }),
+                None => all.push(pictures::Needed { file, size, decided }),
             }
         }
     }

@@ -6,9 +6,10 @@
 //! all of them.
 
 use super::super::event::Place;
+use super::super::{Trace, beside};
 use image::codecs::jpeg::JpegEncoder;
 use image::codecs::png::{CompressionType, FilterType, PngEncoder};
-use image::{ExtendedColorType, ImageEncoder, RgbaImage, imageops};
+use image::{DynamicImage, ExtendedColorType, ImageEncoder, RgbaImage, imageops};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -47,8 +48,27 @@ pub(in super::super) struct Stored {
 /// A picture that the page needs.
 pub(super) struct Needed<'e> {
     pub file: &'e str,
+    /// Width and height of the screen, in pixels.
+    pub size: (u32, u32),
     /// A check was decided by it.
     pub decided: bool,
+}
+
+/// Where the pictures are: in the run's folder, or else in a page that was made when they still were there.
+pub(super) struct Source<'s> {
+    pub dir: &'s Path,
+    pub earlier: Option<&'s Trace>,
+}
+
+impl Source<'_> {
+    /// The picture, and whether each pixel is as it was.
+    pub fn read(&self, file: &str) -> Option<(DynamicImage, bool)> {
+        if let Ok(image) = beside::picture(self.dir, file) {
+            return Some((image, true));
+        }
+        let kept = self.earlier?.picture(file).ok()?;
+        Some((DynamicImage::ImageRgba8(kept.image), kept.exact))
+    }
 }
 
 /// How much is kept.
@@ -72,13 +92,13 @@ struct Element {
 
 /// The elements, as the content of `<defs>`, and what is told of them by file. A file that is no picture is left out: the
 /// page is made all the same.
-pub(super) fn defs(dir: &Path, needed: &[Needed<'_>], steps: usize) -> (String, BTreeMap<String, Stored>) {
+pub(super) fn defs(source: &Source<'_>, needed: &[Needed<'_>], steps: usize) -> (String, BTreeMap<String, Stored>) {
     let budget = BUDGET * steps.div_ceil(BUDGET_STEPS).max(1);
     let tries = [Keep::All, Keep::Deciding, Keep::Small];
     let elements = tries
         .into_iter()
-        .find_map(|keep| elements(dir, needed, keep, budget))
-        .or_else(|| elements(dir, needed, Keep::Smaller, usize::MAX))
+        .find_map(|keep| elements(source, needed, keep, budget))
+        .or_else(|| elements(source, needed, Keep::Smaller, usize::MAX))
         .unwrap_or_default();
     let (mut out, mut told) = (String::new(), BTreeMap::new());
     for element in elements {
@@ -89,23 +109,23 @@ pub(super) fn defs(dir: &Path, needed: &[Needed<'_>], steps: usize) -> (String, 
 }
 
 /// None where they have more bytes than they may.
-fn elements(dir: &Path, needed: &[Needed<'_>], keep: Keep, budget: usize) -> Option<Vec<Element>> {
+fn elements(source: &Source<'_>, needed: &[Needed<'_>], keep: Keep, budget: usize) -> Option<Vec<Element>> {
     let mut all = Vec::new();
     let mut bases = Vec::new();
     let mut bytes = 0;
     for picture in needed {
-        let read = std::fs::read(dir.join(picture.file)).ok();
-        let Some(image) = read.and_then(|bytes| image::load_from_memory(&bytes).ok()) else {
+        let Some((image, as_it_was)) = source.read(picture.file) else {
             continue;
         };
-        let exact = match keep {
+        let wanted = match keep {
             Keep::All => true,
             Keep::Deciding => picture.decided,
             Keep::Small | Keep::Smaller => false,
         };
-        let made = match exact {
+        let made = match wanted && as_it_was {
             true => lossless(picture.file, image.into_rgba8(), &mut bases),
-            false => jpeg(picture.file, &image, keep),
+            // One that was made smaller before is still shown in the size of the screen.
+            false => jpeg(picture.file, &image, picture.size, keep),
         };
         let Some(element) = made else { continue };
         bytes += element.bytes.len();
@@ -160,7 +180,7 @@ fn lossless(file: &str, image: RgbaImage, bases: &mut Vec<Base>) -> Option<Eleme
             )
         }
         None => {
-            let rgb = image::DynamicImage::ImageRgba8(image.clone()).into_rgb8();
+            let rgb = DynamicImage::ImageRgba8(image.clone()).into_rgb8();
             let bytes = png(rgb.as_raw(), size, ExtendedColorType::Rgb8)?;
             (Element::png(file, stored, size, size, bytes), 0)
         }
@@ -269,7 +289,7 @@ fn png(raw: &[u8], (width, height): (u32, u32), colour: ExtendedColorType) -> Op
     Some(out)
 }
 
-fn jpeg(file: &str, image: &image::DynamicImage, keep: Keep) -> Option<Element> {
+fn jpeg(file: &str, image: &DynamicImage, screen: (u32, u32), keep: Keep) -> Option<Element> {
     let (widest, quality) = match keep {
         Keep::Smaller => (720, 50),
         _ => (1024, 72),
@@ -292,9 +312,9 @@ fn jpeg(file: &str, image: &image::DynamicImage, keep: Keep) -> Option<Element> 
             id: id(file),
             ..Stored::default()
         },
-        size,
+        size: screen,
         mime: "image/jpeg",
-        part: size,
+        part: screen,
         bytes,
     })
 }
@@ -404,16 +424,21 @@ mod tests {
             .iter()
             .map(|(file, decided)| Needed {
                 file,
+                size: (300, 200),
                 decided: *decided,
             })
             .collect();
+        let source = Source {
+            dir: dir.path(),
+            earlier: None,
+        };
         let exact = |budget| -> Option<Vec<bool>> {
             [Keep::All, Keep::Deciding, Keep::Small]
                 .into_iter()
-                .find_map(|keep| elements(dir.path(), &needed, keep, budget))
+                .find_map(|keep| elements(&source, &needed, keep, budget))
                 .map(|all| all.iter().map(|e| e.stored.exact).collect())
         };
-        let all = elements(dir.path(), &needed, Keep::All, usize::MAX).expect("all of them");
+        let all = elements(&source, &needed, Keep::All, usize::MAX).expect("all of them");
         let all: usize = all.iter().map(|e| e.bytes.len()).sum();
         assert_eq!(exact(all), Some(vec![true; 4]));
         assert_eq!(exact(all - 1), Some(vec![false, false, true, false]));

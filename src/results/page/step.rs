@@ -251,6 +251,7 @@ mod tests {
             height: 3,
             marks: if marked { vec![Mark { kind, place }] } else { Vec::new() },
             frame: None,
+            covered: false,
         }
     }
 

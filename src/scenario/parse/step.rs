@@ -2,7 +2,7 @@
 
 use super::super::error::{Place, nearest, unknown};
 use super::super::late::Late;
-use super::super::model::{Action, Check, Display, Mask, Motion, Repeat, Section, Step};
+use super::super::model::{Action, Check, Display, Mask, Motion, Repeat, Section, Step, Target};
 use super::super::node::{Entry, Node, Value};
 use super::super::{text, vocabulary as v};
 use super::Parser;
@@ -194,6 +194,14 @@ impl Parser<'_> {
             self.problem(
                 &node.place,
                 "'mask: true' covers the place of the step's target, which this step does not have; give a region, [x, y, width, height]",
+            );
+            return None;
+        }
+        let is_point = |target: &&Target| target.fields().is_some_and(|fields| fields.at.is_some());
+        if step.mask == Some(Mask::Target) && step.targets().iter().any(is_point) {
+            self.problem(
+                &node.place,
+                "'mask: true' covers the place of the step's target, and 'at' is a point without a size; give a region, [x, y, width, height]",
             );
             return None;
         }

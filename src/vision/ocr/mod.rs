@@ -264,6 +264,10 @@ impl Vision for Ocr {
         }
     }
 
+    fn settles_absence(&self, target: &Target) -> bool {
+        target.text.is_some()
+    }
+
     async fn judge(&self, frame: &Frame, question: &str) -> Result<Judgement, Error> {
         // What no reading could decide need not be read.
         match judge::plan(question) {

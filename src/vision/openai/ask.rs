@@ -18,8 +18,6 @@ const ROUNDS: u32 = 2;
 const PAUSE: Duration = Duration::from_millis(500);
 /// The longest wait a server's Retry-After can impose.
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
-/// Answers are a few hundred bytes; thinking models need room before they answer.
-const MAX_TOKENS: u32 = 4096;
 const MAX_BODY: usize = 1 << 20;
 
 pub(super) struct Client {
@@ -30,6 +28,8 @@ pub(super) struct Client {
     preferred: AtomicUsize,
     /// Addresses that know nothing of schemas for answers, a bit each.
     plain: AtomicUsize,
+    /// Most tokens of an answer: a few hundred bytes, and what a model thinks before it.
+    max_tokens: u32,
 }
 
 /// What happened at one address.
@@ -41,6 +41,8 @@ struct Failure {
     refused: bool,
     /// The server says that it does not understand the request.
     malformed: bool,
+    /// The answer was longer than it may be.
+    cut: bool,
     wait: Option<Duration>,
 }
 
@@ -51,8 +53,33 @@ impl Failure {
             again,
             refused: false,
             malformed: false,
+            cut: false,
             wait: None,
         }
+    }
+}
+
+/// Who counts what asking takes, also where it leads to nothing.
+pub(super) trait Meter: Sync {
+    /// A request is about to be sent.
+    ///
+    /// # Errors
+    /// A budget is spent; it is not sent then.
+    fn sending(&self) -> Result<(), Error>;
+
+    /// An answer took these tokens, of the request and its own.
+    fn used(&self, tokens: (u64, u64));
+}
+
+/// Why there is no text: of one address, or of all.
+enum Trouble {
+    Here(Failure),
+    Everywhere(Error),
+}
+
+impl From<Failure> for Trouble {
+    fn from(failure: Failure) -> Trouble {
+        Trouble::Here(failure)
     }
 }
 
@@ -62,13 +89,6 @@ struct Completion {
     /// Servers differ in it: what cannot be read is not known.
     #[serde(default)]
     usage: serde_json::Value,
-}
-
-/// A model's text.
-pub(super) struct Completed {
-    pub text: String,
-    /// Tokens of the request and of the answer, where the server tells.
-    pub tokens: Option<(u64, u64)>,
 }
 
 #[derive(Deserialize)]
@@ -83,7 +103,15 @@ struct Message {
 }
 
 impl Client {
-    pub(super) fn new(bases: Vec<Url>, api_key: Option<SecretString>, timeout: Duration) -> Result<Client, Error> {
+    pub(super) fn new(
+        bases: Vec<Url>,
+        api_key: Option<SecretString>,
+        timeout: Duration,
+        max_tokens: u32,
+    ) -> Result<Client, Error> {
+        if max_tokens == 0 {
+            return Err(Error::Config("answers of no tokens".into()));
+        }
         if bases.is_empty() {
             return Err(Error::Config("no base URL for the VLM".into()));
         }
@@ -112,6 +140,7 @@ impl Client {
             api_key,
             preferred: AtomicUsize::new(0),
             plain: AtomicUsize::new(0),
+            max_tokens,
         })
     }
 
@@ -122,12 +151,13 @@ impl Client {
         png: &[u8],
         prompt: &str,
         schema: Option<serde_json::Value>,
-    ) -> Result<Completed, Error> {
+        meter: &dyn Meter,
+    ) -> Result<String, Error> {
         let picture = format!("data:image/png;base64,{}", STANDARD.encode(png));
         let body = serde_json::json!({
             "model": model,
             "temperature": 0,
-            "max_tokens": MAX_TOKENS,
+            "max_tokens": self.max_tokens,
             "stream": false,
             "messages": [{"role": "user", "content": [
                 {"type": "image_url", "image_url": {"url": picture}},
@@ -147,7 +177,7 @@ impl Client {
         let first = self.preferred.load(Ordering::Relaxed);
         let mut order: Vec<usize> = (0..count).map(|i| (first + i) % count).collect();
         let mut attempts = Vec::new();
-        let mut refusals = 0;
+        let (mut refusals, mut cut) = (0, false);
         let mut wait = PAUSE;
         for round in 0..ROUNDS {
             if round > 0 && !order.is_empty() {
@@ -155,16 +185,18 @@ impl Client {
             }
             let (mut again, mut shortest) = (Vec::new(), None::<Duration>);
             for i in order {
-                match self.either(i, with_schema.as_ref(), &body).await {
-                    Ok(completed) => {
+                match self.either(i, with_schema.as_ref(), &body, meter).await {
+                    Ok(text) => {
                         self.preferred.store(i, Ordering::Relaxed);
-                        return Ok(completed);
+                        return Ok(text);
                     }
-                    Err(failure) => {
+                    Err(Trouble::Everywhere(error)) => return Err(error),
+                    Err(Trouble::Here(failure)) => {
                         let attempt = format!("{}: {}", shown(&self.endpoints[i]), failure.text);
                         tracing::debug!(model, attempt, "VLM request failed");
                         attempts.push(attempt);
                         refusals += usize::from(failure.refused);
+                        cut |= failure.cut;
                         if failure.again {
                             again.push(i);
                             let asked = failure.wait.unwrap_or(PAUSE).min(LONGEST_WAIT);
@@ -176,29 +208,40 @@ impl Client {
             (order, wait) = (again, shortest.unwrap_or(PAUSE));
         }
         let model = model.to_string();
-        Err(match refusals == count {
-            true => Error::Refused { model, attempts },
-            false => Error::Unreachable { model, attempts },
+        Err(match (cut, refusals == count) {
+            (true, _) => Error::CutOff {
+                model,
+                most: self.max_tokens,
+            },
+            (false, true) => Error::Refused { model, attempts },
+            (false, false) => Error::Unreachable { model, attempts },
         })
     }
 
     /// With the schema first, where there is one. A server that refuses that is asked without, now and from then on.
-    async fn either(&self, i: usize, with_schema: Option<&String>, body: &str) -> Result<Completed, Failure> {
+    async fn either(
+        &self,
+        i: usize,
+        with_schema: Option<&String>,
+        body: &str,
+        meter: &dyn Meter,
+    ) -> Result<String, Trouble> {
         let bit = 1 << i;
         if let Some(with_schema) = with_schema.filter(|_| self.plain.load(Ordering::Relaxed) & bit == 0) {
-            let failure = match self.once(&self.endpoints[i], with_schema.clone()).await {
-                Err(failure) if failure.malformed => failure,
+            let failure = match self.once(&self.endpoints[i], with_schema.clone(), meter).await {
+                Err(Trouble::Here(failure)) if failure.malformed => failure,
                 other => return other,
             };
-            let completed = self.once(&self.endpoints[i], body.to_string()).await?;
+            let text = self.once(&self.endpoints[i], body.to_string(), meter).await?;
             tracing::debug!(why = failure.text, "the server takes no schema for answers");
             self.plain.fetch_or(bit, Ordering::Relaxed);
-            return Ok(completed);
+            return Ok(text);
         }
-        self.once(&self.endpoints[i], body.to_string()).await
+        self.once(&self.endpoints[i], body.to_string(), meter).await
     }
 
-    async fn once(&self, endpoint: &Url, body: String) -> Result<Completed, Failure> {
+    async fn once(&self, endpoint: &Url, body: String, meter: &dyn Meter) -> Result<String, Trouble> {
+        meter.sending().map_err(Trouble::Everywhere)?;
         let mut request = self
             .http
             .post(endpoint.clone())
@@ -224,48 +267,52 @@ impl Client {
         let mut bytes = Vec::new();
         while let Some(chunk) = response.chunk().await.map_err(failed)? {
             if bytes.len() + chunk.len() > MAX_BODY {
-                return Err(Failure::new("its answer is longer than 1 MiB", false));
+                return Err(Failure::new("its answer is longer than 1 MiB", false).into());
             }
             bytes.extend_from_slice(&chunk);
         }
         if !status.is_success() {
             let again = status.is_server_error()
                 || matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::REQUEST_TIMEOUT);
-            let said: String = String::from_utf8_lossy(&bytes).chars().take(200).collect();
-            // A server may repeat the key it refuses.
+            let said = String::from_utf8_lossy(&bytes);
+            // A server may repeat the key it refuses. It goes before the text is cut: half a key is not found any more.
             let said = match &self.api_key {
                 Some(key) if !key.expose_secret().is_empty() => said.replace(key.expose_secret(), "***"),
-                _ => said,
+                _ => said.into_owned(),
             };
+            let said: String = said.chars().take(200).collect();
             let wait = wait.map(Duration::from_secs);
             return Err(Failure {
                 text: format!("HTTP {status} {said}").trim().to_string(),
                 again,
                 refused: !again,
                 malformed: matches!(status, StatusCode::BAD_REQUEST | StatusCode::UNPROCESSABLE_ENTITY),
+                cut: false,
                 wait,
-            });
+            }
+            .into());
         }
         let completion: Completion =
             serde_json::from_slice(&bytes).map_err(|e| Failure::new(format!("not a completion: {e}"), true))?;
+        // What is of no use has been paid for all the same.
+        let count = |name: &str| completion.usage[name].as_u64();
+        if let Some(tokens) = count("prompt_tokens").zip(count("completion_tokens")) {
+            meter.used(tokens);
+        }
         let choice = completion
             .choices
             .into_iter()
             .next()
             .ok_or_else(|| Failure::new("no choices", true))?;
         if choice.finish_reason.as_deref() == Some("length") {
-            return Err(Failure::new(
-                format!("the answer was cut off at {MAX_TOKENS} tokens"),
-                false,
-            ));
+            return Err(Failure {
+                cut: true,
+                ..Failure::new("the answer was cut off", false)
+            }
+            .into());
         }
-        let text = choice
-            .message
-            .content
-            .ok_or_else(|| Failure::new("an answer without content", true))?;
-        let count = |name: &str| completion.usage[name].as_u64();
-        let tokens = count("prompt_tokens").zip(count("completion_tokens"));
-        Ok(Completed { text, tokens })
+        let text = choice.message.content;
+        text.ok_or_else(|| Failure::new("an answer without content", true).into())
     }
 }
 

@@ -22,8 +22,15 @@ pub enum Form {
 pub enum Sizing {
     /// Any.
     AsIs,
-    /// The longer side has at most so many pixels.
-    LongestSide(u32),
+    /// Neither side has more pixels than `side`, and patches of `patch` pixels that cover it are at most `patches`.
+    Bounded {
+        /// Most pixels of a side.
+        side: u32,
+        /// Side of a patch.
+        patch: u32,
+        /// Most patches.
+        patches: u32,
+    },
     /// Both sides are multiples of `patch`, and the number of pixels is within these bounds.
     Patches {
         /// Side of a patch.
@@ -126,7 +133,12 @@ pub const FAMILIES: &[Family] = &[
         prefixes: &["claude"],
         coordinates: Coordinates::Pixels,
         form: Form::Point,
-        sizing: Sizing::LongestSide(1568),
+        // As their maker's table of largest pictures has it: 1092x1092, 1456x819, 784x1568 and so on.
+        sizing: Sizing::Bounded {
+            side: 1568,
+            patch: 28,
+            patches: 1568,
+        },
     },
     Family {
         name: "Kimi-VL",
@@ -144,9 +156,26 @@ pub const FAMILIES: &[Family] = &[
     },
 ];
 
+/// What the names begin with of models that were made to point at things. They answer questions too, but not by what
+/// the picture shows.
+const POINTING: &[&str] = &[
+    "holo", "ui-tars", "os-atlas", "osatlas", "seeclick", "cogagent", "uground", "showui",
+];
+
+/// A model's name in small letters, without whose it is.
+fn bare(model: &str) -> String {
+    model.rsplit('/').next().unwrap_or(model).to_ascii_lowercase()
+}
+
+/// True for a model that only points: it is no judge of questions.
+pub fn only_points(model: &str) -> bool {
+    let name = bare(model);
+    POINTING.iter().any(|p| name.starts_with(p))
+}
+
 /// The family of a model, by its name as servers use it: `Qwen/Qwen2.5-VL-7B-Instruct`, `qwen2.5vl:7b`.
 pub fn family(model: &str) -> Option<&'static Family> {
-    let name = model.rsplit('/').next().unwrap_or(model).to_ascii_lowercase();
+    let name = bare(model);
     let fits = |f: &&Family| {
         f.prefixes
             .iter()
@@ -162,16 +191,18 @@ impl Sizing {
     pub fn of(self, width: u32, height: u32) -> (u32, u32) {
         match self {
             Sizing::AsIs => (width, height),
-            Sizing::LongestSide(most) => {
-                let longest = width.max(height);
-                if longest <= most {
-                    return (width, height);
-                }
-                let scaled = |side: u32| {
-                    let side = f64::from(side) * f64::from(most) / f64::from(longest);
-                    (side.round() as u32).max(1)
+            Sizing::Bounded { side, patch, patches } => {
+                let longest = width.max(height).max(1);
+                let scaled = |length: u32, to: u32| {
+                    let length = f64::from(length) * f64::from(to) / f64::from(longest);
+                    (length.round() as u32).max(1)
                 };
-                (scaled(width), scaled(height))
+                let sizes = (1..=longest.min(side))
+                    .rev()
+                    .map(|to| (scaled(width, to), scaled(height, to)));
+                let fits = |(w, h): &(u32, u32)| w.div_ceil(patch).saturating_mul(h.div_ceil(patch)) <= patches;
+                // One pixel is one patch.
+                sizes.into_iter().find(fits).unwrap_or((1, 1))
             }
             Sizing::Patches { patch, least, most } => {
                 let (w, h) = (f64::from(width), f64::from(height));
@@ -220,10 +251,34 @@ mod tests {
     }
 
     #[test]
+    fn models_that_only_point_are_known_by_their_names() {
+        for model in [
+            "holo2-4b",
+            "Hcompany/Holo1.5-7B",
+            "ByteDance-Seed/UI-TARS-1.5-7B",
+            "OS-Atlas-Base-7B",
+        ] {
+            assert!(only_points(model), "{model}");
+        }
+        for model in ["qwen3-vl-8b", "claude-opus", "looks", "somebody/else", ""] {
+            assert!(!only_points(model), "{model}");
+        }
+    }
+
+    #[test]
     fn pictures_have_the_size_that_the_model_sees() {
         assert_eq!(Sizing::AsIs.of(1920, 1080), (1920, 1080));
-        assert_eq!(Sizing::LongestSide(1568).of(1920, 1080), (1568, 882));
-        assert_eq!(Sizing::LongestSide(1568).of(1280, 800), (1280, 800));
+        let claude = family("claude-sonnet").map(|f| f.sizing).expect("Claude");
+        for (screen, sent) in [
+            ((1920, 1080), (1456, 819)),
+            ((3840, 2160), (1456, 819)),
+            ((4000, 4000), (1092, 1092)),
+            ((1000, 2000), (784, 1568)),
+            ((1280, 800), (1280, 800)),
+            ((1, 9000), (1, 1568)),
+        ] {
+            assert_eq!(claude.of(screen.0, screen.1), sent, "{screen:?}");
+        }
         assert_eq!(QWEN2_5.of(1280, 800), (1288, 812));
         assert_eq!(QWEN3.of(1280, 800), (1280, 800));
         // For any screen: multiples of the patch, within the bounds, and hardly another shape.
@@ -254,7 +309,9 @@ mod tests {
             };
             let sees = match f.sizing {
                 Sizing::AsIs => "of any size".to_string(),
-                Sizing::LongestSide(side) => format!("of at most {side} pixels a side"),
+                Sizing::Bounded { side, patch, patches } => {
+                    format!("of at most {side} pixels a side and {patches} patches of {patch} pixels")
+                }
                 Sizing::Patches { patch, .. } => format!("in patches of {patch} pixels"),
             };
             let row = format!("| {} | {writes} | {form} | {sees} |", f.name);

@@ -14,7 +14,7 @@ mod picture;
 mod spent;
 mod warm;
 
-pub use catalogue::{FAMILIES, Family, Form, Sizing, family};
+pub use catalogue::{FAMILIES, Family, Form, Sizing, family, only_points};
 pub use money::{Money, Prices};
 pub use spent::{Budget, Limits};
 
@@ -29,7 +29,7 @@ use self::ask::Client;
 use self::kept::{Asked, Kept};
 use self::picture::Picture;
 use self::spent::Account;
-use super::{Error, Hit, Judgement, Located, Request, Target, Vision, locate};
+use super::{Error, Hit, Judgement, Located, Request, Target, Verdict, Vision, locate};
 use crate::desktop::{Frame, Rect};
 
 /// How a model writes positions. Declared, never guessed from the numbers: 500 can be a pixel or a half.
@@ -51,8 +51,8 @@ pub struct OpenAiConfig {
     pub base_urls: Vec<Url>,
     /// Model for finding places.
     pub locate_model: String,
-    /// Model for answering questions.
-    pub judge_model: String,
+    /// Model for answering questions; without it `locate_model`, unless that [only points](only_points).
+    pub judge_model: Option<String>,
     /// How `locate_model` writes positions; without it as the catalogue knows.
     pub coordinates: Option<Coordinates>,
     /// What the run and its steps may spend.
@@ -63,6 +63,8 @@ pub struct OpenAiConfig {
     pub warm_up: Option<Duration>,
     /// Sent as a bearer token. Never logged.
     pub api_key: Option<SecretString>,
+    /// Most tokens of an answer, with what the model thinks before it.
+    pub max_tokens: u32,
     /// Deadline of one request. A call makes at most two requests to each address, once more if the answer was unusable.
     pub timeout: Duration,
 }
@@ -76,6 +78,7 @@ pub struct OpenAi {
     form: Form,
     quorum: u32,
     warm_up: Option<Duration>,
+    timeout: Duration,
     account: Account,
     kept: Kept,
 }
@@ -89,22 +92,24 @@ impl OpenAi {
     /// # Errors
     /// [`Error::Config`].
     pub fn new(config: OpenAiConfig) -> Result<OpenAi, Error> {
-        for (name, model) in [
-            ("locate_model", &config.locate_model),
-            ("judge_model", &config.judge_model),
-        ] {
+        let judge_model = match &config.judge_model {
+            Some(model) => model.clone(),
+            None if only_points(&config.locate_model) => return Err(Error::Config(no_judge(&config.locate_model))),
+            None => config.locate_model.clone(),
+        };
+        for (name, model) in [("locate_model", &config.locate_model), ("judge_model", &judge_model)] {
             if model.trim().is_empty() {
                 return Err(Error::Config(format!("{name} is empty")));
             }
         }
-        let client = Client::new(config.base_urls, config.api_key, config.timeout)?;
+        let client = Client::new(config.base_urls, config.api_key, config.timeout, config.max_tokens)?;
         let OpenAiConfig {
             locate_model,
-            judge_model,
             coordinates,
             limits,
             quorum,
             warm_up,
+            timeout,
             ..
         } = config;
         if !(1..=judging::MOST_ASKED).contains(&quorum) || quorum % 2 == 0 {
@@ -123,6 +128,7 @@ impl OpenAi {
             form: known.map_or(Form::Point, |f| f.form),
             quorum,
             warm_up,
+            timeout,
             account: Account::new(limits),
             kept: Kept::default(),
             locate_model,
@@ -182,12 +188,12 @@ impl OpenAi {
     ) -> Result<String, Error> {
         let pending = self.account.begin(record(purpose, model, picture, prompt))?;
         let schema = (purpose == JUDGE).then(judging::schema);
-        let completed = self.client.complete(model, &picture.png, prompt, schema).await;
-        match &completed {
-            Ok(completed) => pending.end(Ok(completed.text.clone()), completed.tokens),
-            Err(error) => pending.end(Err(error.to_string()), None),
-        }
-        completed.map(|completed| completed.text)
+        let completed = self
+            .client
+            .complete(model, &picture.png, prompt, schema, &pending)
+            .await;
+        pending.end(completed.as_ref().map(String::clone).map_err(Error::to_string));
+        completed
     }
 
     fn sizing(model: &str) -> Sizing {
@@ -236,7 +242,34 @@ pub fn unknown_model(model: &str) -> String {
     )
 }
 
+/// What to do about a model that is to judge and only points.
+pub fn no_judge(model: &str) -> String {
+    format!(
+        "{model} only points at things: it was not made to answer questions, and says yes to whatever it is asked; \
+         name a model that answers them with judgeModel"
+    )
+}
+
 impl OpenAi {
+    /// Whether it is shown: a question, and so the judge's. A locating model points somewhere, whatever is shown.
+    async fn shown(&self, frame: &Frame, target: &Target) -> Result<Located, Error> {
+        let judgement = self.answer_question(frame, &shown_question(target)).await?;
+        let whole = Rect::new(0, 0, frame.width(), frame.height());
+        Ok(match judgement.verdict {
+            Verdict::True => Located::Found(Hit {
+                rect: whole,
+                point: whole.center(),
+                confidence: 0.5,
+                rung: "vlm",
+                matched: describe(target),
+            }),
+            verdict => Located::NotFound {
+                reason: judgement.reason,
+                sure: verdict == Verdict::False,
+            },
+        })
+    }
+
     /// As `locate`, with a picture of this part alone.
     async fn locate_in(&self, frame: &Frame, target: &Target, region: Rect) -> Result<Located, Error> {
         let screen = Rect::new(0, 0, frame.width(), frame.height());
@@ -279,6 +312,9 @@ impl Vision for OpenAi {
         locate::check(target)?;
         if let Some(region) = target.region {
             return self.locate_in(frame, target, region).await;
+        }
+        if target.presence {
+            return self.shown(frame, target).await;
         }
         let wanted = describe(target);
         let hit = |rect: Rect| Hit {
@@ -324,6 +360,10 @@ impl Vision for OpenAi {
         })
     }
 
+    fn settles_absence(&self, _: &Target) -> bool {
+        true
+    }
+
     async fn judge(&self, frame: &Frame, question: &str) -> Result<Judgement, Error> {
         self.answer_question(frame, question).await
     }
@@ -333,8 +373,13 @@ impl Vision for OpenAi {
         warm::up(self, limit).await
     }
 
-    fn begin_step(&self) {
-        self.account.begin_step();
+    fn in_step(&self, step: &str) {
+        self.account.in_step(step);
+    }
+
+    fn patience(&self) -> Duration {
+        // Who cannot tell is asked twice.
+        self.timeout * self.quorum.max(2)
     }
 
     fn requests(&self) -> Vec<Request> {
@@ -365,6 +410,15 @@ fn describe(target: &Target) -> String {
         words.push_str(&format!(" (number {n} of those, from top left to bottom right)"));
     }
     words
+}
+
+/// Whether the target is shown, as the judge is asked it.
+fn shown_question(target: &Target) -> String {
+    let exactly = match target.exact {
+        true => ", written exactly so and as words of their own",
+        false => "",
+    };
+    format!("{} is shown on the screen{exactly}", describe(target))
 }
 
 fn locate_prompt(wanted: &str, form: Form, coordinates: Coordinates, (width, height): answer::Size) -> String {
@@ -415,5 +469,6 @@ mod tests {
             ..Target::default()
         };
         assert_eq!(describe(&t), "the 'Save' button");
+        assert_eq!(shown_question(&t), "the 'Save' button is shown on the screen");
     }
 }

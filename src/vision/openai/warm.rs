@@ -2,6 +2,7 @@
 
 use super::super::{Error, Request};
 use super::picture::Picture;
+use super::spent::Free;
 use super::{OpenAi, Sizing, record};
 use crate::desktop::Frame;
 use image::{Rgba, RgbaImage};
@@ -26,7 +27,9 @@ pub(super) async fn up(vlm: &OpenAi, limit: Duration) -> Result<(), Error> {
         let asking = async {
             loop {
                 match once(vlm, model, &picture).await {
-                    Err(error @ (Error::Refused { .. } | Error::Config(_))) => return Err(error),
+                    Err(error @ (Error::Refused { .. } | Error::Config(_) | Error::CutOff { .. })) => {
+                        return Err(error);
+                    }
                     Err(error) => last = error.to_string(),
                     Ok(()) => return Ok(()),
                 }
@@ -49,14 +52,11 @@ pub(super) async fn up(vlm: &OpenAi, limit: Duration) -> Result<(), Error> {
 async fn once(vlm: &OpenAi, model: &str, picture: &Picture) -> Result<(), Error> {
     let prompt = "Reply with the single word: ready";
     let start = Instant::now();
-    let completed = vlm.client.complete(model, &picture.png, prompt, None).await;
-    let (answer, tokens) = match &completed {
-        Ok(completed) => (Ok(completed.text.clone()), completed.tokens),
-        Err(error) => (Err(error.to_string()), None),
-    };
+    let free = Free::default();
+    let completed = vlm.client.complete(model, &picture.png, prompt, None, &free).await;
     vlm.account.note(Request {
-        answer,
-        tokens,
+        answer: completed.as_ref().map(String::clone).map_err(Error::to_string),
+        tokens: free.0.into_inner().unwrap_or_default(),
         ms: start.elapsed().as_millis() as u64,
         ..record("warmUp", model, picture, prompt)
     });

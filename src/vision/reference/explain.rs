@@ -21,11 +21,12 @@ pub struct Explanation {
 }
 
 impl Reference {
-    /// Explains why it was not found on this frame. Takes tens of milliseconds.
+    /// Explains why it was not found on this frame, of which the difference shows what is in `shown`: the same frame, or
+    /// one in which parts are covered. Takes tens of milliseconds.
     ///
     /// # Errors
     /// As [`Reference::look`].
-    pub fn explain(&self, frame: &Frame, anywhere: bool) -> Result<Explanation, Error> {
+    pub fn explain(&self, frame: &Frame, shown: &Frame, anywhere: bool) -> Result<Explanation, Error> {
         let variant = self.variant((frame.width(), frame.height()))?;
         let nearest = match variant.look(frame, anywhere) {
             Outcome::Found(m) => Some(m),
@@ -41,7 +42,7 @@ impl Reference {
             false => None,
         };
         let moved = |m: &Option<Match>| m.as_ref().map_or((0, 0), |m| m.moved);
-        let difference = variant.difference(frame, moved(&nearest));
+        let difference = variant.difference(shown, moved(&nearest));
         let close = nearest.filter(|m| m.similarity >= CHANGED);
         let sidecar = variant.sidecar_moved(moved(&elsewhere.clone().or(close)), frame);
         Ok(Explanation {

@@ -6,6 +6,7 @@ use crate::desktop::{Frame, Rect};
 use crate::vision::{Cascade, Error, Hit, Judgement, Located, Request, Target, Vision};
 use async_trait::async_trait;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Around a text area: a line of text is found by its surroundings.
 const SURROUNDINGS: u32 = 8;
@@ -40,8 +41,12 @@ impl Vision for References {
         self.0.warm_up().await
     }
 
-    fn begin_step(&self) {
-        self.0.begin_step();
+    fn in_step(&self, step: &str) {
+        self.0.in_step(step);
+    }
+
+    fn patience(&self) -> Duration {
+        self.0.patience()
     }
 
     fn requests(&self) -> Vec<Request> {
