@@ -464,6 +464,7 @@ mod tests {
                 step: outer.to_string(),
                 part: "use".to_string(),
             }),
+            phase: None,
         };
         let start = Body::RunStart {
             run: RunMeta::default(),

@@ -172,6 +172,7 @@ mod tests {
             section: "steps".to_string(),
             action: "click".to_string(),
             within: None,
+            phase: None,
         };
         let begun = Body::RunStart {
             run: RunMeta::default(),

@@ -507,6 +507,7 @@ mod tests {
         let begun = recorder.screenshot("a", Role::Asked, &first, Vec::new());
         let _ = tokio::time::timeout(std::time::Duration::ZERO, begun).await;
         recorder.screenshot("a", Role::Asked, &frame(2), Vec::new()).await;
+        recorder.stored().await;
         let files: Vec<String> = (recorder.past().iter())
             .filter_map(|event| match &event.body {
                 Body::Evidence {

@@ -105,6 +105,7 @@ impl Executor for OnDoubles {
             result: outcome.result,
             failure: outcome.failure,
             steps: outcome.steps,
+            outputs: outcome.outputs,
             finished: vec![],
         }
     }
