@@ -203,7 +203,7 @@ enum Agreement {
 
 fn agreement(then: &Answered, verdict: &str, place: Option<Place>) -> Agreement {
     // The numbers may come from anybody.
-    let before = |at: u32, from: u32, length: u32| at < from.saturating_add(length);
+    let before = |at: u32, from: u32, length: u32| u64::from(at) < u64::from(from) + u64::from(length);
     let overlap = |a: Place, b: Place| {
         before(a.x, b.x, b.width)
             && before(b.x, a.x, a.width)
