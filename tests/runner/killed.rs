@@ -66,6 +66,7 @@ impl Executor for OnDoubles {
         _: &BTreeMap<String, String>,
         _: &BTreeMap<String, SecretString>,
         _: &StepRange,
+        _: bool,
     ) -> Result<Checked, Vec<String>> {
         let scenario = Scenario::from_spec(scenario, origin).map_err(|e| vec![e.to_string()])?;
         let digest = scenario.digest();
@@ -98,6 +99,7 @@ impl Executor for OnDoubles {
             guest: Arc::new(double.clone()),
             hypervisor: job.machine.hypervisor,
             vision: Arc::new(double),
+            film: None,
         };
         let limits = Limits { timeout: job.timeout };
         let outcome = mosdat::runner::run(plan, rig, recorder, limits, cancel).await;
@@ -107,6 +109,7 @@ impl Executor for OnDoubles {
             steps: outcome.steps,
             outputs: outcome.outputs,
             finished: vec![],
+            outputs: outcome.outputs,
         }
     }
 }

@@ -219,6 +219,7 @@ impl Executor for Asks {
             failure,
             steps: StepCounts::default(),
             finished: vec![],
+            outputs: BTreeMap::new(),
         }
     }
 }
