@@ -109,7 +109,6 @@ impl Executor for OnDoubles {
             steps: outcome.steps,
             outputs: outcome.outputs,
             finished: vec![],
-            outputs: outcome.outputs,
         }
     }
 }
