@@ -203,7 +203,7 @@ async fn run(x: &Xserver, window: Rect, steps: &str, film: bool) -> (Vec<Event>,
         film,
     };
     let limits = Limits {
-        timeout: Duration::from_secs(600),
+        timeout: Some(Duration::from_secs(600)),
     };
     let outcome = mosdat::runner::run(plan, rig, recorder.clone(), limits, CancellationToken::new()).await;
     assert_eq!(outcome.result, RunResult::Passed, "{outcome:?}");

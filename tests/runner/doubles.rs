@@ -450,7 +450,7 @@ pub async fn run_filmed(text: &str, desktop: Desktop, encoder: Encoder) -> Ran {
 async fn run_on(
     scenario: Scenario,
     prepare: impl FnOnce(&mut World),
-    timeout: Duration,
+    timeout: impl Into<Option<Duration>>,
     cancel: CancellationToken,
     secrets: &[(&str, &str)],
     part: (Option<&str>, Option<&str>),
