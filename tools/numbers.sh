@@ -71,3 +71,21 @@ MOSDAT_BENCH_PYTHON=$vision/bin/python cargo bench --quiet --locked --bench refe
 
 # A run on a screen of its own: what a step takes, and what 100 of them leave behind.
 cargo bench --quiet --locked --bench steps
+
+readers=$MOSDAT_CACHE/bench-readers
+if [ ! -x "$readers/bin/python" ]; then
+  apt_ensure "reads text, to compare with" tesseract-ocr
+  say "installing rapidocr to compare with into $readers"
+  python3 -m venv "$readers"
+  "$readers/bin/pip" install -q --disable-pip-version-check rapidocr==3.10.0 onnxruntime==1.32.0
+fi
+MOSDAT_BENCH_PYTHON=$readers/bin/python cargo bench --quiet --locked --bench ocr
+
+differ=$MOSDAT_CACHE/bench-differ
+if [ ! -d "$differ/node_modules/pixelmatch" ]; then
+  command -v npm >/dev/null || apt_ensure "runs pixelmatch and odiff, to compare with" nodejs npm
+  say "installing odiff and pixelmatch to compare with into $differ"
+  mkdir -p "$differ"
+  npm install --silent --prefix "$differ" odiff-bin@4.5.0 pixelmatch@8.0.0 pngjs@7.0.0 >/dev/null
+fi
+MOSDAT_BENCH_NODE=$differ MOSDAT_BENCH_ODIFF=$differ/node_modules/.bin/odiff cargo bench --quiet --locked --bench difference
