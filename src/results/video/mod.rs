@@ -174,7 +174,8 @@ impl Maker {
     /// The screen as it may be shown, with the pointer.
     fn shown(&self, follower: &Follower) -> RgbaImage {
         let mut picture = follower.picture().clone();
-        paint_over(&mut picture, &self.recorder.covered(picture.width(), picture.height()));
+        let covered = self.recorder.covered(picture.width(), picture.height());
+        paint_over(&mut picture, &covered);
         follower.draw_pointer(&mut picture);
         picture
     }
