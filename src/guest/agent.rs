@@ -41,7 +41,11 @@ impl AgentGuest {
 
     fn link(&self, doing: &str) -> impl FnOnce(proxmox::Error) -> Error {
         let (guest, doing) = (self.name(), doing.to_string());
-        move |source| Error::Link { guest, doing, source }
+        move |source| Error::Link {
+            guest,
+            doing,
+            source: Box::new(source),
+        }
     }
 
     /// Starts `/bin/sh` with this script. Only an agent that did not answer is asked again: then nothing was started.

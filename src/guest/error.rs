@@ -14,7 +14,7 @@ pub enum Error {
         /// What was being done.
         doing: String,
         /// The API's error.
-        source: proxmox::Error,
+        source: Box<proxmox::Error>,
     },
     /// The guest's SSH server does not answer, or the link to it is lost.
     #[error("guest {guest}: {doing}: {why}")]

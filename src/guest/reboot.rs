@@ -29,6 +29,7 @@ async fn boot_id(guest: &dyn Guest) -> Result<String, Error> {
 }
 
 /// True where an error is what a guest between two starts looks like: the agent does not answer, or ends with what it ran.
+/// By SSH the guest looks no different from a network that is away, so that it is blamed for nothing.
 fn is_away(error: &Error) -> bool {
     match error {
         Error::Link { source, .. } => matches!(source.kind, ErrorKind::AgentNotRunning | ErrorKind::NotRunning),

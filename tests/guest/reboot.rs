@@ -43,7 +43,7 @@ impl Guest for Restarted {
         answer.map(said).map_err(|kind| Error::Link {
             guest: "lab/100".into(),
             doing: "starting a command".into(),
-            source: proxmox::Error {
+            source: Box::new(proxmox::Error {
                 kind,
                 endpoint: "https://pve".into(),
                 method: "POST",
@@ -51,7 +51,7 @@ impl Guest for Restarted {
                 status: None,
                 message: "no".into(),
                 fields: Default::default(),
-            },
+            }),
         })
     }
     async fn read_file(&self, _: &str) -> Result<Vec<u8>, Error> {
