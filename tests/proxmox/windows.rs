@@ -36,7 +36,8 @@ async fn run(fake: &Fake, steps: serde_json::Value) -> Outcome {
         range: Default::default(),
         secrets: Default::default(),
         vision: None,
-        timeout: Duration::from_secs(60),
+        timeout: Some(Duration::from_secs(60)),
+        video: None,
         machine: Machine {
             client: fake.client(),
             node: "pve1".into(),
