@@ -4,6 +4,8 @@
 //! holds controllers, control plane and proxy). Times mean little by themselves: they are set against what a plain client
 //! needs that makes one VM after the other in the same run, and against how fast the fake answers at best.
 
+#[path = "../tests/sweep/asks.rs"]
+mod asks;
 #[allow(dead_code)]
 #[path = "../tests/proxmox/fake.rs"]
 mod fake;

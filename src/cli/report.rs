@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 /// Arguments of `mosdat report`.
 #[derive(clap::Args)]
 pub struct Args {
-    /// Folders of runs, each with an events.jsonl.
+    /// Folders of attempts, each with an events.jsonl; a run's folder stands for its latest attempt.
     #[arg(required = true, value_name = "FOLDER")]
     folders: Vec<PathBuf>,
 }
@@ -18,6 +18,7 @@ pub fn run(args: Args) -> anyhow::Result<u8> {
     let mut rows = vec![["RUN", "RESULT", "STEPS", "REPORT"].map(String::from)];
     let (mut ended, mut wrong) = (Vec::new(), Vec::new());
     for folder in &args.folders {
+        let folder = &results::attempt_of(folder);
         let log = folder.join(EVENTS_FILE);
         let events = match results::read_events(&log) {
             Ok(events) if !events.is_empty() => events,
@@ -29,7 +30,7 @@ pub fn run(args: Args) -> anyhow::Result<u8> {
                 let message = super::told(&e.into());
                 wrong.push(match folder.is_dir() && !log.exists() {
                     true => format!(
-                        "{}: no {EVENTS_FILE} in this folder: give the folder of one run",
+                        "{}: no {EVENTS_FILE} in this folder: give the folder of a run or of an attempt",
                         folder.display()
                     ),
                     false => message,

@@ -37,5 +37,5 @@ pub use recorder::{
 };
 pub use summary::summary;
 pub use text::visible;
-pub use trace::{Picture, Trace};
+pub use trace::{Picture, Trace, attempt_of};
 pub use video::{Encoder, Film, VIDEO_FILE};

@@ -48,11 +48,12 @@ fn read(path: &Path) -> Result<Vec<u8>, Error> {
 }
 
 impl Trace {
-    /// Reads `report.html`, `events.jsonl`, or the folder that holds them.
+    /// Reads `report.html`, `events.jsonl`, or the folder that holds them; of a run's folder, those of its latest attempt.
     ///
     /// # Errors
     /// There is no such file, or it is no trace; the message says what would be one.
     pub fn open(path: &Path) -> Result<Trace, Error> {
+        let path = &attempt_of(path);
         let folder = path.is_dir();
         let events_file = if folder {
             path.join(EVENTS_FILE)
@@ -66,7 +67,9 @@ impl Trace {
         };
         let dir = events_file.parent().unwrap_or(Path::new("")).to_path_buf();
         if folder && !events_file.exists() && !page_file.exists() {
-            return Err(wrong(path, no_trace(path)));
+            let problem =
+                format!("it holds neither {EVENTS_FILE} nor {REPORT_FILE}; give the folder of a run or of an attempt");
+            return Err(wrong(path, problem));
         }
         let is_page = match folder {
             true => !events_file.exists(),
@@ -145,20 +148,19 @@ impl Trace {
     }
 }
 
-/// What is in the folder instead.
-fn no_trace(path: &Path) -> String {
-    let mut attempts: Vec<String> = std::fs::read_dir(path)
-        .into_iter()
-        .flatten()
-        .flatten()
-        .filter(|entry| entry.path().join(EVENTS_FILE).exists())
-        .map(|entry| entry.path().display().to_string())
-        .collect();
-    attempts.sort();
-    match attempts.is_empty() {
-        true => format!("it holds neither {EVENTS_FILE} nor {REPORT_FILE}; give the folder of an attempt"),
-        false => format!("it holds more than one trace; give one of {}", attempts.join(", ")),
+/// A run's folder stands for its latest attempt, anything else for itself.
+pub fn attempt_of(path: &Path) -> PathBuf {
+    if path.join(EVENTS_FILE).exists() || path.join(REPORT_FILE).exists() {
+        return path.to_path_buf();
     }
+    let attempts = std::fs::read_dir(path).into_iter().flatten().flatten();
+    let numbered = attempts.filter_map(|entry| {
+        let number: u32 = entry.file_name().to_str()?.strip_prefix("attempt-")?.parse().ok()?;
+        let here = entry.path();
+        (here.join(EVENTS_FILE).exists() || here.join(REPORT_FILE).exists()).then_some((number, here))
+    });
+    let latest = numbered.max_by_key(|(number, _)| *number);
+    latest.map_or_else(|| path.to_path_buf(), |(_, here)| here)
 }
 
 impl Page {

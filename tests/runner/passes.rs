@@ -259,7 +259,7 @@ steps:
 
 /// A value that the set-up lacks says nothing about the product.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_set_up_that_cannot_be_filled_in_is_an_error() {
+async fn a_set_up_that_cannot_be_filled_in_is_its_authors_fault() {
     let text = "name: t
 inputs: {which: {default: one}}
 setup:
@@ -271,7 +271,7 @@ steps:
     let ran = run(text, |w| w.show("Base")).await;
     assert_eq!(
         (ran.outcome.result, ran.reason()),
-        (RunResult::Error, "SetupFailed"),
+        (RunResult::Invalid, "NotCaptured"),
         "{}",
         ran.message()
     );

@@ -203,6 +203,16 @@ fn a_report_is_made_anew_from_the_log() {
     let page = std::fs::read_to_string(dir.path().join("report.html")).expect("the page");
     assert_eq!(page, "an old page with its pictures");
     let empty = tempfile::tempdir().expect("folder");
+    // A run's folder stands for its latest attempt.
+    let run = tempfile::tempdir().expect("folder");
+    for attempt in ["attempt-2", "attempt-10"] {
+        std::fs::create_dir(run.path().join(attempt)).expect("folder");
+        written(run.path(), &format!("{attempt}/events.jsonl"), &(log.join("\n") + "\n"));
+    }
+    let out = mosdat(&["report", &run.path().display().to_string()]);
+    assert_eq!(out.status.code(), Some(1), "{out:?}");
+    let made = |attempt: &str| run.path().join(attempt).join("report.html").exists();
+    assert!(made("attempt-10") && !made("attempt-2"));
     let out = mosdat(&["report", &empty.path().display().to_string()]);
     assert_eq!(out.status.code(), Some(3));
     assert!(text(&out.stderr).contains("no events.jsonl in this folder"), "{out:?}");

@@ -2,21 +2,10 @@
 
 use crate::rig::{Failed, Rig};
 use crate::stories::{Ready, ready};
-use async_trait::async_trait;
 use kube::ResourceExt;
 use kube::api::PostParams;
-use mosdat::api::{
-    FailureClass, FunctionalTestRun, Holder, ProxmoxVM, RunFailure, RunPhase, RunResult, ScenarioSpec, StepCounts,
-    StepRange, VmOperation, VmOperationState, VmPhase, VmRequest,
-};
-use mosdat::executor::{Checked, Executor, Job, Outcome, Progress};
-use mosdat::runner::Operation;
-use secrecy::SecretString;
+use mosdat::api::{FunctionalTestRun, Holder, ProxmoxVM, RunPhase, VmOperation, VmOperationState, VmPhase, VmRequest};
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
-use std::time::Duration;
-use tokio::sync::watch;
-use tokio_util::sync::CancellationToken;
 
 /// A VM of somebody's that runs and has a snapshot of theirs, taken over.
 async fn theirs(rig: &Rig) -> Result<Ready, Failed> {
@@ -169,57 +158,4 @@ pub async fn ran(rig: &Rig) -> Result<Vec<Ready>, Failed> {
     delete.map_err(|e| e.to_string())?;
     seen.extend(tidy(rig).await?);
     Ok(seen)
-}
-
-/// Carries out runs that do nothing but ask for checkpoints and power.
-pub struct Asks;
-
-#[async_trait]
-impl Executor for Asks {
-    fn check(
-        &self,
-        _: &ScenarioSpec,
-        _: &str,
-        _: &BTreeMap<String, String>,
-        _: &BTreeMap<String, SecretString>,
-        _: &StepRange,
-        _: bool,
-    ) -> Result<Checked, Vec<String>> {
-        let digest = "d".to_string();
-        Ok(Checked { digest })
-    }
-
-    async fn run(&self, job: Job, _: watch::Sender<Progress>, _: CancellationToken) -> Outcome {
-        let name = "before".to_string();
-        let memory = false;
-        let wanted = [
-            Operation::Snapshot {
-                name: name.clone(),
-                memory,
-            },
-            Operation::Shutdown,
-            Operation::Rollback { name },
-            Operation::Stop,
-        ];
-        let mut failure = None;
-        for operation in wanted {
-            let until = tokio::time::Instant::now() + Duration::from_secs(40);
-            if let Err(e) = job.machine.hypervisor.carry_out(operation.clone(), until).await {
-                failure = Some(RunFailure {
-                    class: Some(FailureClass::Proxmox),
-                    reason: "NotDone".to_string(),
-                    message: format!("{operation:?}: {e}"),
-                    step: None,
-                });
-                break;
-            }
-        }
-        Outcome {
-            result: failure.as_ref().map_or(RunResult::Passed, |_| RunResult::Error),
-            failure,
-            steps: StepCounts::default(),
-            finished: vec![],
-            outputs: BTreeMap::new(),
-        }
-    }
 }

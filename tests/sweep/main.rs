@@ -3,6 +3,7 @@
 //! control plane behind a recording layer.
 
 mod asked;
+mod asks;
 mod crash;
 // Shared with tests/proxmox, which uses more of it.
 #[allow(dead_code)]

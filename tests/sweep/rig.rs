@@ -1,6 +1,6 @@
 //! One small world: a fake behind the proxy, a control plane of its own, and incarnations of the controllers.
 
-use crate::asked::Asks;
+use crate::asks::Asks;
 use crate::fake::{Fake, TOKEN_ID, TOKEN_SECRET};
 use crate::gate::Gate;
 use crate::kube_side;
