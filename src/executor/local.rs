@@ -113,6 +113,15 @@ fn film(desktop: Desktop, recorder: &Recorder, settings: &VideoSettings) -> Resu
     Ok(Film::begin(encoder, desktop, recorder, per_second))
 }
 
+/// Ends the log of a run that cannot be carried out as it is.
+fn refused(job: &Job, recorder: &Recorder, why: RunFailure) -> Outcome {
+    let counts = StepCounts::default();
+    if let Err(e) = recorder.finish(RunResult::Invalid, Some(why.clone()), counts, BTreeMap::new()) {
+        tracing::warn!("the report of {}/{}: {e}", job.namespace, job.name);
+    }
+    ended(RunResult::Invalid, why)
+}
+
 /// How long the guest's agent may take to tell what runs there.
 const SYSTEM: Duration = Duration::from_secs(10);
 
@@ -236,27 +245,11 @@ impl Executor for Local {
                     step: None,
                 };
                 recorder.hide(&job.secrets.values().cloned().collect::<Vec<_>>());
-                if let Err(e) = recorder.finish(
-                    RunResult::Invalid,
-                    Some(why.clone()),
-                    StepCounts::default(),
-                    BTreeMap::new(),
-                ) {
-                    tracing::warn!("the report of {}/{}: {e}", job.namespace, job.name);
-                }
-                return ended(RunResult::Invalid, why);
+                return refused(&job, &recorder, why);
             }
         };
         if let Some(why) = windows(&job.machine, &plan).await {
-            if let Err(e) = recorder.finish(
-                RunResult::Invalid,
-                Some(why.clone()),
-                StepCounts::default(),
-                BTreeMap::new(),
-            ) {
-                tracing::warn!("the report of {}/{}: {e}", job.namespace, job.name);
-            }
-            return ended(RunResult::Invalid, why);
+            return refused(&job, &recorder, why);
         }
         let rig = tokio::select! {
             rig = self.rig(&job, &recorder) => rig,
