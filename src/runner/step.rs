@@ -98,10 +98,7 @@ pub(super) async fn run_leaf(run: &mut Run, step: &Step, stop: &Stop) -> Result<
             )))
         }
     };
-    let mut result = match result {
-        Err(failure) => Err(stage.judge_time_out(failure).await.in_section(step.section)),
-        Ok(()) => Ok(()),
-    };
+    let mut result = stage.judged(result).await;
     if let Err(failure) = result {
         stage.last_picture().await;
         stage.tell_guest(&failure).await;
@@ -110,8 +107,6 @@ pub(super) async fn run_leaf(run: &mut Run, step: &Step, stop: &Stop) -> Result<
             None => failure,
         });
     }
-    // An answer that came too late for the step, or was cut off with it.
-    stage.tell_requests();
     let attempts = stage.attempts;
     let healed = stage.healed.take();
     run.recorder.stored().await;
@@ -150,7 +145,8 @@ impl<'a> Stage<'a> {
 }
 
 impl Stage<'_> {
-    /// What ended a step, once it is known what it speaks about; and what vision backends said so late.
+    /// What ended a step, once it is known what it speaks about; and answers of vision backends that came too late for the
+    /// step, or were cut off with it.
     pub(super) async fn judged<T>(&mut self, result: Result<T, Failure>) -> Result<T, Failure> {
         let result = match result {
             Err(failure) => Err(self.judge_time_out(failure).await.in_section(self.step.section)),
