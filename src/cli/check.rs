@@ -3,7 +3,7 @@
 
 use super::apply::{Body, Document, kind_of};
 use crate::api::{GROUP, VERSION};
-use crate::controlplane::{ControlPlane, Options};
+use crate::controlplane::{ControlPlane, Kinds, Options};
 use anyhow::Context;
 use kube::Resource;
 use kube::api::{DynamicObject, ObjectMeta};
@@ -15,7 +15,7 @@ pub async fn problems(documents: &[Document]) -> anyhow::Result<Vec<String>> {
     let dir = tempfile::tempdir().context("cannot make a temporary folder for checking")?;
     let plane = ControlPlane::open(Options {
         state_file: dir.path().join("check.redb"),
-        crds: crate::api::crds(),
+        kinds: Kinds::new(crate::api::crds())?,
     })?;
     let client = plane.client("default");
     let mut out = Vec::new();

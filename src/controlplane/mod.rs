@@ -80,12 +80,27 @@ pub enum Error {
     Tls { dir: PathBuf, why: String },
 }
 
+/// The kinds that a control plane serves: the built-in ones and custom resources, with their schemas and rules compiled.
+/// That takes a good part of a second without optimisation; cloning is cheap.
+#[derive(Clone)]
+pub struct Kinds(Arc<Registry>);
+
+impl Kinds {
+    /// Compiles the definitions.
+    ///
+    /// # Errors
+    /// [`Error::Definition`] where one is there twice, or says what is not served here.
+    pub fn new(crds: Vec<CustomResourceDefinition>) -> Result<Kinds, Error> {
+        Ok(Kinds(Arc::new(Registry::new(crds)?)))
+    }
+}
+
 /// What `ControlPlane::open` needs.
 pub struct Options {
     /// The redb file; made if it is not there.
     pub state_file: PathBuf,
-    /// The custom resources to serve.
-    pub crds: Vec<CustomResourceDefinition>,
+    /// The kinds to serve.
+    pub kinds: Kinds,
 }
 
 /// The control plane. Cloning is cheap; all clones share one state. The garbage collector runs as long as a clone of
@@ -97,7 +112,7 @@ pub struct ControlPlane {
 
 pub(crate) struct Inner {
     pub store: Store,
-    pub registry: Registry,
+    pub registry: Arc<Registry>,
     /// Stops the garbage collector when the last user is gone.
     gc: std::sync::Mutex<Option<tokio::task::JoinHandle<()>>>,
 }
@@ -116,11 +131,10 @@ impl ControlPlane {
     /// free again some moments after the last clone, client, watch and listener is dropped.
     pub fn open(opts: Options) -> Result<ControlPlane, Error> {
         tokio::runtime::Handle::try_current().map_err(|_| Error::NoRuntime)?;
-        let registry = Registry::new(opts.crds)?;
         let store = Store::open(&opts.state_file)?;
         let inner = Arc::new(Inner {
             store,
-            registry,
+            registry: opts.kinds.0,
             gc: std::sync::Mutex::new(None),
         });
         handlers::bootstrap(&inner).map_err(|e| Error::Corrupt {

@@ -17,7 +17,7 @@ async fn by_hand() {
     crds.push(widget_crd());
     let cp = ControlPlane::open(Options {
         state_file: dir.join("state.redb"),
-        crds,
+        kinds: mosdat::controlplane::Kinds::new(crds).unwrap(),
     })
     .unwrap();
     let token = secrecy::SecretString::from("by-hand");

@@ -2,7 +2,7 @@
 
 use crate::support::{WIDGETS, open, widget};
 use kube::api::{DynamicObject, ListParams, Patch, PatchParams, PostParams};
-use mosdat::controlplane::{ControlPlane, Options};
+use mosdat::controlplane::{ControlPlane, Kinds, Options};
 use serde_json::{Value, json};
 use std::io::{BufRead as _, BufReader};
 use std::path::PathBuf;
@@ -31,7 +31,7 @@ async fn child() {
     let cp = loop {
         let options = Options {
             state_file: dir.join("state.redb"),
-            crds: vec![crate::support::widget_crd()],
+            kinds: Kinds::new(vec![crate::support::widget_crd()]).expect("kinds"),
         };
         match ControlPlane::open(options) {
             Ok(cp) => break cp,

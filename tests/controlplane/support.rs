@@ -5,7 +5,7 @@ use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomRe
 use kube::api::DynamicObject;
 use kube::core::{ApiResource, GroupVersionKind};
 use kube::{Api, Client};
-use mosdat::controlplane::{ControlPlane, Options};
+use mosdat::controlplane::{ControlPlane, Kinds, Options};
 use serde_json::{Value, json};
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -71,7 +71,7 @@ pub fn typed(value: Value) -> DynamicObject {
 pub fn open(dir: &Path) -> ControlPlane {
     ControlPlane::open(Options {
         state_file: dir.join("state.redb"),
-        crds: vec![widget_crd()],
+        kinds: Kinds::new(vec![widget_crd()]).expect("kinds"),
     })
     .unwrap()
 }
@@ -150,7 +150,7 @@ pub async fn reopen(p: Plane) -> Plane {
         let crds = vec![widget_crd()];
         match ControlPlane::open(Options {
             state_file: dir.path().join("state.redb"),
-            crds,
+            kinds: Kinds::new(crds).unwrap(),
         }) {
             Ok(cp) => {
                 return Plane {

@@ -1,7 +1,7 @@
 //! What is refused, and in which words. The texts are a real 1.36 kube-apiserver's answers to the same requests.
 
 use crate::support::{WIDGETS, plane, widget, widget_crd};
-use mosdat::controlplane::{ControlPlane, Error, Options};
+use mosdat::controlplane::{ControlPlane, Error, Kinds, Options};
 use serde_json::{Value, json};
 
 const BLOCKED: &str = "<nil>: Invalid value: null: some validation rules were not checked because the object was invalid; \
@@ -150,15 +150,10 @@ async fn names_labels_and_owners_are_checked() {
 }
 
 fn open_error(change: impl FnOnce(&mut Value)) -> String {
-    let dir = tempfile::tempdir().unwrap();
     let mut crd = serde_json::to_value(widget_crd()).unwrap();
     change(&mut crd);
-    let crds = vec![serde_json::from_value(crd).unwrap()];
-    match ControlPlane::open(Options {
-        state_file: dir.path().join("s"),
-        crds,
-    }) {
-        Ok(_) => panic!("opened"),
+    match Kinds::new(vec![serde_json::from_value(crd).unwrap()]) {
+        Ok(_) => panic!("compiled"),
         Err(e) => e.to_string(),
     }
 }
@@ -193,7 +188,7 @@ async fn the_projects_own_kinds_are_served() {
     let count = crds.len();
     let cp = ControlPlane::open(Options {
         state_file: dir.path().join("s"),
-        crds,
+        kinds: Kinds::new(crds).unwrap(),
     })
     .unwrap();
     let request = http::Request::get("/apis/mosdat.dev/v1alpha1").body(vec![]).unwrap();
@@ -211,7 +206,7 @@ async fn a_state_file_in_use_or_broken_is_named() {
     let p = plane();
     let again = ControlPlane::open(Options {
         state_file: p.dir.path().join("state.redb"),
-        crds: vec![],
+        kinds: Kinds::new(vec![]).unwrap(),
     });
     let e = again.err().unwrap();
     assert!(
@@ -222,7 +217,7 @@ async fn a_state_file_in_use_or_broken_is_named() {
     std::fs::write(&file, vec![7u8; 8192]).unwrap();
     let e = ControlPlane::open(Options {
         state_file: file,
-        crds: vec![],
+        kinds: Kinds::new(vec![]).unwrap(),
     })
     .err()
     .unwrap();

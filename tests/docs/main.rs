@@ -56,7 +56,7 @@ async fn every_manifest_in_the_manual_is_accepted() {
     let dir = tempfile::tempdir().expect("temp dir");
     let plane = ControlPlane::open(Options {
         state_file: dir.path().join("state.redb"),
-        crds: mosdat::api::crds(),
+        kinds: mosdat::controlplane::Kinds::new(mosdat::api::crds()).expect("kinds"),
     })
     .expect("control plane");
     let client = plane.client("default");
@@ -109,7 +109,7 @@ async fn the_command_that_drops_a_finalizer_does() {
     let dir = tempfile::tempdir().expect("temp dir");
     let plane = ControlPlane::open(Options {
         state_file: dir.path().join("state.redb"),
-        crds: mosdat::api::crds(),
+        kinds: mosdat::controlplane::Kinds::new(mosdat::api::crds()).expect("kinds"),
     })
     .expect("control plane");
     let api: Api<mosdat::api::ProxmoxCluster> = Api::namespaced(plane.client("default"), "default");

@@ -364,7 +364,7 @@ async fn both_control_planes_answer_alike() {
     let dir = tempfile::tempdir().expect("temp dir");
     let plane = ControlPlane::open(Options {
         state_file: dir.path().join("state.redb"),
-        crds: mosdat::api::crds(),
+        kinds: mosdat::controlplane::Kinds::new(mosdat::api::crds()).expect("kinds"),
     })
     .expect("control plane");
     let token = secrecy::SecretString::from("parity-test-token".to_string());

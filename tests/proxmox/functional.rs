@@ -22,7 +22,7 @@ impl Stage {
         let dir = tempfile::tempdir().expect("folder");
         let plane = ControlPlane::open(Options {
             state_file: dir.path().join("state.redb"),
-            crds: mosdat::api::crds(),
+            kinds: mosdat::controlplane::Kinds::new(mosdat::api::crds()).expect("kinds"),
         })
         .expect("control plane");
         let token: secrecy::SecretString = "token".to_string().into();

@@ -7,7 +7,7 @@ use kube::core::NamespaceResourceScope;
 use kube::{Resource, ResourceExt};
 use mosdat::api::{ProxmoxCluster, ProxmoxVM, RunResult, ScenarioSpec, StepCounts};
 use mosdat::controller::{self, Context, DisplayProbe, Settings};
-use mosdat::controlplane::{ControlPlane, Options};
+use mosdat::controlplane::{ControlPlane, Kinds, Options};
 use mosdat::executor::{Checked, Executor, Job, Outcome, Progress};
 use mosdat::proxmox::VncStream;
 use secrecy::SecretString;
@@ -15,11 +15,14 @@ use serde::de::DeserializeOwned;
 use serde_json::json;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, LazyLock, Mutex};
 use std::time::{Duration, Instant};
 use tokio::io::AsyncReadExt;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
+
+/// Compiled once for all tests, as it takes longer than many of them.
+static KINDS: LazyLock<Kinds> = LazyLock::new(|| Kinds::new(mosdat::api::crds()).expect("kinds"));
 
 pub struct World {
     pub fake: Fake,
@@ -139,7 +142,7 @@ impl World {
         let state = tempfile::tempdir().expect("temporary directory");
         let plane = ControlPlane::open(Options {
             state_file: state.path().join("state.redb"),
-            crds: mosdat::api::crds(),
+            kinds: KINDS.clone(),
         })
         .expect("control plane");
         let client = plane.client("default");

@@ -122,7 +122,7 @@ async fn child() {
     let folder = PathBuf::from(std::env::var("MOSDAT_KILLED").unwrap());
     let plane = ControlPlane::open(Options {
         state_file: folder.join("state.redb"),
-        crds: mosdat::api::crds(),
+        kinds: mosdat::controlplane::Kinds::new(mosdat::api::crds()).expect("kinds"),
     })
     .unwrap();
     let client = plane.client("default");

@@ -10,14 +10,17 @@ use kube::core::NamespaceResourceScope;
 use kube::{Resource, ResourceExt};
 use mosdat::api::{GpuProfile, ProxmoxCluster, ProxmoxVM};
 use mosdat::controller::{self, Context, DisplayProbe, Settings};
-use mosdat::controlplane::{ControlPlane, Options};
+use mosdat::controlplane::{ControlPlane, Kinds, Options};
 use mosdat::proxmox::VncStream;
 use secrecy::SecretString;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 use tokio::io::AsyncReadExt;
+
+/// Compiled once for all tests, as it takes longer than many of them.
+static KINDS: LazyLock<Kinds> = LazyLock::new(|| Kinds::new(mosdat::api::crds()).expect("kinds"));
 
 pub struct Rig {
     pub fake: Arc<Fake>,
@@ -60,7 +63,7 @@ impl Rig {
         let dir = tempfile::tempdir().expect("temporary directory");
         let plane = ControlPlane::open(Options {
             state_file: dir.path().join("state.redb"),
-            crds: mosdat::api::crds(),
+            kinds: KINDS.clone(),
         })
         .expect("control plane");
         let client = plane.client("default");
