@@ -232,7 +232,7 @@ impl Recorder {
                     inner.numbers += 1;
                     inner.numbers
                 };
-                let file = format!("{SCREENSHOTS_DIR}/{place:04}-{step}.png");
+                let file = format!("{SCREENSHOTS_DIR}/{step}-{place:04}-{}.png", role.as_str());
                 let (path, frame) = (self.dir.join(&file), frame.clone());
                 // Encoding takes tens of milliseconds, in which the step can go on.
                 let writing = tokio::task::spawn_blocking(move || write_png(&path, &frame));

@@ -107,7 +107,7 @@ fn import(path: &Path, place: &Place, way: &mut Way, routines: &mut Vec<Entry>, 
     let text = match std::fs::read_to_string(path) {
         Ok(text) => text,
         Err(error) => {
-            problems.add(place, format!("{} cannot be read: {error}", path.display()));
+            problems.add(place, unreadable(path, &error));
             return;
         }
     };
@@ -204,12 +204,22 @@ fn embed(field: &mut Entry, file: &Path, problems: &mut Problems) -> bool {
             true
         }
         Err(error) => {
-            problems.add(
-                &field.value.place,
-                format!("{} cannot be taken: {error}", path.display()),
-            );
+            problems.add(&field.value.place, unreadable(&path, &error));
+            // It is told; that there is no content is no further mistake.
+            field.key = "base64".to_string();
+            field.value.value = Value::Str("AA==".to_string());
             false
         }
+    }
+}
+
+/// Why a file that another names cannot be used.
+fn unreadable(path: &Path, error: &std::io::Error) -> String {
+    let path = path.display();
+    match error.kind() {
+        std::io::ErrorKind::NotFound => format!("there is no file {path}"),
+        std::io::ErrorKind::PermissionDenied => format!("{path} may not be read"),
+        _ => format!("{path} cannot be taken: {error}"),
     }
 }
 
