@@ -190,7 +190,7 @@ fn summary(remarks: &[seed::Remark]) -> Vec<String> {
         let (changed, dropped) = (count(Fate::Changed), count(Fate::Dropped));
         (changed + dropped > 0).then(|| {
             format!(
-                "{file}: {changed} of its parts mean something else now, {dropped} nothing any more (--verbose tells which)"
+                "{file}: not all in it means what it did: {changed} changed, {dropped} dropped (--verbose tells which)"
             )
         })
     };

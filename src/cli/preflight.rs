@@ -218,7 +218,7 @@ pub async fn unreachable(fleet: &seed::Fleet) -> Option<String> {
     };
     let why = super::plain(&why);
     Some(match why.contains(&about) {
-        true => format!("Proxmox cannot be used: {}", advised(&why)),
+        true => advised(&why),
         false => format!("Proxmox at {about} cannot be used: {}", advised(&why)),
     })
 }

@@ -121,3 +121,37 @@ fn a_mistake_is_told_once_and_as_what_it_is() {
         assert!(!ran.err.contains("os error"), "{}", ran.err);
     }
 }
+
+#[test]
+fn a_step_that_cannot_be_asked_again_is_told_why() {
+    let place = Place::new();
+    let event = |seq: u32, rest: &str| format!("{{\"v\":1,\"seq\":{seq},\"time\":\"2026-01-01T00:00:00Z\",{rest}}}\n");
+    let log = [
+        event(
+            1,
+            r#""event":"run_start","run":{"namespace":"default","name":"r","uid":"u","attempt":1,"vm":"v","node":"n","vmid":100,"vision":"ocr"},"scenario":"t","digest":"d","variables":{},"total":0,"steps":[]"#,
+        ),
+        event(
+            2,
+            r#""event":"evidence","step":"look","item":{"kind":"judge","question":"q","verdict":"true","reason":"r","rung":"ocr","evidence":[],"ms":1}"#,
+        ),
+        event(
+            3,
+            r#""event":"step_end","step":"press","outcome":"passed","attempts":1,"ms":5"#,
+        ),
+    ];
+    place.file("events.jsonl", &log.concat());
+    for (step, told) in [
+        (
+            "loock",
+            "unknown step 'loock'; did you mean 'look'? Valid steps that asked something about a picture: look",
+        ),
+        (
+            "press",
+            "'press' kept no picture; steps that asked something about one: look",
+        ),
+    ] {
+        let ran = place.mosdat(&["replay", ".", "--step", step]);
+        assert!(ran.code == Some(3) && ran.err.contains(told), "{step}: {}", ran.all());
+    }
+}

@@ -20,7 +20,6 @@ use mosdat::runner::{Limits, Rig};
 use mosdat::scenario::Scenario;
 use secrecy::SecretString;
 use serde_json::json;
-use std::collections::BTreeMap;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
