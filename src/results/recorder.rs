@@ -518,7 +518,7 @@ mod tests {
             })
             .collect();
         let last = files.last().expect("a picture");
-        assert!(last.ends_with("0002-a.png"), "{files:?}");
+        assert!(last.ends_with("a-0002-asked.png"), "{files:?}");
         let picture = image::open(dir.path().join(last)).expect("a picture").to_rgb8();
         assert_eq!(picture.get_pixel(0, 0).0, [2; 3]);
     }

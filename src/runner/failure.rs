@@ -146,8 +146,6 @@ impl From<vision::Error> for Failure {
     fn from(error: vision::Error) -> Failure {
         let reason = match error {
             vision::Error::Budget { .. } => "BudgetExceeded",
-            // No other VM makes it a thing that can be looked for.
-            vision::Error::Target(_) => return Failure::author("TargetUnusable", error.to_string()),
             _ => "VisionFailed",
         };
         Failure::error(FailureClass::Vision, reason, error.to_string())

@@ -184,10 +184,10 @@ fn embed(field: &mut Entry, file: &Path, problems: &mut Problems) -> bool {
             &field.value.place,
             format!("'from' must be the path of a file, not {}", field.value.kind()),
         );
-        return false;
+        return without_content(field);
     };
     let Some(path) = beside(file, name, &field.value.place, problems) else {
-        return false;
+        return without_content(field);
     };
     let read = std::fs::metadata(&path).and_then(|m| match m.len() {
         length if length > MOST => Err(std::io::Error::other(format!(
@@ -205,12 +205,16 @@ fn embed(field: &mut Entry, file: &Path, problems: &mut Problems) -> bool {
         }
         Err(error) => {
             problems.add(&field.value.place, unreadable(&path, &error));
-            // It is told; that there is no content is no further mistake.
-            field.key = "base64".to_string();
-            field.value.value = Value::Str("AA==".to_string());
-            false
+            without_content(field)
         }
     }
+}
+
+/// What is wrong with the file is told; that there is no content is no further mistake.
+fn without_content(field: &mut Entry) -> bool {
+    field.key = "base64".to_string();
+    field.value.value = Value::Str("AA==".to_string());
+    false
 }
 
 /// Why a file that another names cannot be used.

@@ -468,7 +468,7 @@ fn the_command_prints_the_text_and_tells_the_rest() {
         (Some(3), "", &"error".into(), &2.into())
     );
     let (code, _, err) = run(&[], &dir.path().join("none.yaml"));
-    assert_eq!(code, Some(2), "{err}");
+    assert_eq!(code, Some(3), "{err}");
 }
 
 const WORDS: &[&str] = &[

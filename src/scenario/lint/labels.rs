@@ -81,6 +81,10 @@ fn is_label(text: &str) -> bool {
     if text.contains(['\'', '"', '‘', '’', '“', '”', '?']) || text.contains("{{") {
         return false;
     }
+    // One letter says nothing of what it is.
+    if text.trim().chars().nth(1).is_none() {
+        return false;
+    }
     let words: Vec<&str> = text.split_whitespace().collect();
     let describes = |word: &&str| {
         let word = word.trim_matches(|c: char| !c.is_alphanumeric()).to_lowercase();
@@ -101,6 +105,7 @@ mod tests {
         }
         for other in [
             "'Save'",
+            "x",
             "the gear",
             "gear icon",
             "the Save button",
