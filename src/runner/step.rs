@@ -47,14 +47,19 @@ fn uses_guest(step: &Step) -> bool {
 fn time_given(given: Duration, whole: Duration, attempt: Option<(u32, u32)>) -> String {
     /// What goes by before the first look, at most.
     const BEGINNING: Duration = Duration::from_millis(250);
-    let part = match attempt {
-        Some((attempt, of)) => format!("the part of attempt {attempt} of {of} in the step's {whole:?}"),
-        None => format!("what the action had left of the step's {whole:?}"),
-    };
-    match given {
-        _ if given + BEGINNING >= whole => format!("within {whole:?}"),
-        Duration::ZERO => format!("within no time at all, {part}"),
-        _ => format!("within {:.1}s, {part}", given.as_secs_f64()),
+    if given + BEGINNING >= whole {
+        return format!("within {whole:?}");
+    }
+    let seconds = given.as_secs_f64();
+    match (given.is_zero(), attempt) {
+        (true, None) => format!("at once, when the action had taken all of the step's {whole:?}"),
+        (true, Some((attempt, of))) => {
+            format!("at once, when the action had taken all that attempt {attempt} of {of} has of the step's {whole:?}")
+        }
+        (false, None) => format!("within {seconds:.1}s, what the action had left of the step's {whole:?}"),
+        (false, Some((attempt, of))) => {
+            format!("within {seconds:.1}s, the part of attempt {attempt} of {of} in the step's {whole:?}")
+        }
     }
 }
 
@@ -424,7 +429,7 @@ mod tests {
         );
         assert_eq!(
             time_given(Duration::ZERO, ms(1_500), None),
-            "within no time at all, what the action had left of the step's 1.5s"
+            "at once, when the action had taken all of the step's 1.5s"
         );
     }
 }

@@ -13,7 +13,6 @@ use mosdat::proxmox::VncStream;
 use secrecy::SecretString;
 use serde::de::DeserializeOwned;
 use serde_json::json;
-use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
