@@ -25,7 +25,7 @@ fn closed() -> u16 {
 
 #[test]
 fn a_proxmox_that_is_not_there_is_told_once_and_ends_the_call() {
-    let place = Place::new();
+    let place = Place::empty();
     let port = closed().to_string();
     fleet(&place, &port);
     let ran = place.mosdat(&["functional", "fleet.toml", "--vms", "one", "--test", "login"]);
@@ -59,7 +59,7 @@ fn a_proxmox_that_is_not_there_is_told_once_and_ends_the_call() {
 
 #[test]
 fn an_unknown_test_is_told_with_those_that_there_are() {
-    let place = Place::new();
+    let place = Place::empty();
     fleet(&place, "8006");
     let ran = place.mosdat(&["functional", "fleet.toml", "--vms", "one", "--test", "logn"]);
     assert_eq!(ran.code, Some(3), "{}", ran.all());
@@ -73,7 +73,7 @@ fn an_unknown_test_is_told_with_those_that_there_are() {
 
 #[test]
 fn a_port_may_be_written_as_a_text_and_has_to_be_a_number() {
-    let place = Place::new();
+    let place = Place::empty();
     fleet(&place, "'8007'");
     let ran = place.mosdat(&["convert", "fleet.toml"]);
     assert!(ran.out.contains("https://127.0.0.1:8007"), "{}", ran.all());
@@ -88,7 +88,7 @@ fn a_port_may_be_written_as_a_text_and_has_to_be_a_number() {
 
 #[test]
 fn one_vm_is_one() {
-    let place = Place::new();
+    let place = Place::empty();
     fleet(&place, &closed().to_string());
     let ran = place.mosdat(&["preflight", "fleet.toml"]);
     assert!(ran.out.contains(" 1 VM; "), "{}", ran.all());

@@ -4,7 +4,7 @@ use super::Place;
 
 #[test]
 fn what_is_not_there_is_wrong_input_for_every_command() {
-    let place = Place::new();
+    let place = Place::empty();
     let commands: &[&[&str]] = &[
         &["validate", "no.yaml"],
         &["lint", "no.yaml"],
@@ -33,7 +33,7 @@ fn what_is_not_there_is_wrong_input_for_every_command() {
 
 #[test]
 fn a_folder_to_import_is_told_how() {
-    let place = Place::new();
+    let place = Place::empty();
     place.file("old/a.yaml", "name: a\n");
     let ran = place.mosdat(&["import", "old/"]);
     assert_eq!(ran.code, Some(3), "{}", ran.all());
@@ -52,7 +52,7 @@ const SCREEN: &str = concat!(
 
 #[test]
 fn a_reference_has_only_texts_that_its_picture_shows() {
-    let place = Place::new();
+    let place = Place::empty();
     let capture = |name: &str, text: &str| {
         let text = format!("381,315,66,33={text}");
         place.mosdat(&[
@@ -82,7 +82,7 @@ fn a_reference_has_only_texts_that_its_picture_shows() {
 
 #[test]
 fn a_picture_without_a_sidecar_is_no_reference_to_propose() {
-    let place = Place::new();
+    let place = Place::empty();
     std::fs::copy(SCREEN, place.path().join("shot.png")).expect("copied");
     let ran = place.mosdat(&["visual", "--check", "shat", SCREEN]);
     assert_eq!(ran.code, Some(3), "{}", ran.all());

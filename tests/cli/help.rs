@@ -4,7 +4,7 @@ use super::Place;
 
 #[test]
 fn help_takes_a_command() {
-    let place = Place::new();
+    let place = Place::empty();
     let (help, flag) = (place.mosdat(&["help", "replay"]), place.mosdat(&["replay", "--help"]));
     assert_eq!((help.code, help.out.as_str()), (Some(0), flag.out.as_str()));
     assert!(help.out.contains("Usage: mosdat replay"), "{}", help.out);
@@ -13,7 +13,7 @@ fn help_takes_a_command() {
 
 #[test]
 fn manual_pages_are_told_where_they_are() {
-    let place = Place::new();
+    let place = Place::empty();
     let ran = place.mosdat(&["man", "--output-dir", "pages"]);
     assert_eq!(ran.code, Some(0), "{}", ran.all());
     let there = std::fs::read_dir(place.path().join("pages")).expect("folder").count();
@@ -23,7 +23,7 @@ fn manual_pages_are_told_where_they_are() {
 
 #[test]
 fn an_address_of_a_screen_is_told_as_it_is_meant() {
-    let place = Place::new();
+    let place = Place::empty();
     for (given, meant) in [
         (":1", "localhost:5901"),
         ("5901", "localhost:5901"),

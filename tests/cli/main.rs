@@ -28,7 +28,7 @@ impl Ran {
 }
 
 impl Place {
-    pub fn new() -> Place {
+    pub fn empty() -> Place {
         Place(tempfile::tempdir().expect("folder"))
     }
 

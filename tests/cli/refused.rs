@@ -9,7 +9,7 @@ const ONLY_A_MODEL: &str = "name: t\nsteps:\n- {id: save, click: Save}\n- {id: r
 
 #[test]
 fn what_only_a_model_can_answer_needs_one() {
-    let place = Place::new();
+    let place = Place::empty();
     place.file("t.yaml", ONLY_A_MODEL);
     let ran = place.mosdat(&["run", "t.yaml"]);
     assert_eq!(ran.code, Some(3), "{}", ran.all());
@@ -46,7 +46,7 @@ fn what_only_a_model_can_answer_needs_one() {
 
 #[test]
 fn steps_that_are_not_run_need_no_model() {
-    let place = Place::new();
+    let place = Place::empty();
     place.file("t.yaml", ONLY_A_MODEL);
     let ran = place.mosdat(&["run", "--from", "red", "--until", "red", "t.yaml"]);
     assert!(
@@ -58,7 +58,7 @@ fn steps_that_are_not_run_need_no_model() {
 
 #[test]
 fn a_provider_beside_the_run_says_whether_there_is_a_model() {
-    let place = Place::new();
+    let place = Place::empty();
     let file = |openai: &str| {
         format!(
             "apiVersion: mosdat.dev/v1alpha1\nkind: VisionProvider\nmetadata: {{name: eyes}}\nspec: {{{openai}}}\n---\n\
@@ -92,7 +92,7 @@ fn a_provider_beside_the_run_says_whether_there_is_a_model() {
 
 #[test]
 fn a_step_that_is_not_there_is_told_before_anything_is_started() {
-    let place = Place::new();
+    let place = Place::empty();
     place.file(
         "t.yaml",
         "name: t\nsteps:\n- {id: open, key: f5}\n- {id: save-it, key: ctrl+s}\n",
@@ -116,7 +116,7 @@ fn a_step_that_is_not_there_is_told_before_anything_is_started() {
 
 #[test]
 fn ids_of_steps_are_told_without_a_run() {
-    let place = Place::new();
+    let place = Place::empty();
     place.file(
         "t.yaml",
         "name: a login\nsetup:\n- key: f5\nphases:\n  out: {from: s02-if, until: bye}\nsteps:\n- click: \"'Sign in'\"\n\

@@ -7,7 +7,7 @@ const RUN: &str = "apiVersion: mosdat.dev/v1alpha1\nkind: FunctionalTestRun\nmet
 
 #[test]
 fn errors_of_a_manifest_are_told_with_those_of_its_scenario() {
-    let place = Place::new();
+    let place = Place::empty();
     place.file("run.yaml", RUN);
     for command in ["validate", "lint", "run"] {
         let ran = place.mosdat(&[command, "run.yaml"]);
@@ -36,7 +36,7 @@ fn errors_of_a_manifest_are_told_with_those_of_its_scenario() {
 
 #[test]
 fn lint_fails_where_a_manifest_of_a_folder_does_not_load() {
-    let place = Place::new();
+    let place = Place::empty();
     place.file("good.yaml", "name: t\nsteps: [{expect: {text: Ready}}]\n");
     place.file(
         "vm.yaml",
@@ -55,7 +55,7 @@ fn lint_fails_where_a_manifest_of_a_folder_does_not_load() {
 
 #[test]
 fn the_hint_of_a_rule_is_told_once() {
-    let place = Place::new();
+    let place = Place::empty();
     place.file(
         "t.yaml",
         "name: t\nsteps:\n- click: Save\n- click: Open\n- expect: {text: Ready}\n",
@@ -111,7 +111,7 @@ fn a_mistake_is_told_once_and_as_what_it_is() {
         ),
     ];
     for (steps, told, problems) in table {
-        let place = Place::new();
+        let place = Place::empty();
         place.file("t.yaml", &format!("name: t\nsteps:\n{steps}\n"));
         let ran = place.mosdat(&["validate", "t.yaml"]);
         assert_eq!(ran.code, Some(3), "{steps}");
@@ -124,7 +124,7 @@ fn a_mistake_is_told_once_and_as_what_it_is() {
 
 #[test]
 fn a_step_that_cannot_be_asked_again_is_told_why() {
-    let place = Place::new();
+    let place = Place::empty();
     let event = |seq: u32, rest: &str| format!("{{\"v\":1,\"seq\":{seq},\"time\":\"2026-01-01T00:00:00Z\",{rest}}}\n");
     let log = [
         event(
