@@ -79,12 +79,12 @@ echo "$table"
 echo
 echo "reports:"
 find "$STATE" -name report.html -newer "$STATE/page.url" -printf '    %p\n' | sort
-echo "page:    $page"
-echo "kubectl: KUBECONFIG=$STATE/kubeconfig kubectl get functionaltestruns"
 echo "the whole demo took $((SECONDS - began)) s"
 
-# A person may want to look around; a script wants the end.
+# A person may want to look around; a script wants the end, and no addresses of what is gone then.
 if [ -t 0 ] && [ -t 1 ]; then
+  echo "page:    $page"
+  echo "kubectl: KUBECONFIG=$STATE/kubeconfig kubectl get functionaltestruns"
   echo "The page stays up until Ctrl-C."
   # Everything went as it should: ending it now is its normal end.
   trap 'stop; echo; echo "stopped"; exit 0' INT TERM

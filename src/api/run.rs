@@ -221,7 +221,7 @@ pub struct FunctionalTestRunStatus {
     /// Why the result is not `passed`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failure: Option<RunFailure>,
-    /// Passed steps of all steps, as `3/7`.
+    /// Passed steps of all steps, as `3/7`; with those that were not run, as `6/7 (1 skipped)`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub progress: Option<String>,
     /// How many steps had which outcome.

@@ -58,10 +58,9 @@ pub fn read(paths: &[PathBuf], deep: bool) -> Read {
     let mut documents = Vec::new();
     let mut problems: Vec<String> = problems.iter().map(ToString::to_string).collect();
     for part in parts {
-        match document(&part.file, part.line, &part.text) {
-            Ok(d) => documents.push(d),
-            Err(mut e) => problems.append(&mut e),
-        }
+        let (document, wrong) = document(&part);
+        documents.extend(document);
+        problems.extend(wrong.iter().map(ToString::to_string));
     }
     Read {
         documents,
@@ -79,6 +78,17 @@ pub struct Part {
     pub line: usize,
     /// What stands before the document is blank lines.
     pub text: String,
+}
+
+impl Part {
+    /// Something that is wrong with the document as a whole.
+    pub fn problem(&self, message: String) -> Problem {
+        Problem {
+            origin: self.file.display().to_string(),
+            place: Place::Line(self.line, 1),
+            message,
+        }
+    }
 }
 
 /// What files hold, as text.
@@ -227,58 +237,109 @@ pub fn is_library(text: &str) -> bool {
     value(text).is_ok_and(|value| has_only_routines(&value))
 }
 
-fn document(file: &Path, line: usize, text: &str) -> Result<Document, Vec<String>> {
+/// What a document declares, as far as it can be read, and everything that is wrong with it. An object whose scenario is
+/// wrong has a harmless one in its place, so that the rest of it can be judged too.
+pub fn document(part: &Part) -> (Option<Document>, Vec<Problem>) {
+    let (file, line, text) = (part.file.as_path(), part.line, part.text.as_str());
     let origin = file.display().to_string();
     let place = format!("{origin}:{line}");
-    let value = value(text).map_err(|e| vec![located(&origin, &e)])?;
+    let wrong = |message: String| part.problem(message);
+    let value = match value(text) {
+        Ok(value) => value,
+        // The loader's words for it, which tell more; where it has none, the library's.
+        Err(e) => {
+            let told = Scenario::in_manifests(&origin, text, file.parent()).err();
+            return (
+                None,
+                told.map_or_else(|| vec![not_yaml(&origin, &e)], |errors| errors.0),
+            );
+        }
+    };
     if has_only_routines(&value) {
-        Scenario::check_routines(&origin, text).map_err(|e| lines(&e))?;
-        return Ok(Document {
-            place,
-            body: Body::Routines,
-        });
+        let body = Body::Routines;
+        return match Scenario::check_routines(&origin, text) {
+            Ok(()) => (Some(Document { place, body }), Vec::new()),
+            Err(e) => (None, e.0),
+        };
     }
-    if value.get("apiVersion").is_none() || value.get("kind").and_then(Value::as_str) == Some("Scenario") {
-        let scenario = Scenario::from_text(&origin, text, file.parent()).map_err(|e| lines(&e))?;
-        if value.get("apiVersion").is_none() {
-            let spec = scenario.to_spec().map_err(|e| vec![format!("{place}: {e}")])?;
-            return Ok(Document {
-                place,
-                body: Body::Scenario(Box::new(spec)),
-            });
+    let alone = value.get("apiVersion").is_none();
+    let mut problems = Vec::new();
+    if alone || value.get("kind").and_then(Value::as_str) == Some("Scenario") {
+        match Scenario::from_text(&origin, text, file.parent()) {
+            Ok(scenario) if alone => {
+                let spec = match scenario.to_spec() {
+                    Ok(spec) => spec,
+                    Err(e) => return (None, vec![wrong(e.to_string())]),
+                };
+                let body = Body::Scenario(Box::new(spec));
+                return (Some(Document { place, body }), Vec::new());
+            }
+            Ok(_) => {}
+            Err(e) if alone => return (None, e.0),
+            Err(e) => problems = e.0,
         }
     }
-    let mut object: DynamicObject =
-        serde_json::from_value(value.clone()).map_err(|e| vec![format!("{place}: not a Kubernetes object: {e}")])?;
+    let mut object: DynamicObject = match serde_json::from_value(value) {
+        Ok(object) => object,
+        Err(e) => {
+            problems.push(wrong(format!("not a Kubernetes object: {e}")));
+            return (None, problems);
+        }
+    };
+    let scenario_is_wrong = !problems.is_empty();
     if object.metadata.name.is_none() && object.metadata.generate_name.is_none() {
-        return Err(vec![format!("{place}: metadata.name is missing")]);
+        problems.push(wrong("metadata.name is missing".into()));
+        object.metadata.name = Some("unnamed".into());
     }
-    // Scenarios inside runs too; with their lines in the file.
-    for scenario in Scenario::in_manifests(&origin, text, file.parent()).map_err(|e| lines(&e))? {
-        if scenario.bundled {
-            // What was in other files comes along: the API server has none of them.
-            let spec = scenario.to_spec().and_then(serde_json::to_value);
-            let spec = spec.map_err(|e| vec![format!("{place}: {e}")])?;
-            match kind_of(&object) {
-                "Scenario" => object.data["spec"] = spec,
-                _ => object.data["spec"]["scenario"]["inline"] = spec,
+    if scenario_is_wrong {
+        put_scenario(&mut object, harmless());
+    } else {
+        // Scenarios inside runs too; with their lines in the file.
+        match Scenario::in_manifests(&origin, text, file.parent()) {
+            Ok(scenarios) => {
+                // What was in other files comes along: the API server has none of them.
+                for scenario in scenarios.iter().filter(|s| s.bundled) {
+                    match scenario.to_spec().and_then(serde_json::to_value) {
+                        Ok(spec) => put_scenario(&mut object, spec),
+                        Err(e) => problems.push(wrong(e.to_string())),
+                    }
+                }
+            }
+            Err(e) => {
+                problems.extend(e.0);
+                put_scenario(&mut object, harmless());
             }
         }
     }
-    Ok(Document {
+    let body = Body::Object(Box::new(object));
+    (Some(Document { place, body }), problems)
+}
+
+/// Puts a scenario where an object has its own.
+fn put_scenario(object: &mut DynamicObject, spec: Value) {
+    match kind_of(object) {
+        "Scenario" => object.data["spec"] = spec,
+        _ => object.data["spec"]["scenario"]["inline"] = spec,
+    }
+}
+
+/// A scenario that nothing is wrong with.
+fn harmless() -> Value {
+    serde_json::json!({"name": "x", "steps": [{"note": "x"}]})
+}
+
+fn not_yaml(origin: &str, e: &serde_saphyr::Error) -> Problem {
+    let (place, message) = match e.location() {
+        Some(l) => (
+            Place::Line(l.line() as usize, l.column() as usize),
+            e.without_snippet().to_string(),
+        ),
+        None => (Place::Whole, e.to_string()),
+    };
+    Problem {
+        origin: origin.to_string(),
         place,
-        body: Body::Object(Box::new(object)),
-    })
-}
-
-fn lines(e: &impl std::fmt::Display) -> Vec<String> {
-    e.to_string().lines().map(String::from).collect()
-}
-
-fn located(origin: &str, e: &serde_saphyr::Error) -> String {
-    match e.location() {
-        Some(l) => format!("{origin}:{}:{}: {}", l.line(), l.column(), e.without_snippet()),
-        None => format!("{origin}: {e}"),
+        message,
     }
 }
 

@@ -12,6 +12,20 @@ use kube::core::{ApiResource, GroupVersionKind};
 /// What is wrong with the documents' objects, each with its place; empty when they are right.
 /// Kinds of other groups are for their own server to judge.
 pub async fn problems(documents: &[Document]) -> anyhow::Result<Vec<String>> {
+    let bodies: Vec<&Body> = documents.iter().map(|d| &d.body).collect();
+    let found = each(&bodies).await?;
+    Ok(documents
+        .iter()
+        .zip(found)
+        .filter_map(|(d, problem)| Some(format!("{}: {}", d.place, problem?)))
+        .collect())
+}
+
+/// What is wrong with each of the bodies, in their order.
+pub async fn each(bodies: &[&Body]) -> anyhow::Result<Vec<Option<String>>> {
+    if !bodies.iter().any(|body| matches!(body, Body::Object(_))) {
+        return Ok(vec![None; bodies.len()]);
+    }
     let dir = tempfile::tempdir().context("cannot make a temporary folder for checking")?;
     let plane = ControlPlane::open(Options {
         state_file: dir.path().join("check.redb"),
@@ -19,11 +33,11 @@ pub async fn problems(documents: &[Document]) -> anyhow::Result<Vec<String>> {
     })?;
     let client = plane.client("default");
     let mut out = Vec::new();
-    for d in documents {
-        let Body::Object(object) = &d.body else { continue };
-        if let Some(problem) = problem(&client, object).await? {
-            out.push(format!("{}: {problem}", d.place));
-        }
+    for body in bodies {
+        out.push(match body {
+            Body::Object(object) => problem(&client, object).await?,
+            _ => None,
+        });
     }
     Ok(out)
 }

@@ -36,7 +36,7 @@ pub fn run(args: Args) -> anyhow::Result<u8> {
     let config = match read(&args.config) {
         Ok(config) => config,
         Err(errors) => {
-            tell_errors(&errors?, args.format);
+            tell_errors(&errors, args.format);
             return Ok(exit::INVALID);
         }
     };

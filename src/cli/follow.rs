@@ -148,7 +148,7 @@ fn changes(before: &FunctionalTestRunStatus, now: &FunctionalTestRunStatus) -> V
         false => BTreeSet::new(),
     };
     let news = now.step_results.iter().filter(|s| !known.contains(s.id.as_str()));
-    out.extend(news.map(step_line));
+    out.extend(step_lines(&news.collect::<Vec<_>>()));
     if let Some(step) = now
         .current_step
         .as_ref()
@@ -176,10 +176,33 @@ fn changes(before: &FunctionalTestRunStatus, now: &FunctionalTestRunStatus) -> V
     out
 }
 
+/// A line for each step, and one for a row of steps that are skipped for the same reason.
+fn step_lines(steps: &[&StepResult]) -> Vec<String> {
+    let alike =
+        |a: &&StepResult, b: &&StepResult| a.outcome == SKIPPED && b.outcome == SKIPPED && a.message == b.message;
+    let line = |row: &[&StepResult]| match row {
+        [first, .., last] => {
+            let reason = first.message.as_deref().unwrap_or("not run");
+            format!("skip {} to {}, {} steps: {reason}", first.id, last.id, row.len())
+        }
+        row => row.iter().map(|step| step_line(step)).collect(),
+    };
+    steps.chunk_by(alike).map(line).collect()
+}
+
+const SKIPPED: &str = "skipped";
+
 fn step_line(s: &StepResult) -> String {
+    if s.outcome == SKIPPED {
+        return format!(
+            "skip {} {}: {}",
+            s.id,
+            s.label,
+            s.message.as_deref().unwrap_or("not run")
+        );
+    }
     let mark = match s.outcome.as_str() {
         "passed" | "healed" => "ok  ",
-        "skipped" => "skip",
         "softFailed" => "soft",
         "error" => "err ",
         _ => "FAIL",
@@ -290,6 +313,37 @@ mod tests {
         let told = changes(&state(0..200), &state(2..202));
         assert_eq!(told.len(), 2);
         assert!(told[0].contains("s200") && told[1].contains("s201"), "{told:?}");
+    }
+
+    #[test]
+    fn a_row_of_skipped_steps_is_one_line() {
+        let step = |id: &str, outcome: &str, why: &str| StepResult {
+            id: id.into(),
+            label: format!("label of {id}"),
+            outcome: outcome.into(),
+            duration_ms: 0,
+            message: (!why.is_empty()).then(|| why.into()),
+        };
+        let status = FunctionalTestRunStatus {
+            step_results: vec![
+                step("s1", "skipped", "the condition held"),
+                step("s2", "failed", "no"),
+                step("s3", "skipped", "s2 did not pass"),
+                step("s4", "skipped", "s2 did not pass"),
+                step("s5", "skipped", "s2 did not pass"),
+                step("s6", "skipped", "another reason"),
+            ],
+            ..Default::default()
+        };
+        assert_eq!(
+            changes(&Default::default(), &status),
+            [
+                "skip s1 label of s1: the condition held",
+                "FAIL s2 label of s2 (0.0 s)\n      no",
+                "skip s3 to s5, 3 steps: s2 did not pass",
+                "skip s6 label of s6: another reason",
+            ]
+        );
     }
 
     #[test]

@@ -5,7 +5,7 @@ use super::apply::{self, ApplyError, Body, Document};
 use super::old_flags::OldFlags;
 use super::seed::{Form, imported, object, read, secret, tell, tell_errors, value};
 use super::session::{ClusterArgs, Session};
-use super::{check, exit, follow, missing, shutdown_signal};
+use super::{check, exit, follow, missing, preflight, shutdown_signal};
 use crate::api::{FunctionalTestRun, ProxmoxVM, RunResult, StepRange, VideoSettings};
 use crate::scenario::{Errors, Fate, Place, Problem};
 use crate::seed::{self, Config, Machine, Need, Options, Vm};
@@ -65,9 +65,12 @@ pub struct Args {
     /// Folder of `mosdat up`; if none runs there, a control plane is started for this call.
     #[arg(long, default_value = ".mosdat", env = "MOSDAT_STATE")]
     state: PathBuf,
-    /// Leave out the remarks about the file and an old scenario.
-    #[arg(long)]
+    /// Leave out the line about what means something else now in the file and in an old scenario.
+    #[arg(long, conflicts_with = "verbose")]
     quiet: bool,
+    /// Tell each thing in the file and in an old scenario that means something else now.
+    #[arg(long, short)]
+    verbose: bool,
     #[command(flatten)]
     old: OldFlags,
 }
@@ -120,10 +123,8 @@ pub async fn run(args: Args) -> anyhow::Result<u8> {
     if args.old.tell() {
         return Ok(exit::INVALID);
     }
-    let config = match read(&args.config) {
-        Ok(config) => with_models(config, args.model.clone(), args.verify_model.clone()),
-        Err(errors) => Err(errors?),
-    };
+    let config =
+        read(&args.config).and_then(|config| with_models(config, args.model.clone(), args.verify_model.clone()));
     let prepared = config.and_then(|config| prepare(&args, config));
     let prepared = match prepared {
         Ok(prepared) => prepared,
@@ -133,9 +134,12 @@ pub async fn run(args: Args) -> anyhow::Result<u8> {
         }
     };
     let left = prepared.runs.loaded.iter().any(|l| !l.by_hand().is_empty());
-    let quiet = |r: &&seed::Remark| !args.quiet || (left && r.fate == Fate::ByHand);
-    let remarks: Vec<seed::Remark> = prepared.remarks.iter().filter(quiet).cloned().collect();
+    let shown = |r: &&seed::Remark| args.verbose || (left && r.fate == Fate::ByHand);
+    let remarks: Vec<seed::Remark> = prepared.remarks.iter().filter(shown).cloned().collect();
     tell(&remarks, Form::Text, true);
+    if !args.quiet && !args.verbose {
+        summary(&prepared.remarks).iter().for_each(|line| eprintln!("{line}"));
+    }
     if left {
         eprintln!(
             "the old scenario is not carried over whole: 'mosdat import FILE > NEW.yaml', say the rest by hand, then give --test NEW.yaml"
@@ -146,6 +150,14 @@ pub async fn run(args: Args) -> anyhow::Result<u8> {
     if !problems.is_empty() {
         problems.iter().for_each(|p| eprintln!("{p}"));
         return Ok(exit::INVALID);
+    }
+    // The controller would go on trying, as it has to; a person is told at once. One on a cluster that was named may be
+    // reached from there alone.
+    if !args.cluster.named()
+        && let Some(why) = preflight::unreachable(&prepared.fleet).await
+    {
+        eprintln!("{why}");
+        return Ok(exit::INFRASTRUCTURE);
     }
     let mut session = Session::open_with(&args.cluster, &args.state, false).await?;
     let (client, afterwards) = (session.client.clone(), session.afterwards());
@@ -160,6 +172,29 @@ pub async fn run(args: Args) -> anyhow::Result<u8> {
     };
     session.close().await;
     answer
+}
+
+/// What became of the files' parts, in a line for each file; nothing where all is kept.
+fn summary(remarks: &[seed::Remark]) -> Vec<String> {
+    let mut files: Vec<&str> = Vec::new();
+    for remark in remarks {
+        if !files.contains(&remark.origin.as_str()) {
+            files.push(&remark.origin);
+        }
+    }
+    let line = |file: &&str| {
+        let count = |fate: Fate| {
+            let of_file = remarks.iter().filter(|r| r.origin == *file);
+            of_file.filter(|r| r.fate == fate).count()
+        };
+        let (changed, dropped) = (count(Fate::Changed), count(Fate::Dropped));
+        (changed + dropped > 0).then(|| {
+            format!(
+                "{file}: not all in it means what it did: {changed} changed, {dropped} dropped (--verbose tells which)"
+            )
+        })
+    };
+    files.iter().filter_map(line).collect()
 }
 
 /// What the call is about, as far as the file and the scenarios tell.

@@ -50,6 +50,14 @@ pub fn man(args: ManArgs) -> anyhow::Result<u8> {
             let failed = |e| anyhow::anyhow!("cannot write manual pages to {}: {e}", dir.display());
             std::fs::create_dir_all(&dir).map_err(failed)?;
             clap_mangen::generate_to(Cli::command(), &dir).map_err(failed)?;
+            let pages = std::fs::read_dir(&dir).map_err(failed)?.flatten();
+            let pages = pages.filter(|page| page.path().extension().is_some_and(|end| end == "1"));
+            let (count, first) = (pages.count(), dir.join("mosdat.1"));
+            println!(
+                "wrote the manual pages to {} ({count} files); to read the first: man {}",
+                dir.display(),
+                first.display()
+            );
         }
     }
     Ok(exit::PASSED)

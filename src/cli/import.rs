@@ -2,10 +2,10 @@
 //! standard output, what became of each part of the old one to standard error.
 
 use super::exit;
-use crate::scenario::{Fate, ImportRemark, Place, import};
-use anyhow::Context;
+use super::seed::unreadable;
+use crate::scenario::{Errors, Fate, ImportRemark, Place, Problem, import};
 use serde_json::{Value, json};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Arguments of `mosdat import`.
 #[derive(clap::Args)]
@@ -33,8 +33,12 @@ enum Format {
 /// Prints both.
 pub fn run(args: Args) -> anyhow::Result<u8> {
     let origin = args.file.display().to_string();
-    let text = std::fs::read_to_string(&args.file).with_context(|| format!("cannot read {origin}"))?;
-    let imported = match import(&origin, &text) {
+    let text = match std::fs::read_to_string(&args.file) {
+        _ if args.file.is_dir() => Err(one_by_one(&args.file)),
+        Ok(text) => Ok(text),
+        Err(e) => Err(unreadable(&args.file, &e)),
+    };
+    let imported = match text.and_then(|text| import(&origin, &text)) {
         Ok(imported) => imported,
         Err(errors) => {
             match args.format {
@@ -73,6 +77,20 @@ pub fn run(args: Args) -> anyhow::Result<u8> {
         0 => exit::PASSED,
         _ => exit::INVALID,
     })
+}
+
+/// What to do with a folder: each file becomes one of its own.
+fn one_by_one(folder: &Path) -> Errors {
+    let origin = folder.display().to_string();
+    let message = format!(
+        "a folder, and each file of it becomes one of its own: for f in {0}/*.yaml; do mosdat import \"$f\" > \"NEW/${{f##*/}}\"; done",
+        origin.trim_end_matches('/')
+    );
+    Errors(vec![Problem {
+        origin,
+        place: Place::Whole,
+        message,
+    }])
 }
 
 fn as_json(remark: &ImportRemark) -> Value {

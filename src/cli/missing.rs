@@ -76,7 +76,8 @@ impl<'a> Files<'a> {
     }
 }
 
-fn typed<T: DeserializeOwned>(o: &DynamicObject) -> Option<T> {
+/// An object as its kind has it.
+pub fn typed<T: DeserializeOwned>(o: &DynamicObject) -> Option<T> {
     serde_json::from_value(serde_json::to_value(o).ok()?).ok()
 }
 

@@ -11,6 +11,7 @@ mod convert;
 mod crds;
 mod doctor;
 mod follow;
+mod foresee;
 mod functional;
 mod help;
 mod import;
@@ -29,6 +30,7 @@ mod run;
 mod schema;
 mod seed;
 mod session;
+mod steps;
 mod trace;
 mod up;
 mod validate;
@@ -51,7 +53,7 @@ pub mod exit {
 
 /// Tests desktop applications where they really run: on virtual machines with a real desktop.
 #[derive(Parser)]
-#[command(name = "mosdat", version, about, disable_help_subcommand = true)]
+#[command(name = "mosdat", version, about)]
 pub struct Cli {
     /// What is logged, in the form of `tracing` filters, such as `info,mosdat=debug`.
     #[arg(
@@ -155,7 +157,7 @@ pub async fn dispatch(args: Cli) -> anyhow::Result<u8> {
     match args.command {
         Command::Up(a) => up::run(a).await,
         Command::Run(a) => run::run(a).await,
-        Command::Lint(a) => lint::run(a),
+        Command::Lint(a) => lint::run(a).await,
         Command::Validate(a) => validate::run(a).await,
         Command::Bundle(a) => bundle::run(a),
         Command::Import(a) => import::run(a),

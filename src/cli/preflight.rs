@@ -61,7 +61,7 @@ pub async fn run(args: Args) -> anyhow::Result<u8> {
     let config = match read(&args.config) {
         Ok(config) => config,
         Err(errors) => {
-            tell_errors(&errors?, form);
+            tell_errors(&errors, form);
             return Ok(exit::INVALID);
         }
     };
@@ -94,8 +94,9 @@ pub async fn run(args: Args) -> anyhow::Result<u8> {
 fn file(config: &Config, vms: &[&Vm], found: &mut Found) {
     let count = |fate: Fate| config.remarks.iter().filter(|r| r.fate == fate).count();
     let says = format!(
-        "{} VMs; {} keys mean something else now, {} nothing any more ('mosdat convert' tells which)",
+        "{} VM{}; {} keys mean something else now, {} nothing any more ('mosdat convert' tells which)",
         vms.len(),
+        if vms.len() == 1 { "" } else { "s" },
         count(Fate::Changed),
         count(Fate::Dropped),
     );
@@ -204,6 +205,22 @@ async fn proxmox(config: &Config, vms: &[&Vm], found: &mut Found) {
         }
         Err(e) => found.tell("machines", "list", State::Failed, e.to_string()),
     }
+}
+
+/// Why nothing of Proxmox answers, with what to do, after [`PATIENCE`] at most; a login that is not whole is told elsewhere.
+pub async fn unreachable(fleet: &seed::Fleet) -> Option<String> {
+    let about = fleet.cluster.spec.endpoints.join(", ");
+    let client = client(fleet).ok()?;
+    let why = match tokio::time::timeout(PATIENCE * 2, client.version()).await {
+        Ok(Ok(_)) => return None,
+        Ok(Err(e)) => e.to_string(),
+        Err(_) => format!("no answer within {} s", PATIENCE.as_secs() * 2),
+    };
+    let why = super::plain(&why);
+    Some(match why.contains(&about) {
+        true => advised(&why),
+        false => format!("Proxmox at {about} cannot be used: {}", advised(&why)),
+    })
 }
 
 /// What Proxmox or the way to it said, with what to do about it in the file.

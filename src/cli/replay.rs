@@ -4,7 +4,8 @@ use super::exit;
 use super::provider::ProviderArgs;
 use crate::desktop::Frame;
 use crate::executor::Local;
-use crate::results::{self, Answered, Looked, Place, Question, Trace, visible};
+use crate::results::{self, Answered, Body, Event, Looked, Place, Question, Trace, visible};
+use crate::scenario::unknown;
 use crate::vision::{self, Located, Verdict, Vision};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -49,13 +50,7 @@ pub async fn run(args: Args) -> anyhow::Result<u8> {
         return Ok(exit::PASSED);
     };
     let Some(looked) = results::looked(&trace.events, step) else {
-        let told = match steps.is_empty() {
-            true => "no step of this run asked anything about a picture".to_string(),
-            false => format!("those that asked something are {}", steps.join(", ")),
-        };
-        return Ok(invalid(format!(
-            "--step {step}: no step of this id has a picture; {told}"
-        )));
+        return Ok(invalid(format!("--step: {}", no_picture(&trace, step, &steps))));
     };
     let picture = match trace.picture(&looked.file) {
         Ok(picture) => picture,
@@ -92,6 +87,26 @@ pub async fn run(args: Args) -> anyhow::Result<u8> {
         Some(question) => ask(&backend, &frame, question).await,
         None => again(&backend, &frame, &looked, settings.is_some()).await,
     })
+}
+
+/// Why nothing can be asked again of a step: the run has none of this id, or it kept no picture.
+fn no_picture(trace: &Trace, step: &str, asked: &[String]) -> String {
+    let is_it = |event: &Event| matches!(&event.body, Body::StepEnd { step: id, .. } if id == step);
+    let others: Vec<&str> = asked.iter().map(String::as_str).filter(|id| *id != step).collect();
+    match (trace.events.iter().any(is_it), asked.is_empty()) {
+        (true, _) if others.is_empty() => {
+            format!("'{step}' kept no picture, and no other step of this run asked anything about one")
+        }
+        (true, _) => format!(
+            "'{step}' kept no picture; steps that asked something about one: {}",
+            others.join(", ")
+        ),
+        (false, true) => format!("this run has no step '{step}', and none of its steps asked anything about a picture"),
+        (false, false) => {
+            let asked: Vec<&str> = asked.iter().map(String::as_str).collect();
+            unknown("step", "steps that asked something about a picture", step, &asked)
+        }
+    }
 }
 
 fn list(trace: &Trace, step: &str) {
@@ -256,14 +271,14 @@ async fn again(backend: &Arc<dyn Vision>, frame: &Frame, looked: &Looked, provid
                 println!("  now:  {}", now.told(ms));
                 models(backend);
                 match agreement(then, now.verdict, now.place) {
-                    Agreement::Same => println!("  the same"),
+                    Agreement::Same => println!("  the same answer as then"),
                     Agreement::Other => {
                         agree = false;
-                        println!("  not the same");
+                        println!("  another answer than then");
                     }
                     Agreement::Unknown => {
                         unknown = true;
-                        println!("  nobody can tell now");
+                        println!("  nobody can tell now: neither for nor against the answer of then");
                     }
                 }
             }

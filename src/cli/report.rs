@@ -50,7 +50,7 @@ pub fn run(args: Args) -> anyhow::Result<u8> {
                 failure,
                 counts,
                 ..
-            } => Some((*result, failure.clone(), format!("{}/{}", counts.passed, counts.total))),
+            } => Some((*result, failure.clone(), counts.told())),
             _ => None,
         });
         let (result, failure, steps) = match end {

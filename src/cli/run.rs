@@ -2,7 +2,7 @@
 
 use super::apply::{self, ApplyError, Body};
 use super::session::{ClusterArgs, Session};
-use super::{check, exit, follow, local, missing, shutdown_signal};
+use super::{check, exit, follow, foresee, local, missing, shutdown_signal};
 use kube::ResourceExt;
 use kube::api::DynamicObject;
 use std::path::PathBuf;
@@ -42,14 +42,12 @@ pub struct Args {
 
 pub async fn run(args: Args) -> anyhow::Result<u8> {
     let apply::Read {
-        documents, problems, ..
+        documents,
+        mut problems,
+        ..
     } = apply::read(&args.files, false);
-    if !problems.is_empty() {
-        problems.iter().for_each(|p| eprintln!("{p}"));
-        return Ok(exit::INVALID);
-    }
     // Refused before anything is touched, and all at once.
-    let mut problems = check::problems(&documents).await?;
+    problems.extend(check::problems(&documents).await?);
     if problems.is_empty() && !check::has_run(&documents) {
         problems
             .push("no FunctionalTestRun and no stand-alone scenario in these files, so there is nothing to run".into());
@@ -87,6 +85,11 @@ pub async fn run(args: Args) -> anyhow::Result<u8> {
     }
     // What runs refer to comes before the runs, whatever the order in the files.
     objects.sort_by_key(|(_, o)| is_run(o));
+    let problems = foresee::problems(&objects);
+    if !problems.is_empty() {
+        problems.iter().for_each(|p| eprintln!("{p}"));
+        return Ok(exit::INVALID);
+    }
 
     let mut session = Session::open(&args.cluster, &args.state).await?;
     let (client, afterwards) = (session.client.clone(), session.afterwards());

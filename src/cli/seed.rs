@@ -1,8 +1,7 @@
 //! What the commands with the predecessor's TOML file have in common: reading it with its `.env`, and telling remarks.
 
-use crate::scenario::{Errors, Fate};
+use crate::scenario::{Errors, Fate, Place, Problem};
 use crate::seed::{self, Config, Need, Remark, SecretValue};
-use anyhow::Context;
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::Secret;
 use kube::core::DynamicObject;
@@ -21,17 +20,22 @@ pub enum Form {
     Json,
 }
 
-/// Reads the file. `Err(Ok(errors))` is what is wrong in it.
-pub fn read(path: &Path) -> Result<Config, anyhow::Result<Errors>> {
+/// Reads the file, or tells what is wrong with it.
+pub fn read(path: &Path) -> Result<Config, Errors> {
     let origin = path.display().to_string();
-    let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {origin}"));
-    let text = match text {
-        Ok(text) => text,
-        Err(e) => return Err(Err(e)),
-    };
+    let text = std::fs::read_to_string(path).map_err(|e| unreadable(path, &e))?;
     let file = dot_env(path);
     let env = |name: &str| std::env::var(name).ok().or_else(|| file.get(name).cloned());
-    seed::read(&origin, &text, &env).map_err(Ok)
+    seed::read(&origin, &text, &env)
+}
+
+/// What is said of a file that was named and cannot be read.
+pub fn unreadable(path: &Path, e: &std::io::Error) -> Errors {
+    Errors(vec![Problem {
+        origin: path.display().to_string(),
+        place: Place::Whole,
+        message: super::plain(&e.to_string()),
+    }])
 }
 
 /// The variables of the `.env` beside the file, else of the one in the top folder of its git repository; they count where
@@ -65,7 +69,10 @@ fn variables(text: &str) -> BTreeMap<String, String> {
 /// Prints what is wrong, each on its line.
 pub fn tell_errors(errors: &Errors, form: Form) {
     match form {
-        Form::Text => errors.0.iter().for_each(|p| eprintln!("{p}")),
+        Form::Text => errors
+            .0
+            .iter()
+            .for_each(|p| eprintln!("{}", super::plain(&p.to_string()))),
         Form::Json => {
             let told = errors.0.iter().map(|p| {
                 let object = json!({"fate": "error", "file": p.origin, "message": p.message});
@@ -170,8 +177,7 @@ pub async fn problems(path: &Path) -> anyhow::Result<Vec<String>> {
     });
     let fleet = match made {
         Ok(Ok(fleet)) => fleet,
-        Ok(Err(errors)) | Err(Ok(errors)) => return Ok(errors.0.iter().map(ToString::to_string).collect()),
-        Err(Err(e)) => return Ok(vec![super::told(&e)]),
+        Ok(Err(errors)) | Err(errors) => return Ok(errors.0.iter().map(ToString::to_string).collect()),
     };
     let Some(fleet) = fleet else { return Ok(Vec::new()) };
     let mut objects = vec![object(&fleet.cluster)?];

@@ -1,6 +1,6 @@
 //! `mosdat validate FILE...`: nothing is touched, nothing is contacted.
 
-use super::{apply, check, exit, seed};
+use super::{apply, check, exit, seed, steps};
 use std::path::PathBuf;
 
 #[derive(clap::Args)]
@@ -9,6 +9,9 @@ pub struct Args {
     /// predecessor.
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
+    /// Print the steps of each scenario with their ids, as `mosdat run --from` and `--until` take them.
+    #[arg(long)]
+    steps: bool,
 }
 
 pub async fn run(args: Args) -> anyhow::Result<u8> {
@@ -19,9 +22,8 @@ pub async fn run(args: Args) -> anyhow::Result<u8> {
         aside,
         files,
     } = apply::read(&files, true);
-    if problems.is_empty() {
-        problems = check::problems(&documents).await?;
-    }
+    // What is wrong with an object beside its scenario is told with that.
+    problems.extend(check::problems(&documents).await?);
     let mut good = Vec::new();
     for toml in &tomls {
         let found = seed::problems(toml).await?;
@@ -39,6 +41,10 @@ pub async fn run(args: Args) -> anyhow::Result<u8> {
         .iter()
         .for_each(|old| eprintln!("{}: left aside: {}", old.origin, old.message));
     if problems.is_empty() {
+        if args.steps {
+            print!("{}", steps::list(&documents));
+            return Ok(exit::PASSED);
+        }
         documents.iter().for_each(|d| println!("{}: ok", d.place));
         good.iter().for_each(|t| println!("{t}: ok"));
         println!("{read} read, {} ok", many(documents.len() + good.len(), "document"));

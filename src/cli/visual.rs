@@ -1,7 +1,7 @@
 //! `mosdat visual`: making and checking reference images.
 
 use super::exit;
-use crate::desktop::Frame;
+use crate::desktop::{Frame, Rect};
 use crate::scenario::{Area, AreaKind, MARGIN, Reference, SIMILARITY, Variant};
 use crate::vision::{self, Cascade, Located, Ocr, Outcome, References, Target, Vision, Wanted, models};
 use anyhow::Context;
@@ -58,7 +58,7 @@ pub struct Args {
 
 pub async fn run(args: Args) -> anyhow::Result<u8> {
     match (&args.capture, &args.check) {
-        (Some(name), ..) => capture(name, &args),
+        (Some(name), ..) => capture(name, &args).await,
         (_, Some(words)) => match words.as_slice() {
             [name, shot] => check(name, Path::new(shot), &args).await,
             _ => anyhow::bail!("--check takes a name and a picture"),
@@ -101,7 +101,7 @@ fn shot(path: &Path) -> Result<(Vec<u8>, Frame), String> {
     }
 }
 
-fn capture(name: &str, args: &Args) -> anyhow::Result<u8> {
+async fn capture(name: &str, args: &Args) -> anyhow::Result<u8> {
     let from = args.from.as_deref().unwrap_or(Path::new(""));
     let (png, frame) = match shot(from) {
         Ok(read) => read,
@@ -148,6 +148,12 @@ fn capture(name: &str, args: &Args) -> anyhow::Result<u8> {
             there.display()
         )));
     }
+    let made = Arc::new(vision::Reference::new(&reference)?);
+    if !args.text.is_empty()
+        && let Some(why) = unshown(&made, &frame, &args.text).await?
+    {
+        return Ok(invalid(why));
+    }
     if let Some(folder) = files[0].parent() {
         std::fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
     }
@@ -159,7 +165,6 @@ fn capture(name: &str, args: &Args) -> anyhow::Result<u8> {
     println!("wrote {} and {}", picture.display(), sidecar.display());
 
     // What it is worth: with itself it must fit, and best in one place only.
-    let made = vision::Reference::new(&reference)?;
     match made.look(&frame, true) {
         Ok(Outcome::Several(all)) => {
             let places: Vec<String> = all.iter().map(|m| format!("{},{}", m.rect.x, m.rect.y)).collect();
@@ -176,6 +181,46 @@ fn capture(name: &str, args: &Args) -> anyhow::Result<u8> {
     Ok(exit::PASSED)
 }
 
+async fn ocr() -> anyhow::Result<Arc<Ocr>> {
+    let models = models::default_dir();
+    Ok(Arc::new(
+        tokio::task::spawn_blocking(move || Ocr::load(&models)).await??,
+    ))
+}
+
+/// Why the picture does not show its own texts, as a run would read it; a reference of it would fit nowhere.
+async fn unshown(
+    made: &Arc<vision::Reference>,
+    frame: &Frame,
+    texts: &[([u32; 4], String)],
+) -> anyhow::Result<Option<String>> {
+    let reader = ocr().await?;
+    let target = Target {
+        reference: Some(Wanted {
+            reference: made.clone(),
+            anywhere: false,
+        }),
+        presence: true,
+        ..Target::default()
+    };
+    let why = match References(reader.clone()).locate(frame, &target).await? {
+        Located::Found(_) | Located::Ambiguous { .. } => return Ok(None),
+        Located::NotFound { reason, .. } => reason,
+    };
+    let mut told = format!("--text: the picture does not show what the reference would ask for: {why}");
+    for ([x, y, width, height], text) in texts {
+        let lines = reader.read(frame, Some(Rect::new(*x, *y, *width, *height)))?;
+        let read: Vec<String> = lines.iter().map(|line| format!("'{}'", line.text)).collect();
+        let read = if read.is_empty() {
+            "nothing".to_string()
+        } else {
+            read.join(", ")
+        };
+        told += &format!("\n  {x},{y},{width},{height}={text}: there is {read}");
+    }
+    Ok(Some(told))
+}
+
 async fn check(name: &str, path: &Path, args: &Args) -> anyhow::Result<u8> {
     let reference = match Reference::read(&args.folder, name) {
         Ok(reference) => reference,
@@ -187,10 +232,7 @@ async fn check(name: &str, path: &Path, args: &Args) -> anyhow::Result<u8> {
     };
     let has_text = |v: &Variant| v.areas.iter().any(|a| matches!(a.kind, AreaKind::Ocr { .. }));
     let reader: Arc<dyn Vision> = match reference.variants.iter().any(has_text) {
-        true => {
-            let models = models::default_dir();
-            Arc::new(tokio::task::spawn_blocking(move || Ocr::load(&models)).await??)
-        }
+        true => ocr().await?,
         false => Arc::new(Cascade(Vec::new())),
     };
     let made = Arc::new(vision::Reference::new(&reference)?);

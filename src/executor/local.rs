@@ -1,16 +1,13 @@
 //! Runs as tasks of this process: opens the desktop, the guest and the vision backend, and hands over to the runner.
 
-use super::{Checked, Executor, Job, Machine, Outcome, Progress, VisionSettings};
-use crate::api::{
-    CurrentStep, FailureClass, RunFailure, RunResult, ScenarioSpec, StepCounts, StepRange, StepResult, VideoSettings,
-};
+use super::{Candidate, Checked, Executor, Job, Machine, Outcome, Progress, VisionSettings};
+use crate::api::{CurrentStep, FailureClass, RunFailure, RunResult, StepCounts, StepResult, VideoSettings};
 use crate::desktop::{self, Auth, Desktop, Layout, Options, Stream};
 use crate::guest::{AgentGuest, Guest, SshGuest};
 use crate::results::{Body, Encoder, Event, Film, PlannedStep, Recorder, RunMeta};
 use crate::runner::{self, Limits, Rig};
 use crate::scenario::{Plan, Scenario};
 use crate::vision::{Cascade, Ocr, Vision};
-use secrecy::SecretString;
 use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -186,22 +183,14 @@ async fn console(machine: &Machine) -> Result<Desktop, RunFailure> {
 
 #[async_trait::async_trait]
 impl Executor for Local {
-    fn check(
-        &self,
-        scenario: &ScenarioSpec,
-        origin: &str,
-        variables: &BTreeMap<String, String>,
-        secrets: &BTreeMap<String, SecretString>,
-        range: &StepRange,
-        video: bool,
-    ) -> Result<Checked, Vec<String>> {
-        let encoder = match video {
+    fn check(&self, candidate: &Candidate<'_>) -> Result<Checked, Vec<String>> {
+        let encoder = match candidate.video {
             true => Encoder::find()
                 .map(|_| ())
                 .map_err(|e| format!("spec.evidence.video: {e}")),
             false => Ok(()),
         };
-        match (plan(scenario, origin, variables, secrets, range), encoder) {
+        match (plan(candidate), encoder) {
             (Ok((scenario, _)), Ok(())) => Ok(Checked {
                 digest: scenario.digest(),
             }),
@@ -211,7 +200,15 @@ impl Executor for Local {
     }
 
     async fn run(&self, job: Job, progress: watch::Sender<Progress>, cancel: CancellationToken) -> Outcome {
-        let plan = plan(&job.scenario, &job.origin, &job.variables, &job.secrets, &job.range);
+        let plan = plan(&Candidate {
+            scenario: &job.scenario,
+            origin: &job.origin,
+            variables: &job.variables,
+            secrets: &job.secrets,
+            range: &job.range,
+            video: job.video.is_some(),
+            model: job.vision.as_ref().is_some_and(VisionSettings::has_model),
+        });
         let meta = RunMeta {
             namespace: job.namespace.clone(),
             name: job.name.clone(),
@@ -308,21 +305,29 @@ impl Executor for Local {
     }
 }
 
-fn plan(
-    spec: &ScenarioSpec,
-    origin: &str,
-    variables: &BTreeMap<String, String>,
-    secrets: &BTreeMap<String, SecretString>,
-    range: &StepRange,
-) -> Result<(Scenario, Plan), Vec<String>> {
+/// What stands above the steps that have no model.
+const NO_MODEL: &str = "this run has no vision model (no visionRef, or a VisionProvider without spec.openai), and these steps \
+                        can be answered only by one";
+
+fn plan(candidate: &Candidate<'_>) -> Result<(Scenario, Plan), Vec<String>> {
     let lines = |e: crate::scenario::Errors| e.to_string().lines().map(String::from).collect::<Vec<_>>();
-    let scenario = Scenario::from_spec(spec, origin).map_err(lines)?;
-    let mut plan = scenario.plan(variables, secrets).map_err(lines)?;
+    let range = candidate.range;
+    let scenario = Scenario::from_spec(candidate.scenario, candidate.origin).map_err(lines)?;
+    let mut plan = scenario.plan(candidate.variables, candidate.secrets).map_err(lines)?;
     plan.limit(range.from.as_deref(), range.until.as_deref())
         .map_err(lines)?;
-    match runner::infeasible(&plan) {
-        wrong if wrong.is_empty() => Ok((scenario, plan)),
-        wrong => Err(wrong),
+    let mut wrong = runner::infeasible(&plan);
+    let unanswered = match candidate.model {
+        true => Vec::new(),
+        false => runner::needs_model(&plan),
+    };
+    if !unanswered.is_empty() {
+        wrong.push(format!("{NO_MODEL}:"));
+        wrong.extend(unanswered);
+    }
+    match wrong.is_empty() {
+        true => Ok((scenario, plan)),
+        false => Err(wrong),
     }
 }
 

@@ -86,6 +86,13 @@ pub struct VisionSettings {
     pub api_key: Option<SecretString>,
 }
 
+impl VisionSettings {
+    /// True where a model that understands words looks at the screen too.
+    pub fn has_model(&self) -> bool {
+        self.spec.openai.is_some()
+    }
+}
+
 /// How an attempt ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Outcome {
@@ -113,10 +120,29 @@ pub struct Progress {
 }
 
 impl Progress {
-    /// Passed steps of all steps, as `3/7`.
+    /// How far it is, as [`StepCounts::told`].
     pub fn text(&self) -> String {
-        format!("{}/{}", self.steps.passed, self.steps.total)
+        self.steps.told()
     }
+}
+
+/// A run that is to be checked before any VM exists.
+#[derive(Clone, Copy, Debug)]
+pub struct Candidate<'a> {
+    /// The test.
+    pub scenario: &'a ScenarioSpec,
+    /// Where the scenario comes from, for messages.
+    pub origin: &'a str,
+    /// Values of inputs.
+    pub variables: &'a BTreeMap<String, String>,
+    /// Values of secret inputs.
+    pub secrets: &'a BTreeMap<String, SecretString>,
+    /// Which steps run.
+    pub range: &'a StepRange,
+    /// A video is to be made.
+    pub video: bool,
+    /// A model that understands words looks at the screen too, or may: nobody knows yet.
+    pub model: bool,
 }
 
 /// A scenario that was found to be right.
@@ -129,17 +155,9 @@ pub struct Checked {
 /// Carries runs out.
 #[async_trait::async_trait]
 pub trait Executor: Send + Sync {
-    /// Checks a scenario with its inputs before any VM exists, and that a video can be made where one is asked for; all
-    /// errors at once.
-    fn check(
-        &self,
-        scenario: &ScenarioSpec,
-        origin: &str,
-        variables: &BTreeMap<String, String>,
-        secrets: &BTreeMap<String, SecretString>,
-        range: &StepRange,
-        video: bool,
-    ) -> Result<Checked, Vec<String>>;
+    /// Checks a scenario with its inputs before any VM exists, that a video can be made where one is asked for, and that
+    /// what only a model can answer has one; all errors at once.
+    fn check(&self, candidate: &Candidate<'_>) -> Result<Checked, Vec<String>>;
 
     /// Carries one attempt out. Cancelling ends the steps; cleanup still runs.
     async fn run(&self, job: Job, progress: watch::Sender<Progress>, cancel: CancellationToken) -> Outcome;

@@ -347,6 +347,15 @@ impl StepCounts {
         };
         *count += 1;
     }
+
+    /// Passed steps of all steps, as `3/7`; a step that was not run is told as such: a way that is not taken is no failure.
+    pub fn told(&self) -> String {
+        let skipped = match self.skipped {
+            0 => String::new(),
+            n => format!(" ({n} skipped)"),
+        };
+        format!("{}/{}{skipped}", self.passed, self.total)
+    }
 }
 
 /// Something seen or done while a step runs.
@@ -568,6 +577,20 @@ pub enum Role {
     Asked,
     /// A reference image that was not found: as expected, as seen, and the difference.
     Difference,
+}
+
+impl Role {
+    /// The word for it in the log, and in the names of pictures.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Role::Before => "before",
+            Role::After => "after",
+            Role::Checked => "checked",
+            Role::Failure => "failure",
+            Role::Asked => "asked",
+            Role::Difference => "difference",
+        }
+    }
 }
 
 /// A place in a picture, in pixels.

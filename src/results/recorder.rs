@@ -232,7 +232,7 @@ impl Recorder {
                     inner.numbers += 1;
                     inner.numbers
                 };
-                let file = format!("{SCREENSHOTS_DIR}/{place:04}-{step}.png");
+                let file = format!("{SCREENSHOTS_DIR}/{step}-{place:04}-{}.png", role.as_str());
                 let (path, frame) = (self.dir.join(&file), frame.clone());
                 // Encoding takes tens of milliseconds, in which the step can go on.
                 let writing = tokio::task::spawn_blocking(move || write_png(&path, &frame));
@@ -518,7 +518,7 @@ mod tests {
             })
             .collect();
         let last = files.last().expect("a picture");
-        assert!(last.ends_with("0002-a.png"), "{files:?}");
+        assert!(last.ends_with("a-0002-asked.png"), "{files:?}");
         let picture = image::open(dir.path().join(last)).expect("a picture").to_rgb8();
         assert_eq!(picture.get_pixel(0, 0).0, [2; 3]);
     }

@@ -101,7 +101,7 @@ impl Stage<'_> {
                     Exit::TimedOut => Err(Failure {
                         kind: Kind::TimedOut,
                         reason: "CommandTimedOut",
-                        message: format!("the command did not end within {left:.0?}{told}"),
+                        message: format!("the command did not end {}{told}", self.time_given(left)),
                     }),
                     exit => Err(Failure::failed(
                         "CommandFailed",
@@ -179,13 +179,25 @@ impl Stage<'_> {
         kind: Kind,
         reason: &'static str,
     ) -> Result<(), Failure> {
-        let start = Instant::now();
+        let given = self.time_given(until.saturating_duration_since(Instant::now()));
+        self.expect_within(check, until, &given, kind, reason).await
+    }
+
+    /// As `expect`, where the time is not the step's: `given` says which it is.
+    async fn expect_within(
+        &mut self,
+        check: &Check,
+        until: Instant,
+        given: &str,
+        kind: Kind,
+        reason: &'static str,
+    ) -> Result<(), Failure> {
         match self.hold(check, until).await? {
             Held::Yes => Ok(()),
             Held::No(why) => Err(Failure {
                 kind,
                 reason,
-                message: format!("{check}: did not hold within {:.0?}: {why}", start.elapsed()),
+                message: format!("{check}: did not hold {given}: {why}"),
             }),
             Held::CannotTell(why) => Err(match asks_only_the_guest(check) {
                 true => Failure::error(FailureClass::Guest, "CannotTell", format!("{check}: {why}")),
@@ -377,9 +389,11 @@ impl Stage<'_> {
     async fn canary(&mut self, check: &Check, until: Instant) -> Result<(), Failure> {
         let desktop = self.run.rig.desktop.clone();
         desktop.type_text(CANARY).await?;
-        let held = self.expect(
+        let given = format!("within {CANARY_TIME:?}");
+        let held = self.expect_within(
             check,
             until.min(Instant::now() + CANARY_TIME),
+            &given,
             Kind::Failed,
             "CanaryLost",
         );

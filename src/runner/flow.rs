@@ -2,6 +2,7 @@
 
 use super::check::{Held, needs_frame};
 use super::failure::{Failure, Kind};
+use super::only_a_model::NEEDS_MODEL;
 use super::run::{Ended, Run};
 use super::step::{Stage, run_leaf};
 use super::stop::Stop;
@@ -174,9 +175,13 @@ fn fill(run: &Run, late: &Late) -> Result<Step, Failure> {
     let filled = late
         .fill(values)
         .map_err(|errors| Failure::author("NotFilledIn", errors.to_string()))?;
-    match super::feasible::problems(&filled) {
-        wrong if wrong.is_empty() => Ok(filled),
-        wrong => Err(Failure::author("NotFeasible", wrong.join("; "))),
+    let wrong = super::feasible::problems(&filled);
+    if !wrong.is_empty() {
+        return Err(Failure::author("NotFeasible", wrong.join("; ")));
+    }
+    match super::only_a_model::beyond(run.rig.vision.as_ref(), &filled) {
+        unanswered if unanswered.is_empty() => Ok(filled),
+        unanswered => Err(Failure::author(NEEDS_MODEL, unanswered.join("; "))),
     }
 }
 

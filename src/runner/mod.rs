@@ -17,6 +17,7 @@ mod locate;
 mod machine;
 mod never;
 mod nodes;
+mod only_a_model;
 mod package;
 mod passes;
 mod record;
@@ -33,6 +34,7 @@ pub use failure::{Failure, Kind};
 pub use feasible::infeasible;
 pub use hypervisor::{Hypervisor, NotDone, Operation};
 pub use linux_only::needs_linux;
+pub use only_a_model::needs_model;
 pub use run::run;
 pub use screen::Screen;
 

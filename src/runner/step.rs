@@ -43,6 +43,26 @@ fn uses_guest(step: &Step) -> bool {
     acts || step.targets().into_iter().any(by_element) || step.conditions().any(needs_guest)
 }
 
+/// `within 6s`, where `given` is all of the step's time but what a look takes; else which part of it.
+fn time_given(given: Duration, whole: Duration, attempt: Option<(u32, u32)>) -> String {
+    /// What goes by before the first look, at most.
+    const BEGINNING: Duration = Duration::from_millis(250);
+    if given + BEGINNING >= whole {
+        return format!("within {whole:?}");
+    }
+    let seconds = given.as_secs_f64();
+    match (given.is_zero(), attempt) {
+        (true, None) => format!("at once, when the action had taken all of the step's {whole:?}"),
+        (true, Some((attempt, of))) => {
+            format!("at once, when the action had taken all that attempt {attempt} of {of} has of the step's {whole:?}")
+        }
+        (false, None) => format!("within {seconds:.1}s, what the action had left of the step's {whole:?}"),
+        (false, Some((attempt, of))) => {
+            format!("within {seconds:.1}s, the part of attempt {attempt} of {of} in the step's {whole:?}")
+        }
+    }
+}
+
 /// A step in progress.
 pub(super) struct Stage<'a> {
     pub run: &'a mut Run,
@@ -218,10 +238,16 @@ impl Stage<'_> {
 
     async fn attempts(&mut self, deadline: Instant) -> Result<(), Failure> {
         let step = self.step;
-        let mut why = None;
+        let mut why: Option<Failure> = None;
         for attempt in 1..=step.attempts {
             if attempt > 1 {
                 if Instant::now() >= deadline {
+                    let untried = format!(
+                        "no time was left of the step's {:?} for attempt {attempt} of {}",
+                        step.timeout, step.attempts
+                    );
+                    self.note(&untried);
+                    why = why.map(|failure| failure.with(&untried));
                     break;
                 }
                 self.note(&format!("attempt {attempt} of {}", step.attempts));
@@ -248,6 +274,12 @@ impl Stage<'_> {
             }
         }
         Err(why.unwrap_or_else(|| Failure::failed("NotTried", "there was no time for an attempt")))
+    }
+
+    /// How long something had, in numbers that the scenario's author knows: the step's time, or which part of it.
+    pub(super) fn time_given(&self, given: Duration) -> String {
+        let attempt = (self.step.attempts > 1).then_some((self.attempts, self.step.attempts));
+        time_given(given, self.step.timeout, attempt)
     }
 
     async fn attempt(&mut self, until: Instant) -> Result<(), Failure> {
@@ -375,5 +407,29 @@ impl Stage<'_> {
         {
             self.show(Role::Failure, &frame, Vec::new()).await;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::time_given;
+    use std::time::Duration;
+
+    #[test]
+    fn a_time_is_the_authors_or_says_which_part_of_it_it_is() {
+        let ms = Duration::from_millis;
+        assert_eq!(time_given(ms(5_990), ms(6_000), None), "within 6s");
+        assert_eq!(
+            time_given(ms(4_800), ms(6_000), None),
+            "within 4.8s, what the action had left of the step's 6s"
+        );
+        assert_eq!(
+            time_given(ms(3_000), ms(6_000), Some((1, 2))),
+            "within 3.0s, the part of attempt 1 of 2 in the step's 6s"
+        );
+        assert_eq!(
+            time_given(Duration::ZERO, ms(1_500), None),
+            "at once, when the action had taken all of the step's 1.5s"
+        );
     }
 }

@@ -107,7 +107,7 @@ fn import(path: &Path, place: &Place, way: &mut Way, routines: &mut Vec<Entry>, 
     let text = match std::fs::read_to_string(path) {
         Ok(text) => text,
         Err(error) => {
-            problems.add(place, format!("{} cannot be read: {error}", path.display()));
+            problems.add(place, unreadable(path, &error));
             return;
         }
     };
@@ -184,10 +184,10 @@ fn embed(field: &mut Entry, file: &Path, problems: &mut Problems) -> bool {
             &field.value.place,
             format!("'from' must be the path of a file, not {}", field.value.kind()),
         );
-        return false;
+        return without_content(field);
     };
     let Some(path) = beside(file, name, &field.value.place, problems) else {
-        return false;
+        return without_content(field);
     };
     let read = std::fs::metadata(&path).and_then(|m| match m.len() {
         length if length > MOST => Err(std::io::Error::other(format!(
@@ -204,12 +204,26 @@ fn embed(field: &mut Entry, file: &Path, problems: &mut Problems) -> bool {
             true
         }
         Err(error) => {
-            problems.add(
-                &field.value.place,
-                format!("{} cannot be taken: {error}", path.display()),
-            );
-            false
+            problems.add(&field.value.place, unreadable(&path, &error));
+            without_content(field)
         }
+    }
+}
+
+/// What is wrong with the file is told; that there is no content is no further mistake.
+fn without_content(field: &mut Entry) -> bool {
+    field.key = "base64".to_string();
+    field.value.value = Value::Str("AA==".to_string());
+    false
+}
+
+/// Why a file that another names cannot be used.
+fn unreadable(path: &Path, error: &std::io::Error) -> String {
+    let path = path.display();
+    match error.kind() {
+        std::io::ErrorKind::NotFound => format!("there is no file {path}"),
+        std::io::ErrorKind::PermissionDenied => format!("{path} may not be read"),
+        _ => format!("{path} cannot be taken: {error}"),
     }
 }
 

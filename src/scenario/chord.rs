@@ -126,11 +126,15 @@ pub(super) fn parse(chord: &str) -> Result<(), String> {
 }
 
 fn unknown(name: &str, chord: &str, valid: &[&str]) -> String {
+    // As Emacs and Qt's menus of old write it.
+    if let Some(meant) = Some(chord.replace('-', "+")).filter(|meant| meant != chord && parse(meant).is_ok()) {
+        return format!("unknown key '{name}'; keys that are held together are joined by '+': is '{meant}' meant?");
+    }
     match nearest(name, valid.iter().copied()) {
         Some(near) => format!("unknown key '{name}' in '{chord}'; did you mean '{near}'?"),
         None => format!(
-            "unknown key '{name}' in '{chord}'. Keys: single characters, {}",
-            KEYS.join(", ")
+            "unknown key '{name}' in '{chord}'. Keys are single characters and names such as enter, tab, escape, delete, left, \
+             pageup, f5, kp0; docs/reference/scenario.md has them all"
         ),
     }
 }

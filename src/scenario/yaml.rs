@@ -13,6 +13,7 @@ const MAX_NODES: usize = 100_000;
 const MAX_DEPTH: usize = 64;
 
 struct Reader<'a, 'p> {
+    text: &'a str,
     parser: Parser<'a, granit_parser::StrInput<'a>>,
     anchors: HashMap<usize, (Node, usize)>,
     nodes: usize,
@@ -39,6 +40,7 @@ fn documents(text: &str, old: bool, problems: &mut Problems) -> Option<Vec<Node>
     let mut options = Options::default();
     options.set_emit_comments(false);
     let mut reader = Reader {
+        text,
         parser: Parser::new_from_str_with_options(text, options),
         anchors: HashMap::new(),
         nodes: 0,
@@ -61,7 +63,8 @@ impl<'a> Reader<'a, '_> {
                 Some(Err(error)) => {
                     let mark = error.marker();
                     let place = Place::Line(mark.line().max(1), mark.col() + 1);
-                    self.problems.add(&place, format!("not YAML: {}", error.info()));
+                    let hint = missing_space(self.text, mark.line());
+                    self.problems.add(&place, format!("not YAML: {}{hint}", error.info()));
                     return Err(Stop);
                 }
                 None => return Ok((Event::StreamEnd, Span::default())),
@@ -196,6 +199,24 @@ impl<'a> Reader<'a, '_> {
             _ => Value::Str(text.to_string()),
         }
     }
+}
+
+/// A hint where a line at the error, or right before it, begins with `word:text`: to YAML that is no key, and what follows makes
+/// no sense then.
+fn missing_space(text: &str, line: usize) -> String {
+    let nearby = text.lines().enumerate().take(line).skip(line.saturating_sub(3));
+    for (at, written) in nearby.collect::<Vec<_>>().into_iter().rev() {
+        let item = written.trim_start().trim_start_matches("- ").trim_start();
+        let Some((word, rest)) = item.split_once(':') else {
+            continue;
+        };
+        let is_key = !word.is_empty() && word.chars().all(|c| c.is_ascii_lowercase() || c == '_');
+        let glued = rest.starts_with(|c: char| !c.is_whitespace() && c != '/' && c != ':');
+        if is_key && glued {
+            return format!("; in line {} a space is missing behind '{word}:'", at + 1);
+        }
+    }
+    String::new()
 }
 
 /// The value of an unquoted scalar in the YAML 1.2 core schema.

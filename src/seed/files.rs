@@ -2,6 +2,7 @@
 
 use super::config::{Config, Vm};
 use crate::scenario::{Errors, Fate, ImportRemark, Place, Problem, Scenario, import};
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 /// A scenario of `--test`.
@@ -52,14 +53,17 @@ pub fn find(config: &Config, vm: &Vm, test: &str) -> Result<PathBuf, Problem> {
     match places.iter().find(|p| p.is_file()) {
         Some(path) => Ok(path.clone()),
         None => {
-            let places: Vec<String> = places.iter().map(|p| p.display().to_string()).collect();
+            let tests = tests(&places, test);
+            let told = match tests.is_empty() {
+                true => {
+                    let places: Vec<String> = places.iter().map(|p| p.display().to_string()).collect();
+                    format!("{} are not there, nor any other", places.join(", "))
+                }
+                false => format!("those of {} are {}", folder(config).display(), tests.join(", ")),
+            };
             Err(config.problem(
                 vm.place.clone(),
-                format!(
-                    "there is no test '{test}' for VM '{}': {} are not there",
-                    vm.name,
-                    places.join(", ")
-                ),
+                format!("there is no test '{test}' for VM '{}': {told}", vm.name),
             ))
         }
     }
@@ -73,6 +77,27 @@ fn places(folder: &Path, vm: &Vm, test: &str) -> Vec<PathBuf> {
     folders.push(folder.to_path_buf());
     let files = |f: &PathBuf| ["yaml", "yml"].map(|end| f.join(format!("{test}.{end}")));
     folders.iter().flat_map(files).collect()
+}
+
+/// Names of the tests in the folders of these places, the one nearest to `wanted` first.
+fn tests(places: &[PathBuf], wanted: &str) -> Vec<String> {
+    let folders: BTreeSet<&Path> = places.iter().filter_map(|p| p.parent()).collect();
+    let files = folders
+        .into_iter()
+        .filter_map(|folder| std::fs::read_dir(folder).ok())
+        .flatten();
+    let name = |file: std::fs::DirEntry| {
+        let path = file.path();
+        let is_test = path.is_file() && path.extension().is_some_and(|end| end == "yaml" || end == "yml");
+        is_test.then(|| path.file_stem()?.to_str().map(String::from)).flatten()
+    };
+    let names: BTreeSet<String> = files.flatten().filter_map(name).collect();
+    let mut names: Vec<String> = names.into_iter().collect();
+    names.sort_by(|a, b| {
+        let near = |name: &str| strsim::jaro_winkler(name, wanted);
+        near(b).total_cmp(&near(a))
+    });
+    names
 }
 
 /// Words that only the old language has.

@@ -110,6 +110,10 @@ impl Vision for Cascade {
         }
     }
 
+    fn understands(&self) -> bool {
+        self.0.iter().any(|v| v.understands())
+    }
+
     async fn warm_up(&self) -> Result<(), Error> {
         for vision in &self.0 {
             vision.warm_up().await?;

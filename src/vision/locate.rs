@@ -1,7 +1,7 @@
 //! Where a target is, decided from read lines.
 
 use super::misread::misread;
-use super::target::{beyond_text, quoted};
+use super::reach::without_text;
 use super::text::{Fit, Match, find, find_across, nearest};
 use super::{Error, Hit, Line, Located, Target};
 use crate::desktop::Rect;
@@ -35,16 +35,7 @@ pub(super) fn check(target: &Target) -> Result<(), Error> {
 /// [`Error::Target`] where there is no text: that OCR cannot look for it does not say that it is absent.
 pub(super) fn locate(lines: &[Line], target: &Target) -> Result<Located, Error> {
     let Some(text) = &target.text else {
-        let why = match target.describe.as_deref().filter(|d| !quoted(d).is_empty()).and_then(beyond_text) {
-            Some(word) => format!(
-                "OCR finds quoted text only, and '{word}' asks for more than a text; write the place as \
-                 'target: {{text: ..., right_of: ...}}' (near, left_of, above, below, nth), or use a vision provider with a VLM"
-            ),
-            None => "OCR finds quoted text only, and the target has none or several; quote one text, or use a vision provider \
-                     with a VLM"
-                .into(),
-        };
-        return Err(Error::Target(why));
+        return Err(Error::Target(without_text(target)));
     };
     Ok(locate_text(lines, text, target))
 }

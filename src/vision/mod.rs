@@ -12,6 +12,7 @@ mod misread;
 pub mod models;
 mod ocr;
 mod openai;
+mod reach;
 mod reference;
 mod target;
 mod text;
@@ -25,6 +26,7 @@ pub use openai::{
     Budget, Coordinates, FAMILIES, Family, Form, Limits, Money, OpenAi, OpenAiConfig, Prices, Sizing, family, no_judge,
     only_points, unknown_model,
 };
+pub use reach::{unreadable_question, unreadable_target};
 pub use reference::{Explanation, Match, Outcome, Reference, References, Wanted};
 pub use target::parse_target;
 pub use types::{Hit, Judgement, Located, Request, Target, Verdict, Vision};

@@ -185,6 +185,11 @@ pub trait Vision: Send + Sync {
         false
     }
 
+    /// True where it understands more than which texts are shown: a description, any question.
+    fn understands(&self) -> bool {
+        true
+    }
+
     /// Makes a model ready that has to be loaded first, where its provider says how long that may take.
     ///
     /// # Errors

@@ -19,6 +19,8 @@ fn commands() -> Vec<String> {
     let names = list.expect("commands").lines();
     names
         .filter_map(|line| line.split_whitespace().next().map(str::to_string))
+        // It is about the others.
+        .filter(|name| name != "help")
         .collect()
 }
 

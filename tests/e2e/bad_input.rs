@@ -106,7 +106,11 @@ fn a_missing_secret_is_told_before_anything_is_applied() {
     let wants = "spec:\n  secretVariables: [{name: p, secretKeyRef: {name: login, key: password}}]\n";
     let file = dir.path().join("run.yaml");
     std::fs::write(&file, good.replace("spec:\n", wants)).expect("write");
-    let files = ["examples/quickstart/scenario.yaml", file.to_str().expect("path")];
+    let scenario = std::fs::read_to_string(root().join("examples/quickstart/scenario.yaml")).expect("example");
+    let taking = dir.path().join("scenario.yaml");
+    let inputs = "  inputs:\n    p: {secret: true}\n";
+    std::fs::write(&taking, scenario.replace("  inputs:\n", inputs)).expect("write");
+    let files = [taking.to_str().expect("path"), file.to_str().expect("path")];
     let out = up.run(&files);
     assert_eq!(out.status.code(), Some(3), "{}", text(&out));
     assert!(text(&out).contains("run.yaml:"), "{}", text(&out));

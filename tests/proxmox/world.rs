@@ -5,15 +5,14 @@ use crate::kube::Kube;
 use kube::api::{Api, PostParams};
 use kube::core::NamespaceResourceScope;
 use kube::{Resource, ResourceExt};
-use mosdat::api::{ProxmoxCluster, ProxmoxVM, RunResult, ScenarioSpec, StepCounts};
+use mosdat::api::{ProxmoxCluster, ProxmoxVM, RunResult, StepCounts};
 use mosdat::controller::{self, Context, DisplayProbe, Settings};
 use mosdat::controlplane::{ControlPlane, Kinds, Options};
-use mosdat::executor::{Checked, Executor, Job, Outcome, Progress};
+use mosdat::executor::{Candidate, Checked, Executor, Job, Outcome, Progress};
 use mosdat::proxmox::VncStream;
 use secrecy::SecretString;
 use serde::de::DeserializeOwned;
 use serde_json::json;
-use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, LazyLock, Mutex};
 use std::time::{Duration, Instant};
@@ -65,16 +64,9 @@ pub struct Scripted {
 
 #[async_trait::async_trait]
 impl Executor for Scripted {
-    fn check(
-        &self,
-        scenario: &ScenarioSpec,
-        origin: &str,
-        _variables: &BTreeMap<String, String>,
-        _secrets: &BTreeMap<String, SecretString>,
-        _: &mosdat::api::StepRange,
-        _video: bool,
-    ) -> Result<Checked, Vec<String>> {
-        if scenario.name == "bad" {
+    fn check(&self, candidate: &Candidate<'_>) -> Result<Checked, Vec<String>> {
+        let origin = candidate.origin;
+        if candidate.scenario.name == "bad" {
             return Err(vec![format!("{origin}: first"), format!("{origin}: second")]);
         }
         Ok(Checked {

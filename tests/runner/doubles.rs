@@ -64,6 +64,8 @@ pub struct World {
     pub misreads: bool,
     /// The place of everything shifts with every frame.
     pub trembling: bool,
+    /// What looks at the screen reads, and understands no description.
+    pub only_reads: bool,
     /// Shows something else in every frame.
     pub flicker: Option<Rect>,
     pub frames: u8,
@@ -279,6 +281,9 @@ impl Screen for Double {
 impl Vision for Double {
     fn name(&self) -> String {
         "double".into()
+    }
+    fn understands(&self) -> bool {
+        !self.world.lock().unwrap().only_reads
     }
     async fn locate(&self, frame: &Frame, target: &Target) -> Result<Located, vision::Error> {
         self.looks.fetch_add(1, Ordering::Relaxed);

@@ -1,6 +1,6 @@
 //! What is refused before any VM exists.
 
-use mosdat::runner::{infeasible, needs_linux};
+use mosdat::runner::{infeasible, needs_linux, needs_model};
 use mosdat::scenario::{Plan, Scenario};
 use std::collections::BTreeMap;
 
@@ -72,4 +72,41 @@ fn what_needs_a_linux_guest_is_named_with_its_step() {
             "step k: file",
         ]
     );
+}
+
+#[test]
+fn what_only_a_model_can_answer_is_named_with_its_step() {
+    let steps = "  - {id: a, click: Save}\n  - {id: b, click: \"the 'Save' button\"}\n  - {id: c, click: \"the field right of 'Name'\"}\n  \
+                 - {id: d, hover: {role: button, name: OK, describe: the button}}\n  - {id: e, hover: {at: [1, 2], reason: x}}\n  \
+                 - {id: f, hover: {describe: the gear}}\n  - {id: g, expect: the window is red}\n  - {id: h, expect: \"'Saved' is shown\"}\n  \
+                 - {id: i, expect: {any: [{text: x}, all is well]}}\n  - {id: j, expect: {all: [{text: x}, all is well]}}\n  \
+                 - {id: k, expect: {not: all is well}}\n  - {id: l, click: Save, when: {word: y}}\n  \
+                 - {id: m, if: {fact: {word: y}, then: [{id: n, click: Save}], else: [{id: o, click: Save}]}}\n  \
+                 - {id: p, if: {see: all is well, then: [{id: q, key: f5}]}}\n  - {id: r, shell: {command: ls, capture: late}}\n  \
+                 - {id: s, click: '{{ late }}'}\n  - {id: t, never: {see: a dialog flashes, for: 2s}}\n  \
+                 - {id: u, key: f5, verify: all is well, on_failure: [{id: v, click: Save}]}";
+    let steps_of = |wrong: &[String]| -> Vec<String> {
+        let id = |why: &String| {
+            why.strip_prefix("step ")
+                .unwrap()
+                .split(':')
+                .next()
+                .unwrap()
+                .to_string()
+        };
+        wrong.iter().map(id).collect()
+    };
+    let mut plan = plan(steps, &[("pw", "s")]);
+    let wrong = needs_model(&plan);
+    assert_eq!(
+        steps_of(&wrong),
+        ["a", "c", "f", "g", "j", "k", "o", "p", "t", "u"],
+        "{wrong:#?}"
+    );
+    assert!(
+        wrong[0].contains("'Save' quotes none") && wrong[1].contains("'field' asks for more"),
+        "{wrong:#?}"
+    );
+    plan.limit(Some("f"), Some("h")).unwrap();
+    assert_eq!(steps_of(&needs_model(&plan)), ["f", "g"]);
 }

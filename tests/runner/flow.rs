@@ -312,3 +312,23 @@ async fn files_are_put_into_the_guest() {
     .await;
     assert_eq!((ran.outcome.result, ran.reason()), (RunResult::Invalid, "NoSuchUser"));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_attempt_without_time_is_told() {
+    let text = "name: t\nsteps:\n  - {id: a, shell: 'sleep 9', timeout: 400ms, attempts: 2}\n";
+    let ran = run(text, |_| {}).await;
+    assert_eq!(ran.outcome.result, RunResult::Failed, "{}", ran.message());
+    let told = "no time was left of the step's 400ms for attempt 2 of 2";
+    assert!(ran.message().contains(told), "{}", ran.message());
+    // What the author wrote is what is told.
+    let ran = run(
+        "name: t\nsteps:\n  - {id: a, expect: {text: x}, timeout: 1200ms}\n",
+        |w| w.show("y"),
+    )
+    .await;
+    assert!(
+        ran.message().contains("did not hold within 1.2s: "),
+        "{}",
+        ran.message()
+    );
+}

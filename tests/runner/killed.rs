@@ -11,17 +11,15 @@ use async_trait::async_trait;
 use kube::api::{Api, PostParams};
 use kube::{Resource, ResourceExt};
 use mosdat::api::{FunctionalTestRun, FunctionalTestRunStatus, ProxmoxCluster, ProxmoxVM, RunPhase, RunResult};
-use mosdat::api::{ScenarioSpec, StepRange};
 use mosdat::controller::{self, Context, DisplayProbe, Settings};
 use mosdat::controlplane::{ControlPlane, Options};
-use mosdat::executor::{Checked, Executor, Job, Outcome, Progress};
+use mosdat::executor::{Candidate, Checked, Executor, Job, Outcome, Progress};
 use mosdat::proxmox::VncStream;
 use mosdat::results::{Body, Recorder, RunMeta, StepOutcome, read_events};
 use mosdat::runner::{Limits, Rig};
 use mosdat::scenario::Scenario;
 use secrecy::SecretString;
 use serde_json::json;
-use std::collections::BTreeMap;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -59,16 +57,8 @@ impl DisplayProbe for Anything {
 
 #[async_trait]
 impl Executor for OnDoubles {
-    fn check(
-        &self,
-        scenario: &ScenarioSpec,
-        origin: &str,
-        _: &BTreeMap<String, String>,
-        _: &BTreeMap<String, SecretString>,
-        _: &StepRange,
-        _: bool,
-    ) -> Result<Checked, Vec<String>> {
-        let scenario = Scenario::from_spec(scenario, origin).map_err(|e| vec![e.to_string()])?;
+    fn check(&self, candidate: &Candidate<'_>) -> Result<Checked, Vec<String>> {
+        let scenario = Scenario::from_spec(candidate.scenario, candidate.origin).map_err(|e| vec![e.to_string()])?;
         let digest = scenario.digest();
         Ok(Checked { digest })
     }

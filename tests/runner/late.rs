@@ -93,3 +93,18 @@ async fn what_cannot_be_filled_in_is_the_authors_and_told_once_in_its_round() {
     let ran = run(soft, |_| {}).await;
     assert_eq!((ran.outcome.result, ran.reason()), (RunResult::Failed, "NotCaptured"));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_turns_out_to_need_a_model_that_is_not_there_is_the_authors_error() {
+    let text = "name: t\nsteps:\n  - {id: a, shell: {command: 'echo Save', capture: word}}\n  - {id: b, click: '{{ word }}'}\n";
+    let ran = run(text, |w| {
+        w.only_reads = true;
+        w.show("Save");
+    })
+    .await;
+    // On another VM it would be the same.
+    assert_eq!(ran.outcome.result, RunResult::Invalid, "{}", ran.message());
+    assert!(ran.message().contains("'Save' quotes none"), "{}", ran.message());
+    let ran = run(text, |w| w.show("Save")).await;
+    assert_eq!(ran.outcome.result, RunResult::Passed, "{}", ran.message());
+}

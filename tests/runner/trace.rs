@@ -125,7 +125,8 @@ async fn a_hundred_steps_are_under_20_mb_with_every_pixel() {
     println!("{:.1} MB", size as f64 / 1e6);
     assert!(size < 20_000_000, "{size}");
     for number in [0, 115, 199] {
-        let file = format!("screenshots/{:04}-s{:03}.png", number + 1, number / 2);
+        let role = ["before", "checked"][number as usize % 2];
+        let file = format!("screenshots/s{:03}-{:04}-{role}.png", number / 2, number + 1);
         let picture = trace.picture(&file).unwrap();
         assert!(picture.exact && picture.image == screen(&behind, number), "{file}");
     }
@@ -148,10 +149,10 @@ async fn films_are_small_too() {
     let (_other, trace, size) = alone(dir.path());
     println!("{:.1} MB", size as f64 / 1e6);
     assert!(size < 20_000_000, "{size}");
-    assert!(!trace.picture("screenshots/0001-s000.png").unwrap().exact);
+    assert!(!trace.picture("screenshots/s000-0001-before.png").unwrap().exact);
     // Beside its files the page has every pixel.
     let beside = Trace::open(&dir.path().join("report.html")).unwrap();
-    assert!(beside.picture("screenshots/0001-s000.png").unwrap().exact);
+    assert!(beside.picture("screenshots/s000-0001-before.png").unwrap().exact);
 }
 
 #[tokio::test(flavor = "multi_thread")]

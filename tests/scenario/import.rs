@@ -435,6 +435,17 @@ fn the_command_prints_the_text_and_tells_the_rest() {
     assert!(err.ends_with("\n3 kept, 0 changed, 0 dropped, 0 by hand\n"), "{err}");
     let (_, _, err) = run(&["--quiet"], &good);
     assert_eq!(err, "3 kept, 0 changed, 0 dropped, 0 by hand\n");
+    // A model understood every word of the old runner, also what looks like a label.
+    let label = file(
+        "label.yaml",
+        "name: t\nsteps:\n- localize: Save\n- verify: it is there\n",
+    );
+    let (code, out, err) = run(&[], &label);
+    assert_eq!(code, Some(0), "{err}");
+    assert!(
+        out.contains("# lint: allow unquoted-label") && out.contains("click: Save"),
+        "{out}"
+    );
     let left = file(
         "left.yaml",
         "name: t\nsteps:\n- verify: it is there\n- atspi: {role: link, via: action}\n",
@@ -457,7 +468,7 @@ fn the_command_prints_the_text_and_tells_the_rest() {
         (Some(3), "", &"error".into(), &2.into())
     );
     let (code, _, err) = run(&[], &dir.path().join("none.yaml"));
-    assert_eq!(code, Some(2), "{err}");
+    assert_eq!(code, Some(3), "{err}");
 }
 
 const WORDS: &[&str] = &[

@@ -184,6 +184,20 @@ const CASES: &[Case] = &[
         "- click: {target: {describe: the red circle}}",
     ),
     (
+        "unquoted-label",
+        WARNING,
+        3,
+        "- click: Save",
+        "- click: \"'Save'\"\n- click: the gear icon\n- click: {target: {describe: Save}}",
+    ),
+    (
+        "unquoted-label",
+        WARNING,
+        4,
+        "- key: f5\n  verify: Settings Saved",
+        "- key: f5\n  verify: the settings were saved\n- expect: {text: Settings Saved}",
+    ),
+    (
         "short-text",
         WARNING,
         3,

@@ -156,7 +156,7 @@ fn what_is_wrong_ends_with_3_and_nothing_is_printed() {
         "{told}"
     );
     assert_eq!(functional(&["--parallel", "0"]).0, Some(3));
-    assert_eq!(mosdat(&["convert", "/nowhere.toml"]).status.code(), Some(2));
+    assert_eq!(mosdat(&["convert", "/nowhere.toml"]).status.code(), Some(3));
 }
 
 #[test]

@@ -1,10 +1,9 @@
 //! An executor whose runs do nothing but ask for checkpoints and power.
 
 use async_trait::async_trait;
-use mosdat::api::{FailureClass, RunFailure, RunResult, ScenarioSpec, StepCounts, StepRange};
-use mosdat::executor::{Checked, Executor, Job, Outcome, Progress};
+use mosdat::api::{FailureClass, RunFailure, RunResult, StepCounts};
+use mosdat::executor::{Candidate, Checked, Executor, Job, Outcome, Progress};
 use mosdat::runner::Operation;
-use secrecy::SecretString;
 use std::collections::BTreeMap;
 use std::time::Duration;
 use tokio::sync::watch;
@@ -15,15 +14,7 @@ pub struct Asks;
 
 #[async_trait]
 impl Executor for Asks {
-    fn check(
-        &self,
-        _: &ScenarioSpec,
-        _: &str,
-        _: &BTreeMap<String, String>,
-        _: &BTreeMap<String, SecretString>,
-        _: &StepRange,
-        _: bool,
-    ) -> Result<Checked, Vec<String>> {
+    fn check(&self, _: &Candidate<'_>) -> Result<Checked, Vec<String>> {
         let digest = "d".to_string();
         Ok(Checked { digest })
     }

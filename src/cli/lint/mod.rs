@@ -2,7 +2,8 @@
 
 mod sarif;
 
-use super::{apply, exit};
+use super::apply::{self, Body};
+use super::{check, exit};
 use crate::scenario::{LOAD, OLD_DIALECT, Place, Remark, Rule, Scenario, Severity, allows, rules};
 use clap::builder::PossibleValuesParser;
 use serde_json::{Value, json};
@@ -44,7 +45,7 @@ struct Looked {
     scenarios: usize,
 }
 
-pub fn run(args: Args) -> anyhow::Result<u8> {
+pub async fn run(args: Args) -> anyhow::Result<u8> {
     if args.list {
         return Ok(match list(args.format) {
             Ok(text) => {
@@ -57,7 +58,7 @@ pub fn run(args: Args) -> anyhow::Result<u8> {
             }
         });
     }
-    let mut looked = look(&args.files);
+    let mut looked = look(&args.files).await?;
     looked
         .remarks
         .retain(|r| !args.allow.iter().any(|allowed| allowed == r.rule.id));
@@ -84,7 +85,7 @@ fn allowable() -> Vec<&'static str> {
         .collect()
 }
 
-fn look(paths: &[PathBuf]) -> Looked {
+async fn look(paths: &[PathBuf]) -> anyhow::Result<Looked> {
     let texts = apply::texts(paths, true);
     let mut looked = Looked {
         remarks: texts
@@ -96,34 +97,41 @@ fn look(paths: &[PathBuf]) -> Looked {
         files: texts.files,
         scenarios: 0,
     };
-    for part in texts.parts {
-        let file = part.file.display().to_string();
+    let read: Vec<_> = texts.parts.iter().map(|part| (part, apply::document(part))).collect();
+    let bodies: Vec<_> = read.iter().map(|(_, (d, _))| d.as_ref().map(|d| &d.body)).collect();
+    let judged = check::each(&bodies.iter().map(|b| b.unwrap_or(&Body::Routines)).collect::<Vec<_>>()).await?;
+    for ((part, (_, wrong)), refused) in read.iter().zip(judged) {
+        let refused = refused.map(|why| part.problem(why));
+        let wrong = wrong.iter().cloned().chain(refused);
+        looked.remarks.extend(wrong.map(Remark::from));
         if apply::is_library(&part.text) {
-            let wrong = Scenario::check_routines(&file, &part.text).err();
-            looked
-                .remarks
-                .extend(wrong.into_iter().flat_map(|errors| errors.0).map(Remark::from));
             continue;
         }
-        match Scenario::in_manifests(&file, &part.text, part.file.parent()) {
-            Ok(scenarios) => {
-                looked.scenarios += scenarios.len();
-                let found = scenarios.iter().flat_map(Scenario::lint);
-                looked.remarks.extend(found.filter(|r| match r.origin == file {
-                    true => !allows(&part.text, r),
-                    false => !std::fs::read_to_string(&r.origin).is_ok_and(|text| allows(&text, r)),
-                }));
-            }
-            Err(errors) => looked.remarks.extend(errors.0.into_iter().map(Remark::from)),
-        }
+        let file = part.file.display().to_string();
+        // What cannot be loaded is told by now.
+        let Ok(scenarios) = Scenario::in_manifests(&file, &part.text, part.file.parent()) else {
+            continue;
+        };
+        looked.scenarios += scenarios.len();
+        let found = scenarios.iter().flat_map(Scenario::lint);
+        looked.remarks.extend(found.filter(|r| match r.origin == file {
+            true => !allows(&part.text, r),
+            false => !std::fs::read_to_string(&r.origin).is_ok_and(|text| allows(&text, r)),
+        }));
     }
-    looked
+    Ok(looked)
 }
 
 fn text(looked: &Looked) -> String {
     let mut out = String::new();
+    let mut hinted: Vec<&str> = Vec::new();
     for remark in &looked.remarks {
-        out.push_str(&format!("{remark}\n  hint: {}\n", remark.hint()));
+        out.push_str(&format!("{remark}\n"));
+        // Once for a rule: more remarks of it are no other advice.
+        if !hinted.contains(&remark.rule.id) {
+            hinted.push(remark.rule.id);
+            out.push_str(&format!("  hint: {}\n", remark.hint()));
+        }
     }
     let many = |n: usize, what: &str| format!("{n} {what}{}", if n == 1 { "" } else { "s" });
     let of = |severity: Severity| {

@@ -63,6 +63,9 @@ impl FromStr for Address {
         if text.contains('/') {
             return Ok(Address::Unix(text.into()));
         }
+        if let Some(meant) = display(text) {
+            return Err(format!("'{text}' is not HOST:PORT; write {meant}"));
+        }
         match text.rsplit_once(':') {
             Some((host, port)) if !host.is_empty() && !host.ends_with(':') && port.parse::<u16>().is_ok() => {
                 Ok(Address::Tcp(text.into()))
@@ -74,6 +77,23 @@ impl FromStr for Address {
                 "'{text}' is neither HOST:PORT (5900 and up are the usual ports), nor a socket's path with a '/' in it, \
                  nor pve://HOST[:PORT]/VMID"
             )),
+        }
+    }
+}
+
+/// What is meant by `:1`, `1`, `5901` or `host::5901`, where an address is.
+fn display(text: &str) -> Option<String> {
+    let here = |number: u64| match number {
+        0..=99 => format!("localhost:{} for display {number} of this machine", 5900 + number),
+        port => format!("localhost:{port} for that port of this machine"),
+    };
+    match text.strip_prefix(':').unwrap_or(text).parse::<u64>() {
+        Ok(number) if number <= 65_535 => Some(here(number)),
+        _ => {
+            // As other viewers write a port: two colons.
+            let (host, port) = text.split_once("::")?;
+            let port: u16 = port.parse().ok()?;
+            (!host.is_empty() && !host.contains(':')).then(|| format!("{host}:{port}"))
         }
     }
 }
@@ -206,8 +226,16 @@ async fn node(client: &proxmox::Client, vmid: u32) -> anyhow::Result<String> {
 }
 
 fn dialled<S: Stream>(stream: std::io::Result<S>, address: &str, password: Option<SecretString>) -> Dialled {
-    let stream = stream.map_err(|e| format!("{address}: {e}"))?;
+    let stream = stream.map_err(|e| format!("{address}: {e}{}", as_display(address)))?;
     Ok((Box::new(stream), password.map_or(Auth::None, Auth::Password)))
+}
+
+/// A hint where the port looks like the number of a display.
+fn as_display(address: &str) -> String {
+    match address.rsplit_once(':').map(|(host, port)| (host, port.parse::<u16>())) {
+        Some((host, Ok(number @ 0..=99))) => format!("; if display {number} is meant: {host}:{}", 5900 + number),
+        _ => String::new(),
+    }
 }
 
 /// A secret's file, without the line's end.
@@ -251,6 +279,18 @@ mod tests {
         for far in ["host:5901", "10.0.0.5:5901", "pve://127.0.0.1:8006/7"] {
             assert_eq!(here(far), Ok(false), "{far}");
         }
+        for (short, meant) in [
+            (":1", "localhost:5901"),
+            ("1", "localhost:5901"),
+            ("5901", "localhost:5901"),
+            (":5902", "localhost:5902"),
+            ("host::5901", "write host:5901"),
+        ] {
+            let said = short.parse::<Address>().unwrap_err();
+            assert!(said.contains(meant), "{said}");
+        }
+        assert_eq!(as_display("host:1"), "; if display 1 is meant: host:5901");
+        assert_eq!(as_display("host:5901"), "");
         for bad in [
             "screen",
             ":5900",

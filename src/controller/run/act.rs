@@ -8,7 +8,7 @@ use super::{RUN_LABEL, decide, resolve};
 use crate::api::{
     FINALIZER, FunctionalTestRun, FunctionalTestRunStatus, Holder, ProxmoxVM, RunArtifacts, RunPhase, RunResult,
 };
-use crate::executor::{Job, Machine};
+use crate::executor::{Candidate, Checked, Job, Machine, VisionSettings};
 use crate::results;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use k8s_openapi::jiff::Timestamp;
@@ -371,14 +371,7 @@ async fn spawn(ctx: &Context, run: &FunctionalTestRun) -> Result<Next, Error> {
         Ok(r) => r,
         Err(wrong) => return finish(ctx, run.clone(), &decide::changed(&wrong.texts.join("; "))).await,
     };
-    let check = ctx.executor.check(
-        &resolved.scenario,
-        &resolved.origin,
-        &run.spec.variables,
-        &resolved.secrets,
-        &run.spec.steps.clone().unwrap_or_default(),
-        asks_for_video(run),
-    );
+    let check = check(ctx, run, &resolved);
     match check {
         Ok(c) if status.scenario_digest.as_ref() == Some(&c.digest) => {}
         Ok(_) => {
@@ -417,6 +410,19 @@ async fn spawn(ctx: &Context, run: &FunctionalTestRun) -> Result<Next, Error> {
     };
     ctx.tasks.start(ctx.executor.clone(), job, ctx.trigger());
     Ok(Next::After(task_pause()))
+}
+
+/// Whether the run could be carried out as it is.
+pub fn check(ctx: &Context, run: &FunctionalTestRun, resolved: &resolve::Resolved) -> Result<Checked, Vec<String>> {
+    ctx.executor.check(&Candidate {
+        scenario: &resolved.scenario,
+        origin: &resolved.origin,
+        variables: &run.spec.variables,
+        secrets: &resolved.secrets,
+        range: &run.spec.steps.clone().unwrap_or_default(),
+        video: asks_for_video(run),
+        model: resolved.vision.as_ref().is_some_and(VisionSettings::has_model),
+    })
 }
 
 /// `<artifacts>/<namespace>/<run>-<first 8 of its UID>/attempt-<n>`.

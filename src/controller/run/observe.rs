@@ -34,16 +34,8 @@ async fn check(ctx: &Context, run: &FunctionalTestRun) -> Result<Result<String, 
         Ok(r) => r,
         Err(wrong) => return Ok(Err(wrong)),
     };
-    Ok(ctx
-        .executor
-        .check(
-            &resolved.scenario,
-            &resolved.origin,
-            &run.spec.variables,
-            &resolved.secrets,
-            &run.spec.steps.clone().unwrap_or_default(),
-            super::act::asks_for_video(run),
-        )
+    let checked = super::act::check(ctx, run, &resolved);
+    Ok(checked
         .map(|c| c.digest)
         .map_err(|texts| Wrong { texts, missing: false }))
 }

@@ -207,8 +207,13 @@ impl Draft {
         let (origin, place) = from.unwrap_or((self.import.file.origin.clone(), Place::Line(1, 1)));
         let file = std::mem::replace(&mut self.import.file.origin, origin);
         let text = format!(": {rule}: {}; {}", remark.message, remark.hint());
+        // The old runner had a model always: its words were descriptions, whatever they look like.
+        let fate = match rule {
+            "unquoted-label" => Fate::Kept,
+            _ => Fate::ByHand,
+        };
         self.import
-            .tell_as(Fate::ByHand, Area::Text, "what lint warns of", &place, &text);
+            .tell_as(fate, Area::Text, "what lint warns of", &place, &text);
         self.import.file.origin = file;
     }
 }

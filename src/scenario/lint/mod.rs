@@ -5,6 +5,7 @@
 
 mod checks;
 mod comment;
+mod labels;
 mod script;
 mod shells;
 mod steps;
@@ -262,6 +263,13 @@ static RULES: &[Rule] = &[
         about: "a target that is a place (`at`): it is used whatever is shown there; with `reason` a note",
         hint: "name a text or describe the thing; where only a place will do, say why with `reason`",
         look: targets::fixed_place,
+    },
+    Rule {
+        id: "unquoted-label",
+        severity: Severity::Warning,
+        about: "a target or a question of a word or two without quotes, such as `click: Save`: a description, which needs a vision model",
+        hint: "quote the text within the string, as `\"'Save'\"`; where a model is meant, say so: `{target: {describe: Save}}`, or a whole question",
+        look: labels::unquoted_label,
     },
     Rule {
         id: "short-text",

@@ -138,7 +138,7 @@ impl Parser<'_> {
                 return None;
             }
             if !self.scope.names().contains(entry.key.as_str()) {
-                let message = self.undefined(&entry.key);
+                let message = self.undefined(&entry.place, &entry.key);
                 self.problem(&entry.place, message);
                 return None;
             }
@@ -232,7 +232,17 @@ impl Parser<'_> {
         true
     }
 
-    pub(super) fn undefined(&self, name: &str) -> String {
+    /// What is said of a name that means nothing at this place.
+    pub(super) fn undefined(&self, place: &Place, name: &str) -> String {
+        if let Some(at) = self.captures.get(name)
+            && at.place > *place
+            && matches!((&at.place, place), (Place::Line(..), Place::Line(..)))
+        {
+            return format!(
+                "'{name}' has no value here: {} captures it, which comes later; use it after that",
+                at.told()
+            );
+        }
         let names = self.scope.names();
         let hint = match nearest(name, names.iter().copied()) {
             Some(near) => format!("; did you mean '{near}'?"),

@@ -6,6 +6,7 @@
 mod accessible;
 pub(super) mod action;
 mod area;
+mod captured;
 mod check;
 mod fields;
 mod flow;
@@ -48,6 +49,8 @@ pub(super) struct Parser<'a> {
     references: Library,
     /// What the scenario's callers give.
     inputs: BTreeMap<String, Input>,
+    /// Values that some step captures.
+    captures: BTreeMap<String, captured::At>,
 }
 
 /// What a parser has found besides the steps.
@@ -71,6 +74,7 @@ impl Parser<'_> {
             budget: routine::MOST_STEPS,
             references,
             inputs: BTreeMap::new(),
+            captures: BTreeMap::new(),
         }
     }
 
@@ -200,7 +204,7 @@ impl Parser<'_> {
                 Some(_) => {}
                 None if self.scope.captured.contains(&name) => {}
                 None => {
-                    let message = self.undefined(&name);
+                    let message = self.undefined(place, &name);
                     self.problem(place, message);
                     known = false;
                 }

@@ -238,6 +238,7 @@ impl Parser<'_> {
                     budget: self.budget,
                     references: std::mem::take(&mut self.references),
                     inputs: BTreeMap::new(),
+                    captures: BTreeMap::new(),
                 };
                 let steps = parser.body(name, routine, values, late, &prefix, &id_prefix, section);
                 (self.ids, self.budget, self.references) = (parser.ids, parser.budget, parser.references);

@@ -64,6 +64,7 @@ pub(in crate::scenario) fn scenario(parser: &mut Parser<'_>, node: &Node) -> Opt
             }
         }
     }
+    parser.captures = super::captured::captured(&["setup", "steps", "cleanup"].map(|key| fields.get(key)));
     let mut section = |section: Section, max: usize| match fields.get(section.as_str()) {
         Some(list) => parser.steps(list, section, max),
         None => Vec::new(),

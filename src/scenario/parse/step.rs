@@ -40,6 +40,10 @@ impl Parser<'_> {
     }
 
     fn read_step(&mut self, node: &Node, section: Section, ordinal: usize) -> Option<Step> {
+        if let Some(message) = node.as_str().and_then(without_space) {
+            self.problem(&node.place, message);
+            return None;
+        }
         let Value::Map(entries) = &node.value else {
             self.problem(
                 &node.place,
@@ -361,6 +365,16 @@ impl Parser<'_> {
             .insert(id.clone(), given.map_or(&node.place, |n| &n.place).clone());
         Some(id)
     }
+}
+
+/// What is said of `click:Save`, which is one text to YAML.
+fn without_space(text: &str) -> Option<String> {
+    let (word, rest) = text.split_once(':')?;
+    let known = v::ACTIONS.iter().any(|a| a.name == word);
+    (known && !rest.is_empty()).then(|| {
+        let first = rest.lines().next().unwrap_or_default();
+        format!("'{word}:{first}' is one text to YAML; put a space after the colon: '{word}: {first}'")
+    })
 }
 
 /// The text by which a person would name the action.

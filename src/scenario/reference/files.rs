@@ -97,8 +97,13 @@ fn beside(root: &Path, name: &str) -> Vec<String> {
         Some((folders, _)) => (root.join(folders), format!("{folders}/")),
         None => (root.to_path_buf(), String::new()),
     };
+    // A picture alone is no reference.
+    let described = stems(&folder, &SIDECARS);
     let stems = stems(&folder, &["png"]).into_iter();
-    stems.map(|stem| format!("{prefix}{}", split_key(&stem).0)).collect()
+    stems
+        .filter(|stem| described.contains(stem))
+        .map(|stem| format!("{prefix}{}", split_key(&stem).0))
+        .collect()
 }
 
 /// Names of the folder's files with one of these endings, without it. A folder that cannot be read has none.

@@ -268,6 +268,10 @@ impl Vision for Ocr {
         target.text.is_some()
     }
 
+    fn understands(&self) -> bool {
+        false
+    }
+
     async fn judge(&self, frame: &Frame, question: &str) -> Result<Judgement, Error> {
         // What no reading could decide need not be read.
         match judge::plan(question) {

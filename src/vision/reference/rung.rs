@@ -37,6 +37,10 @@ impl Vision for References {
         self.0.judge(frame, question).await
     }
 
+    fn understands(&self) -> bool {
+        self.0.understands()
+    }
+
     async fn warm_up(&self) -> Result<(), Error> {
         self.0.warm_up().await
     }
