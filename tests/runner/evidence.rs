@@ -332,7 +332,7 @@ async fn what_is_to_be_masked_and_is_not_found_hides_everything() {
 /// In the round in which it is found, it alone is hidden again.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_to_be_masked_and_is_found_in_another_round_is_hidden_alone() {
-    let text = "name: t\nsteps:\n  - {snapshot: {name: s, attempts: 2}}\n  - {id: b, click: {target: {text: Save}}, mask: true, timeout: 400ms}\n  \
+    let text = "name: t\nsteps:\n  - {snapshot: {name: ready, attempts: 2}}\n  - {id: b, click: {target: {text: Save}}, mask: true, timeout: 400ms}\n  \
                 - {id: c, screenshot: later}\n";
     let ran = run(text, |w| {
         w.show("Open");

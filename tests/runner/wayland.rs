@@ -66,6 +66,14 @@ impl Weston {
         if std::fs::create_dir(sockets).is_ok() {
             std::fs::set_permissions(sockets, std::fs::Permissions::from_mode(0o1777)).unwrap();
         }
+        // A server that was killed leaves its own, and weston takes the number all the same.
+        for socket in std::fs::read_dir(sockets).unwrap() {
+            let socket = socket.unwrap().path();
+            let refused = std::os::unix::net::UnixStream::connect(&socket).map_err(|e| e.kind());
+            if refused.is_err_and(|kind| kind == std::io::ErrorKind::ConnectionRefused) {
+                let _ = std::fs::remove_file(&socket);
+            }
+        }
         let dir = tempfile::tempdir().unwrap();
         std::fs::set_permissions(dir.path(), std::fs::Permissions::from_mode(0o711)).unwrap();
         let runtime = dir.path().join("runtime");
@@ -126,9 +134,9 @@ impl Weston {
     /// The program with each of these displays, in one run.
     async fn asked(&self, guest: &Arc<dyn Guest>, displays: &[&str]) -> Ran {
         let steps = displays.iter().map(|display| {
-            let (id, file) = (display.replace('-', "_"), self.file("asks.py"));
+            let file = self.file("asks.py");
             format!(
-                "  - {{id: {id}, launch: {{command: /usr/bin/python3 {}, display: {display}}}, \
+                "  - {{id: {display}, launch: {{command: /usr/bin/python3 {}, display: {display}}}, \
                  verify: {{exited: 0}}, timeout: 60s}}\n",
                 file.display()
             )
@@ -140,8 +148,17 @@ impl Weston {
 
 impl Drop for Weston {
     fn drop(&mut self) {
-        // SAFETY: a plain system call on the group that this very child leads.
-        unsafe { libc::kill(-(self.child.id() as i32), libc::SIGKILL) };
+        let signal = |signal| {
+            // SAFETY: a plain system call on the group that this very child leads.
+            unsafe { libc::kill(-(self.child.id() as i32), signal) }
+        };
+        // Asked first: then it takes its sockets away.
+        signal(libc::SIGTERM);
+        let (deadline, socket) = (Instant::now() + Duration::from_secs(5), self.file("runtime/wayland-0"));
+        while socket.exists() && Instant::now() < deadline {
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        signal(libc::SIGKILL);
         let _ = self.child.wait();
     }
 }
@@ -206,9 +223,9 @@ async fn each_display_is_what_it_says() {
             "xwayland: shown on GdkX11Display",
             "wayland: shown on GdkWaylandDisplay",
             // The program goes on to the X server.
-            "wayland_fake: shown on GdkX11Display",
+            "wayland-fake: shown on GdkX11Display",
             // Its library tries the usual name.
-            "wayland_nodisp: shown on GdkWaylandDisplay",
+            "wayland-nodisp: shown on GdkWaylandDisplay",
             "none: shown on nothing",
         ]
     );
