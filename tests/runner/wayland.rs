@@ -17,6 +17,7 @@ use std::time::{Duration, Instant};
 /// Says what it is shown on, or that there is nothing.
 const ASKS: &str = r#"
 import gi
+gi.require_version("Gdk", "3.0")
 gi.require_version("Gtk", "3.0")
 from gi.repository import Gdk, Gtk
 Gtk.init_check(None)
@@ -169,7 +170,10 @@ fn said(ran: &Ran) -> Vec<String> {
         Body::Evidence {
             step,
             item: Evidence::App { output, state, .. },
-        } if state.starts_with("ended") => Some(format!("{step}: {output}")),
+        } if state.starts_with("ended") => {
+            // What comes behind it, GTK has to say of a desktop without a keyboard.
+            Some(format!("{step}: {}", output.lines().next().unwrap_or_default()))
+        }
         _ => None,
     };
     ran.events.iter().filter_map(item).collect()
@@ -259,7 +263,7 @@ async fn each_display_is_what_it_says() {
     }
     sees(guest.as_ref(), &session, "Mosdat native", Sight::Unknown).await;
     let mut old = session.clone();
-    old.env.remove("WAYLAND_DISPLAY");
+    old.env.insert("WAYLAND_DISPLAY".into(), String::new());
     let old = mosdat::guest::launch(guest.as_ref(), &old, &native).await.unwrap();
     assert_ne!(old.pid, app.pid);
     sees(guest.as_ref(), &session, "Mosdat native", Sight::Shown).await;
