@@ -78,6 +78,8 @@ setup_test() {
   apt_ensure "an X desktop for the tests" tigervnc-standalone-server openbox xterm xdotool xclip x11-apps x11-utils x11-xkb-utils x11-xserver-utils imagemagick
   apt_ensure "videos of runs, and backtraces of cores" ffmpeg gdb
   apt_ensure "a real SSH server for the tests" openssh-server openssh-client
+  apt_ensure "a Wayland compositor and GTK programs for the tests" weston xwayland dbus python3-gi gir1.2-gtk-3.0 gir1.2-atspi-2.0 at-spi2-core
+  apt_ensure "packages of another system for the tests" rpm
   apt_ensure "lints tools/" shellcheck
   setup_python
   tools/kube.sh

@@ -29,11 +29,12 @@ async fn boot_id(guest: &dyn Guest) -> Result<String, Error> {
 }
 
 /// True where an error is what a guest between two starts looks like: the agent does not answer, or ends with what it ran.
-/// By SSH the guest looks no different from a network that is away, so that it is blamed for nothing.
+/// By SSH the guest looks no different from a network that is away, so that it is blamed for nothing; and a result that is
+/// lost may be either.
 fn is_away(error: &Error) -> bool {
     match error {
         Error::Link { source, .. } => matches!(source.kind, ErrorKind::AgentNotRunning | ErrorKind::NotRunning),
-        Error::ResultLost { .. } | Error::Script { .. } | Error::Stuck { .. } => true,
+        Error::Script { .. } | Error::Stuck { .. } => true,
         _ => false,
     }
 }
@@ -48,15 +49,26 @@ pub async fn reboot(guest: &dyn Guest, until: Instant) -> Result<bool, Error> {
     if output.exit != Exit::Code(0) {
         return Err(failed("restarting the guest", &output));
     }
-    let mut last = None;
+    let mut last: Option<Result<(), Error>> = None;
     while Instant::now() < until {
         match tokio::time::timeout_at(until, boot_id(guest)).await {
             Ok(Ok(now)) if now != before => return Ok(true),
-            Ok(answer) => last = answer.err().filter(|error| !is_away(error)),
+            Ok(answer) => last = Some(answer.map(|_| ())),
             // The last whole answer counts.
             Err(_) => {}
         }
         sleep(PAUSE).await;
     }
-    last.map_or(Ok(false), Err)
+    let last = match last {
+        Some(last) => last,
+        // Nobody has answered to the end yet: who it is that does not answer shows only then.
+        None => match boot_id(guest).await {
+            Ok(now) if now != before => return Ok(true),
+            answer => answer.map(|_| ()),
+        },
+    };
+    match last {
+        Err(error) if !is_away(&error) => Err(error),
+        _ => Ok(false),
+    }
 }

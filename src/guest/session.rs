@@ -66,6 +66,9 @@ for d in /proc/[0-9]*; do
     n=$((n + 1))
     if [ "$comm" = "$name" ]; then
       [ "$n" -lt "$rank" ] || break
+      # One that has ended, and that nobody has asked how, leads nothing.
+      read -r line 2>/dev/null <"$d/stat" || break
+      case "${line##*) }" in Z*|X*) break ;; esac
       uid=$(stat -c %u "$d" 2>/dev/null) || break
       # Users of the system, such as a greeter's, have smaller numbers.
       [ "$uid" -ge 1000 ] && [ "$uid" -ne 65534 ] && { rank=$n; best=$d; leader=$name; }
@@ -78,12 +81,27 @@ user=$(stat -c %U "$best") || exit 3
 echo "MOSDAT_USER=$user"
 echo "MOSDAT_LEADER=$leader"
 env=$(tr '\0' '\n' <"$best/environ") || exit 3
+# What a compositor opened for its clients (its socket, the X server for old programs) it tells them only, and only those
+# that it starts after that.
+told() {
+  for child in $(cat "$best"/task/*/children 2>/dev/null); do
+    more=$(tr '\0' '\n' 2>/dev/null <"/proc/$child/environ")
+    more=$(echo "$more" | grep -E "^$1=" && echo "$more" | grep -E "^($2)=")
+    [ -n "$more" ] && { echo "$more"; return; }
+  done
+}
+echo "$env" | grep -q '^DISPLAY=' || env=$(echo "$env"; told DISPLAY "$(echo "$env" | grep -q '^XAUTHORITY=' || echo XAUTHORITY)")
+case "$leader $env" in
+  *WAYLAND_DISPLAY=*) ;;
+  kwin_wayland*|labwc*|weston*|sway*|*XDG_SESSION_TYPE=wayland*) env=$(echo "$env"; told WAYLAND_DISPLAY -) ;;
+esac
 echo "$env" | grep -E '^(DISPLAY|XAUTHORITY|WAYLAND_DISPLAY|DBUS_SESSION_BUS_ADDRESS|XDG_RUNTIME_DIR|XDG_SESSION_TYPE|XDG_CURRENT_DESKTOP|LANG)='
-# A compositor tells its socket to its clients only.
+# It has started nobody yet.
 case "$leader $env" in
   *WAYLAND_DISPLAY=*) ;;
   kwin_wayland*|labwc*|weston*|sway*|*XDG_SESSION_TYPE=wayland*)
-     for s in "/run/user/$(id -u "$user")"/wayland-[0-9]*; do
+     runtime=$(echo "$env" | sed -n 's/^XDG_RUNTIME_DIR=//p' | tail -n 1)
+     for s in "${runtime:-/run/user/$(id -u "$user")}"/wayland-[0-9]*; do
        [ -S "$s" ] && { echo "WAYLAND_DISPLAY=${s##*/}"; break; }
      done ;;
 esac

@@ -8,7 +8,7 @@ use crate::api::{RunFailure, RunResult, StepCounts};
 use crate::desktop::{Frame, Rect};
 use crate::scenario::{Length, Plan};
 use secrecy::SecretString;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fs::{self, File};
 use std::io::{Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
@@ -49,8 +49,8 @@ struct Inner {
     pictures: HashMap<String, String>,
     /// Pictures that are being stored.
     writing: Vec<JoinHandle<Result<(), Error>>>,
-    /// A step is about to tell another such part.
-    veiled: bool,
+    /// Steps that are to tell another such part, and have not.
+    veiled: BTreeSet<String>,
     video: Option<RunVideo>,
     /// Numbers of pictures that are given away, also to those that are still being written.
     numbers: usize,
@@ -86,7 +86,7 @@ impl Recorder {
                 masks: Masks::default(),
                 pictures: HashMap::new(),
                 writing: Vec::new(),
-                veiled: false,
+                veiled: BTreeSet::new(),
                 video: None,
                 numbers: 0,
                 length: 0,
@@ -132,9 +132,7 @@ impl Recorder {
 
     /// A part of the screen, in pixels, that pictures stored from now on do not show.
     pub fn cover(&self, part: Rect) {
-        let mut inner = self.lock();
-        inner.veiled = false;
-        inner.covered.part(part);
+        self.lock().covered.part(part);
     }
 
     /// As [`Recorder::cover`], for a region `[x, y, width, height]`, which on each picture is what its size makes of it.
@@ -142,19 +140,29 @@ impl Recorder {
         self.lock().covered.region(sides);
     }
 
-    /// A part of the screen is about to be covered, and nobody knows yet which: the video stands still until
-    /// [`Recorder::cover`] tells, or this is taken back.
-    pub fn veil(&self, veiled: bool) {
-        self.lock().veiled = veiled;
+    /// This step is to tell a part of the screen that no picture shows, and nobody knows yet which. Until it is
+    /// [unveiled](Recorder::unveil), pictures show nothing at all and the video stands still.
+    pub fn veil(&self, step: &str) {
+        self.lock().veiled.insert(step.to_string());
     }
 
-    pub(super) fn veiled(&self) -> bool {
-        self.lock().veiled
+    /// The step has [told](Recorder::cover) what no picture shows, or has ended well without it.
+    pub fn unveil(&self, step: &str) {
+        self.lock().veiled.remove(step);
+    }
+
+    /// True where pictures show nothing.
+    pub fn veiled(&self) -> bool {
+        !self.lock().veiled.is_empty()
     }
 
     /// The parts that are covered on a picture of this size.
     pub(super) fn covered(&self, width: u32, height: u32) -> Vec<Rect> {
-        self.lock().covered.of(width, height)
+        let inner = self.lock();
+        match inner.veiled.is_empty() {
+            true => inner.covered.of(width, height),
+            false => vec![Rect::new(0, 0, width, height)],
+        }
     }
 
     /// What became of the video: `run_end` will tell it.

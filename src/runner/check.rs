@@ -89,6 +89,8 @@ impl Stage<'_> {
         let mut again = true;
         // The picture that the last answer is about: later ones may be the same.
         let mut judged: Option<Arc<Frame>> = None;
+        // What kept the last look from an answer.
+        let mut unanswered = None;
         loop {
             let began = Instant::now();
             let frame = if needs_frame(check) {
@@ -99,8 +101,8 @@ impl Stage<'_> {
             let digest = frame.as_ref().map(|f| f.digest());
             // What only the picture decides is not asked again of the same picture.
             let news = needs_guest(check) || seen.is_none() || digest != seen;
-            let mut last = None;
             if news {
+                unanswered = None;
                 seen = digest.or(Some(String::new()));
                 judged = frame.clone();
                 match self.look(check, frame.as_ref(), until).await {
@@ -132,8 +134,11 @@ impl Stage<'_> {
                     }
                     Err(failure) if self.hopeless || Instant::now() >= until => return Err(failure),
                     Err(failure) if failure.kind == super::Kind::Error(FailureClass::Vision) => {
-                        seen = None;
-                        last = Some(failure);
+                        // An outage passes. What cannot be read of an answer stays so while the picture does.
+                        if !self.unreadable {
+                            seen = None;
+                        }
+                        unanswered = Some(failure);
                     }
                     Err(failure) => return Err(failure),
                 }
@@ -143,7 +148,7 @@ impl Stage<'_> {
                 if std::mem::take(&mut again) && until.saturating_duration_since(began) > LATE {
                     continue;
                 }
-                if let Some(failure) = last {
+                if let Some(failure) = unanswered {
                     return Err(failure);
                 }
                 if let Some(frame) = &judged {

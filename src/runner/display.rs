@@ -4,6 +4,7 @@ use super::failure::Failure;
 use crate::api::FailureClass;
 use crate::guest::Session;
 use crate::scenario::Display;
+use std::collections::BTreeMap;
 
 /// A compositor's socket that nobody listens at.
 const NOWHERE: &str = "wayland-nonexistent";
@@ -30,34 +31,40 @@ pub(super) fn seen(session: &Session, display: Display) -> Result<Session, Failu
     };
     x?;
     let env = &mut seen.env;
-    let mut kind = |name: &str| env.insert("XDG_SESSION_TYPE".into(), name.into());
+    let no_compositor = |env: &mut BTreeMap<String, String>| match session.is_wayland() {
+        // A program without the variable tries `wayland-0`, which is what the compositor's socket is called mostly.
+        true => env.insert("WAYLAND_DISPLAY".into(), String::new()),
+        false => env.remove("WAYLAND_DISPLAY"),
+    };
+    let kind = |env: &mut BTreeMap<String, String>, name: &str| env.insert("XDG_SESSION_TYPE".into(), name.into());
     match display {
         Display::Session => {}
         Display::X11 | Display::Xwayland => {
-            kind("x11");
-            env.remove("WAYLAND_DISPLAY");
+            kind(env, "x11");
+            no_compositor(env);
         }
         Display::Wayland => {
             if !has("WAYLAND_DISPLAY") {
                 return Err(lacks("a Wayland compositor (WAYLAND_DISPLAY)"));
             }
-            kind("wayland");
+            kind(env, "wayland");
             // With an X server at hand it would not show that the program does without.
             env.remove("DISPLAY");
             env.remove("XAUTHORITY");
         }
         Display::WaylandFake => {
-            kind("wayland");
+            kind(env, "wayland");
             env.insert("WAYLAND_DISPLAY".into(), NOWHERE.into());
         }
         Display::WaylandNodisp => {
-            kind("wayland");
+            kind(env, "wayland");
             env.remove("WAYLAND_DISPLAY");
         }
         Display::None => {
-            for name in ["DISPLAY", "XAUTHORITY", "WAYLAND_DISPLAY", "XDG_SESSION_TYPE"] {
+            for name in ["DISPLAY", "XAUTHORITY", "XDG_SESSION_TYPE"] {
                 env.remove(name);
             }
+            no_compositor(env);
         }
     }
     Ok(seen)
@@ -83,9 +90,18 @@ mod tests {
         Ok(["DISPLAY", "WAYLAND_DISPLAY", "XDG_SESSION_TYPE"].map(|name| seen.env.get(name).cloned()))
     }
 
+    /// No word: the variable is not there.
     fn some(words: [&str; 3]) -> Result<[Option<String>; 3], String> {
-        Ok(words.map(|w| (!w.is_empty()).then(|| w.to_string())))
+        let word = |w: &str| match w {
+            "" => None,
+            EMPTY => Some(String::new()),
+            w => Some(w.to_string()),
+        };
+        Ok(words.map(word))
     }
+
+    /// The variable is there, with nothing in it.
+    const EMPTY: &str = "(empty)";
 
     #[test]
     fn profiles_of_a_wayland_session() {
@@ -97,12 +113,12 @@ mod tests {
         let s = session("gnome-shell", &env);
         for (display, want) in [
             (Display::Session, [":0", "wayland-0", "wayland"]),
-            (Display::X11, [":0", "", "x11"]),
-            (Display::Xwayland, [":0", "", "x11"]),
+            (Display::X11, [":0", EMPTY, "x11"]),
+            (Display::Xwayland, [":0", EMPTY, "x11"]),
             (Display::Wayland, ["", "wayland-0", "wayland"]),
             (Display::WaylandFake, [":0", NOWHERE, "wayland"]),
             (Display::WaylandNodisp, [":0", "", "wayland"]),
-            (Display::None, ["", "", ""]),
+            (Display::None, ["", EMPTY, ""]),
         ] {
             assert_eq!(told(&s, display), some(want), "{display:?}");
         }
@@ -113,6 +129,7 @@ mod tests {
         let s = session("openbox", &[("DISPLAY", ":0"), ("XAUTHORITY", "/x")]);
         assert_eq!(told(&s, Display::WaylandFake), some([":0", NOWHERE, "wayland"]));
         assert_eq!(told(&s, Display::X11), some([":0", "", "x11"]));
+        assert_eq!(told(&s, Display::None), some(["", "", ""]));
         for (display, word) in [
             (
                 Display::Wayland,

@@ -60,6 +60,11 @@ impl Stage<'_> {
             let digest = frame.digest();
             if !by_picture || looked_at.as_deref() != Some(digest.as_str()) {
                 match self.locate(&frame, target, false, until).await {
+                    // The same picture would be read in the same way: only another one helps.
+                    Ok(Located::Found(hit)) if !hit.is_certain() => {
+                        looked_at = Some(digest);
+                        why = Some(doubted(target, &hit));
+                    }
                     Ok(Located::Found(hit)) => {
                         if hit.rung == Hit::NODE
                             && let Some(reason) = self.covered(hit.point).await?
@@ -79,6 +84,7 @@ impl Stage<'_> {
                                     return Err(nothing_to_mask(target, &hit));
                                 }
                                 self.run.recorder.cover(hit.rect);
+                                self.run.recorder.unveil(&self.run.planned_id(self.step));
                             }
                             self.healed = healed(target, hit.rung).or(self.healed.take());
                             return Ok((hit, live));
@@ -115,6 +121,9 @@ impl Stage<'_> {
                     }
                     // An outage may pass while there is time; what it says in the end is an error, not a failure.
                     Err(failure) if Instant::now() < until && !self.hopeless && !failure.is_lack() => {
+                        if self.unreadable {
+                            looked_at = Some(digest);
+                        }
                         why = Some(failure)
                     }
                     Err(failure) => return Err(failure),
@@ -260,11 +269,12 @@ impl Stage<'_> {
         self.tell_requests();
         match answer {
             Ok(Ok(answer)) => {
-                self.trouble = None;
+                (self.trouble, self.unreadable) = (None, false);
                 Ok(answer)
             }
             Ok(Err(error)) => {
                 self.trouble = Some(error.to_string());
+                self.unreadable = matches!(error, vision::Error::Answer { .. });
                 self.hopeless = !matches!(error, vision::Error::Unreachable { .. } | vision::Error::Answer { .. });
                 Err(error.into())
             }
@@ -335,6 +345,20 @@ fn around(hit: &Hit) -> Rect {
         }
         false => Rect::new(x, y, width, height),
     }
+}
+
+/// What was read with so little certainty that it may be another text, and nothing else has found: a click there might
+/// do anything. That it cannot be told is not the product's fault.
+fn doubted(target: &Target, hit: &Hit) -> Failure {
+    Failure::error(
+        FailureClass::Vision,
+        "CannotTell",
+        format!(
+            "{target}: '{}' was read at {},{}, but with little certainty ({:.2}), and nothing else confirms it; it may be \
+             another text, so that nothing was done there",
+            hit.matched, hit.point.x, hit.point.y, hit.confidence
+        ),
+    )
 }
 
 /// A mask of one pixel hides nothing; what is told before anything is done.

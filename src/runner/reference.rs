@@ -88,6 +88,10 @@ impl Stage<'_> {
     pub(super) async fn explain_missed(&mut self) -> Option<String> {
         let Missed { wanted, frame } = self.missed.take()?;
         let recorder = self.run.recorder.clone();
+        // Of what must not be seen, nothing is proposed.
+        if recorder.veiled() {
+            return None;
+        }
         // Only what may be stored is shown in the difference.
         let (looked, shown) = (frame.clone(), recorder.storable(&frame));
         let explain = move || wanted.reference.explain(&looked, &shown, wanted.anywhere);

@@ -94,6 +94,12 @@ impl Run {
         }
     }
 
+    /// The step's id in the plan, whatever round it is in.
+    pub fn planned_id(&self, step: &Step) -> String {
+        let id = step.id.as_str();
+        id.strip_suffix(&self.round()).unwrap_or(id).to_string()
+    }
+
     /// The step begins. One that the plan does not have is told with its label.
     pub fn begin(&mut self, step: &Step) {
         let (mut further, mut label) = (None, None);

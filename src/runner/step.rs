@@ -69,6 +69,8 @@ pub(super) struct Stage<'a> {
     pub step: &'a Step,
     /// The vision backend said something that will not change by asking again.
     pub hopeless: bool,
+    /// The vision backend's last answer could not be read: it will say the same of the same picture.
+    pub unreadable: bool,
     /// How long its answer is waited for after the step's time.
     pub grace: Duration,
     /// What the last look at the present condition said.
@@ -97,8 +99,12 @@ pub(super) struct Stage<'a> {
 /// Runs a step that holds no others to its one end.
 pub(super) async fn run_leaf(run: &mut Run, step: &Step, stop: &Stop) -> Result<(), Ended> {
     let start = Instant::now();
-    // Where only the step finds out what must not be seen, a film of it waits for that.
-    run.recorder.veil(step.mask == Some(Mask::Target));
+    // Where only the step finds out what must not be seen, nothing is to be seen until it has; and if it does not, from
+    // then on.
+    let veil = (step.mask == Some(Mask::Target)).then(|| run.planned_id(step));
+    if let Some(id) = &veil {
+        run.recorder.veil(id);
+    }
     run.begin(step);
     run.tested |= step.section == Section::Steps;
     // From here on, also where the step itself stores no picture.
@@ -137,7 +143,9 @@ pub(super) async fn run_leaf(run: &mut Run, step: &Step, stop: &Stop) -> Result<
             error.to_string(),
         ));
     }
-    run.recorder.veil(false);
+    if let (Some(id), Ok(())) = (&veil, &result) {
+        run.recorder.unveil(id);
+    }
     run.end(step, result.as_ref().map(|()| healed), attempts, start);
     result.map_err(|failure| Ended::new(failure, step))
 }
@@ -148,6 +156,7 @@ impl<'a> Stage<'a> {
             run,
             step,
             hopeless: false,
+            unreadable: false,
             grace: VISION_GRACE,
             last: None,
             attempts: 0,

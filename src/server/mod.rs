@@ -8,6 +8,7 @@ mod artifacts;
 mod html;
 mod metrics;
 mod pages;
+mod steps;
 
 pub use metrics::serve as serve_metrics;
 

@@ -2,7 +2,8 @@
 
 use super::Shared;
 use super::html::{badge, esc, page};
-use crate::api::{FunctionalTestRun, FunctionalTestRunStatus, RunPhase, RunResult};
+use super::steps::{outputs, steps};
+use crate::api::{FunctionalTestRun, FunctionalTestRunStatus, RunPhase};
 use crate::results;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
@@ -91,6 +92,7 @@ pub(super) async fn run(State(s): State<Arc<Shared>>, Path((namespace, name)): P
     let base = folder.as_ref().map(|f| format!("/artifacts/{}", f.display()));
     facts(&mut body, &st);
     times(&mut body, &run, &events);
+    outputs(&mut body, &st);
     steps(&mut body, &st, &events, base.as_deref().unwrap_or_default());
     if let (Some(folder), Some(base), Some(a)) = (&folder, &base, &st.artifacts) {
         body.push_str("<h2>Evidence</h2><p>");
@@ -180,47 +182,6 @@ fn times(body: &mut String, run: &FunctionalTestRun, events: &[results::Event]) 
     body.push_str("</table>");
 }
 
-fn steps(body: &mut String, st: &FunctionalTestRunStatus, events: &[results::Event], base: &str) {
-    if st.step_results.is_empty() {
-        return;
-    }
-    let progress = st.progress.as_deref().unwrap_or("");
-    let _ = write!(
-        body,
-        "<h2>Steps {}</h2><table><tr><th>Step</th><th>Outcome</th><th>Seconds</th></tr>",
-        esc(progress)
-    );
-    for step in &st.step_results {
-        let why = match &step.message {
-            Some(m) if step.outcome != RunResult::Passed.as_str() => format!("<pre class=\"soft\">{}</pre>", esc(m)),
-            _ => String::new(),
-        };
-        let good = matches!(step.outcome.as_str(), "passed" | "healed" | "skipped");
-        let decided = (!good).then(|| results::deciding(events, &step.id)).flatten();
-        let picture = match decided {
-            Some(p) => {
-                let href = format!("{base}/{}", p.file);
-                format!(
-                    "<figure class=\"decided\"><a href=\"{}\">{}</a><figcaption>this decided: {}</figcaption></figure>",
-                    esc(&href),
-                    p.svg(&href),
-                    esc(p.file)
-                )
-            }
-            None => String::new(),
-        };
-        let _ = write!(
-            body,
-            "<tr><td><code>{}</code> {}{why}{picture}</td><td>{}</td><td>{:.1}</td></tr>",
-            esc(&step.id),
-            esc(&step.label),
-            badge(&step.outcome),
-            step.duration_ms as f64 / 1000.0
-        );
-    }
-    body.push_str("</table>");
-}
-
 async fn screenshots(body: &mut String, folder: &FsPath, base: &str) {
     let mut names = Vec::new();
     if let Ok(mut dir) = tokio::fs::read_dir(folder.join("screenshots")).await {
@@ -255,8 +216,8 @@ fn unavailable(e: &kube::Error) -> Response {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::api::StepResult;
-    use crate::results::{Body, Event, Evidence, Role, SCHEMA_VERSION};
+    use crate::api::RunResult;
+    use crate::results::{Body, Event, SCHEMA_VERSION};
 
     fn event(body: Body) -> Event {
         Event {
@@ -265,48 +226,6 @@ mod tests {
             time: String::new(),
             body,
         }
-    }
-
-    #[test]
-    fn the_picture_that_decided_is_at_its_step() {
-        let shot = |step: &str, file: &str| {
-            event(Body::Evidence {
-                step: step.to_string(),
-                item: Evidence::Screenshot {
-                    role: Role::Checked,
-                    file: file.to_string(),
-                    width: 8,
-                    height: 6,
-                    marks: Vec::new(),
-                    frame: None,
-                    covered: false,
-                },
-            })
-        };
-        let step = |id: &str, outcome: &str| StepResult {
-            id: id.to_string(),
-            label: String::new(),
-            outcome: outcome.to_string(),
-            duration_ms: 1,
-            message: None,
-        };
-        let st = FunctionalTestRunStatus {
-            step_results: vec![step("good", "passed"), step("bad", "failed")],
-            ..Default::default()
-        };
-        let mut body = String::new();
-        steps(
-            &mut body,
-            &st,
-            &[shot("good", "screenshots/1.png"), shot("bad", "screenshots/2.png")],
-            "/artifacts/a",
-        );
-        assert!(!body.contains("1.png"), "{body}");
-        assert!(
-            body.contains("<image width=\"8\" height=\"6\" href=\"/artifacts/a/screenshots/2.png\"/>"),
-            "{body}"
-        );
-        assert!(body.find("<code>bad") < body.find("2.png"), "{body}");
     }
 
     #[test]

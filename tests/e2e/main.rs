@@ -6,6 +6,7 @@
 mod bad_input;
 mod demo;
 mod harness;
+mod looking;
 #[path = "../support/kube.rs"]
 mod support;
 mod real_kube;

@@ -8,6 +8,7 @@ mod clipboard;
 mod commands;
 mod interrupted;
 mod looks;
+mod packages;
 mod programs;
 mod reboot;
 mod refusals;

@@ -62,6 +62,47 @@ impl Guest for Restarted {
     }
 }
 
+/// By SSH, a guest that stays away looks like a network that does: nobody knows whether it was started again, so that it is
+/// blamed for nothing. With the agent Proxmox answers, and says which of them it is.
+#[tokio::test(flavor = "multi_thread")]
+async fn by_ssh_a_guest_that_stays_away_is_an_outage() {
+    let sshd = super::sshd::Sshd::start().await;
+    let guest = OnceAway {
+        guest: sshd.guest(),
+        sshd: Mutex::new(Some(sshd)),
+    };
+    let error = reboot(&guest, Instant::now() + Duration::from_secs(5))
+        .await
+        .unwrap_err();
+    assert!(matches!(error, Error::Ssh { .. } | Error::ResultLost { .. }), "{error}");
+}
+
+/// A machine whose SSH server ends with the restart, which this machine is spared, and does not come again.
+struct OnceAway {
+    guest: mosdat::guest::SshGuest,
+    sshd: Mutex<Option<super::sshd::Sshd>>,
+}
+
+#[async_trait]
+impl Guest for OnceAway {
+    async fn exec(&self, command: Command) -> Result<Output, Error> {
+        let What::Script(script) = &command.what else {
+            panic!("{command:?}")
+        };
+        if script.contains("systemctl reboot") {
+            drop(self.sshd.lock().unwrap().take());
+            return Ok(said(""));
+        }
+        self.guest.exec(command).await
+    }
+    async fn read_file(&self, _: &str) -> Result<Vec<u8>, Error> {
+        unreachable!()
+    }
+    async fn write_file(&self, _: &str, _: &[u8]) -> Result<(), Error> {
+        unreachable!()
+    }
+}
+
 async fn after(answers: &[Result<&'static str, ErrorKind>]) -> Result<bool, Error> {
     let guest = Restarted {
         before: Mutex::new(true),

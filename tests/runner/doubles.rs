@@ -3,6 +3,7 @@
 use async_trait::async_trait;
 use image::{Rgba, RgbaImage};
 use mosdat::desktop::{self, Button, Desktop, Frame, Point, Rect, Settled, Wheel};
+use mosdat::guest::Guest;
 use mosdat::results::{Body, Encoder, Event, Evidence, Film, Recorder, RunMeta, read_events};
 use mosdat::runner::{Hypervisor, Limits, NotDone, Operation, Outcome, Rig, Screen};
 use mosdat::scenario::Scenario;
@@ -56,10 +57,18 @@ pub struct World {
     /// They never answer.
     pub desktop_hangs: bool,
     pub guest_hangs: bool,
+    /// Between these moments the guest takes no command.
+    pub guest_busy: Option<(Instant, Instant)>,
+    /// Another guest than this machine as the world shows it.
+    pub guest: Option<Arc<dyn Guest>>,
+    /// How long a look at the screen takes.
+    pub slow: Duration,
     /// Only the first so many bytes of an output are kept.
     pub keeps: Option<usize>,
     /// How certain the reading of a text is.
     pub confidence: Option<f32>,
+    /// From this version on, every reading is certain.
+    pub certain_from: Option<usize>,
     /// What is not found may have been misread.
     pub misreads: bool,
     /// The place of everything shifts with every frame.
@@ -143,9 +152,18 @@ impl World {
         self.frame().image().clone()
     }
 
-    fn texts(&self, frame: &Frame) -> &[(String, Rect)] {
+    fn version(frame: &Frame) -> usize {
         let p = frame.image().get_pixel(0, 0);
-        &self.versions[usize::from(p[0]) << 8 | usize::from(p[1])]
+        usize::from(p[0]) << 8 | usize::from(p[1])
+    }
+
+    fn texts(&self, frame: &Frame) -> &[(String, Rect)] {
+        &self.versions[World::version(frame)]
+    }
+
+    fn confidence(&self, frame: &Frame) -> Option<f32> {
+        let certain = self.certain_from.is_some_and(|from| World::version(frame) >= from);
+        self.confidence.filter(|_| !certain)
     }
 }
 
@@ -155,6 +173,8 @@ pub struct Double {
     pub looks: Arc<AtomicU32>,
     /// Where the guest's temporary files go.
     pub tmp: Arc<Mutex<Option<std::path::PathBuf>>>,
+    /// What the run leaves behind; commands know it as EVIDENCE.
+    pub evidence: Arc<Mutex<std::path::PathBuf>>,
 }
 
 impl Double {
@@ -195,9 +215,14 @@ impl std::fmt::Debug for Double {
 impl Screen for Double {
     async fn capture(&self) -> Result<Arc<Frame>, desktop::Error> {
         self.down()?;
-        if self.world.lock().unwrap().desktop_hangs {
+        let (hangs, slow) = {
+            let world = self.world.lock().unwrap();
+            (world.desktop_hangs, world.slow)
+        };
+        if hangs {
             std::future::pending::<()>().await;
         }
+        tokio::time::sleep(slow).await;
         Ok(Arc::new(self.world.lock().unwrap().frame()))
     }
     async fn settle(&self, _: Duration, most: Duration) -> Result<Settled, desktop::Error> {
@@ -220,6 +245,7 @@ impl Screen for Double {
             world: self.world.clone(),
             looks: self.looks.clone(),
             tmp: self.tmp.clone(),
+            evidence: self.evidence.clone(),
         })
     }
     fn position(&self) -> Point {
@@ -304,7 +330,7 @@ impl Vision for Double {
             .iter()
             .filter(|(t, _)| *t == wanted)
             .map(|text| Hit {
-                confidence: world.confidence.unwrap_or(0.9),
+                confidence: world.confidence(frame).unwrap_or(0.9),
                 ..hit(text)
             })
             .collect();
@@ -483,6 +509,8 @@ async fn run_on(
     };
     let guest_dir = tempfile::tempdir().unwrap();
     *double.tmp.lock().unwrap() = Some(guest_dir.path().to_path_buf());
+    *double.evidence.lock().unwrap() = dir.path().to_path_buf();
+    let guest = double.world.lock().unwrap().guest.clone();
     let recorder = Recorder::create(dir.path(), meta, Some(&plan)).unwrap();
     let film = desktop
         .as_ref()
@@ -492,7 +520,7 @@ async fn run_on(
             Some((desktop, _)) => Arc::new(desktop.clone()),
             None => Arc::new(double.clone()),
         },
-        guest: Arc::new(double.clone()),
+        guest: guest.unwrap_or_else(|| Arc::new(double.clone())),
         hypervisor: Arc::new(double.clone()),
         vision: Arc::new(double.clone()),
         film,

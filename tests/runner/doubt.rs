@@ -68,6 +68,64 @@ async fn a_text_that_was_read_with_little_certainty() {
     }
 }
 
+/// Where nothing but uncertain reading says that it is there, nothing is done to it; another picture may decide.
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_done_to_what_was_read_with_little_certainty() {
+    for what in [
+        "click: Saved",
+        "hover: Saved",
+        "drag: {target: Saved, to: {at: [1, 1]}}",
+    ] {
+        let ran = step(what, |w| {
+            w.show("Saved");
+            w.confidence = Some(0.4);
+        })
+        .await;
+        is_error(&ran, FailureClass::Vision, "CannotTell");
+        assert!(ran.done.is_empty(), "{what}: {:?}", ran.done);
+        let told = ran.message();
+        assert!(
+            told.contains("'Saved' was read at 80,30") && told.contains("(0.40)"),
+            "{told}"
+        );
+        assert_eq!(ran.looks, 1, "the same picture is read in the same way");
+    }
+    let ran = run("name: t\nsteps:\n  - {id: a, click: Saved, timeout: 20s}\n", |w| {
+        w.show("Saved");
+        w.confidence = Some(0.4);
+        w.certain_from = Some(1);
+        w.later
+            .push((Instant::now() + Duration::from_millis(600), "Other".into()));
+    })
+    .await;
+    assert_eq!(ran.outcome.result, RunResult::Passed, "{:?}", ran.outcome);
+    assert_eq!(ran.done, ["click Saved Left 1"]);
+}
+
+/// A model that answers what nobody can read says the same of the same picture: it is asked again of another one, and the
+/// step ends as an error.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_that_cannot_be_read_is_asked_for_again_of_another_picture() {
+    let garbage = || vision::Error::Answer {
+        model: "m".into(),
+        problem: "no JSON".into(),
+        answer: "a lovely desktop".into(),
+    };
+    for what in ["expect: {see: it looks good}", "wait_for: {text: Saved}", "click: Save"] {
+        for (flickers, once) in [(false, true), (true, false)] {
+            let text = format!("name: t\nsteps:\n  - {{id: a, {what}, timeout: 1500ms}}\n");
+            let ran = run(&text, |w| {
+                w.vision_error = Some(garbage);
+                w.flicker = flickers.then(|| mosdat::desktop::Rect::new(200, 200, 9, 9));
+            })
+            .await;
+            is_error(&ran, FailureClass::Vision, "VisionFailed");
+            assert!(ran.message().contains("a lovely desktop"), "{}", ran.message());
+            assert_eq!(ran.looks == 1, once, "{what}: {} looks", ran.looks);
+        }
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_command_that_could_not_be_run() {
     for what in [

@@ -291,3 +291,65 @@ async fn masked_parts_are_in_no_picture() {
         "{seen:?}"
     );
 }
+
+/// Where nobody found what must not be seen, no picture of that moment shows anything, nor any later one.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_to_be_masked_and_is_not_found_hides_everything() {
+    let text = "name: t\nsteps:\n  - {screenshot: before}\n  - {id: b, click: {target: {text: Password}}, mask: true, timeout: 400ms}\n\
+                cleanup:\n  - {screenshot: after}\n";
+    let point = mosdat::desktop::Rect::new(40, 50, 2, 2);
+    for (place, reason) in [(None, "TargetNotFound"), (Some(point), "NothingToMask")] {
+        let ran = run(text, |w| {
+            w.show("Open");
+            if let Some(place) = place {
+                w.versions[0].push(("Password".into(), place));
+            }
+        })
+        .await;
+        assert_eq!(ran.reason(), reason, "{}", ran.message());
+        assert!(ran.done.is_empty(), "{:?}", ran.done);
+        let mut shown = Vec::new();
+        for event in &ran.events {
+            if let Body::Evidence {
+                step,
+                item: Evidence::Screenshot { file, covered, .. },
+            } = &event.body
+            {
+                let picture = image::open(ran.dir.path().join(file)).unwrap().to_rgb8();
+                let nothing = picture.pixels().all(|p| p.0 == [128; 3]);
+                assert_eq!(nothing, *covered, "{step} {file}");
+                shown.push(!nothing);
+            }
+        }
+        let (first, later) = shown.split_first().expect("pictures");
+        assert!(
+            *first && !later.is_empty() && later.iter().all(|shown| !shown),
+            "{shown:?}"
+        );
+    }
+}
+
+/// In the round in which it is found, it alone is hidden again.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_to_be_masked_and_is_found_in_another_round_is_hidden_alone() {
+    let text = "name: t\nsteps:\n  - {snapshot: {name: ready, attempts: 2}}\n  - {id: b, click: {target: {text: Save}}, mask: true, timeout: 400ms}\n  \
+                - {id: c, screenshot: later}\n";
+    let ran = run(text, |w| {
+        w.show("Open");
+        w.on_back.push("Save".into());
+    })
+    .await;
+    assert_eq!(ran.outcome.result, RunResult::SoftFailed, "{:?}", ran.outcome);
+    let last = ran.events.iter().rev().find_map(|event| match &event.body {
+        Body::Evidence {
+            item: Evidence::Screenshot { file, .. },
+            ..
+        } => Some(file.clone()),
+        _ => None,
+    });
+    let picture = image::open(ran.dir.path().join(last.expect("a picture")))
+        .unwrap()
+        .to_rgb8();
+    assert_eq!(picture.get_pixel(41, 51).0, [128; 3], "the field");
+    assert_ne!(picture.get_pixel(41, 21).0, [128; 3], "what is beside it");
+}

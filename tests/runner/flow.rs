@@ -1,7 +1,7 @@
 //! Two ways, rounds, routines, facts, values that a run finds out, and what is done after a failure.
 
 use super::doubles::{run, run_with};
-use mosdat::api::RunResult;
+use mosdat::api::{FailureClass, RunResult};
 use mosdat::results::{Body, read_events};
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
@@ -185,6 +185,36 @@ async fn after_a_failure_more_is_found_out_and_nothing_decided() {
             .unwrap_or_else(|| panic!("{id} is not in the report"))
     };
     assert!(at("a") < at("look") && at("look") < at("b"));
+}
+
+/// What is collected after a failure may fail too: that is told, and changes nothing. But where it finds that evidence
+/// cannot be stored any more, no verdict can be trusted.
+#[tokio::test(flavor = "multi_thread")]
+async fn evidence_that_is_lost_after_a_failure_leaves_no_verdict() {
+    let text = "name: t\nsteps:\n  - {id: a, expect: {text: No}, timeout: 200ms, on_failure: [{id: lose, shell: 'DO $EVIDENCE/screenshots'}, \
+                {id: shot, screenshot: x}, {id: more, note: x}]}\n";
+    let ran = |what: &str| {
+        let text = text.replace("DO", what);
+        async move {
+            run(&text, |w| {
+                w.show("Base");
+                w.flicker = Some(mosdat::desktop::Rect::new(200, 200, 9, 9));
+            })
+            .await
+        }
+    };
+    let lost = ran("rm -r").await;
+    assert_eq!(lost.ends(), ["a=failed", "lose=passed", "shot=error", "more=passed"]);
+    let failure = lost.outcome.failure.as_ref().expect("a failure");
+    assert_eq!(
+        (lost.outcome.result, failure.class, failure.step.as_deref()),
+        (RunResult::Error, Some(FailureClass::Artifact), Some("shot")),
+        "{}",
+        failure.message
+    );
+    assert!(failure.message.contains("screenshots"), "{}", failure.message);
+    let kept = ran("ls").await;
+    assert_eq!((kept.outcome.result, kept.reason()), (RunResult::Failed, "CheckFailed"));
 }
 
 /// The program's death shows only to what looks after the failure.

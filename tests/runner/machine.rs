@@ -215,3 +215,36 @@ async fn packages_are_read_back() {
         ran.message()
     );
 }
+
+/// The run is cancelled while the guest is asked how its programs are: they are known all the same to what cleans up.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_program_outlives_a_cancelled_look_at_it() {
+    use std::time::{Duration, Instant};
+    let text = "name: t\nsteps:\n  - {id: p, launch: [sh, -c, 'while [ ! -e $TMPDIR/end ]; do sleep 0.05; done']}\n  \
+                - {id: w, wait_for: {text: Never}, timeout: 1h}\ncleanup:\n  - {id: c, shell: touch $TMPDIR/end}\n  \
+                - {id: e, expect: {exited: 0}, timeout: 20s}\n";
+    let cancel = tokio_util::sync::CancellationToken::new();
+    let fires = cancel.clone();
+    // Longer than the pause between two looks at the programs.
+    let (from, cancelled, until) = (Duration::from_secs(2), Duration::from_secs(6), Duration::from_secs(7));
+    tokio::spawn(async move {
+        tokio::time::sleep(cancelled).await;
+        fires.cancel();
+    });
+    let begun = Instant::now();
+    let ran = super::doubles::run_with(
+        text,
+        |w| w.guest_busy = Some((begun + from, begun + until)),
+        Duration::from_secs(60),
+        cancel,
+        &[],
+    )
+    .await;
+    assert_eq!(told(&ran), (RunResult::Cancelled, "Cancelled"));
+    assert_eq!(
+        ran.ends(),
+        ["p=passed", "w=skipped", "c=passed", "e=passed"],
+        "{}",
+        ran.message()
+    );
+}

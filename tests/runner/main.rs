@@ -26,7 +26,10 @@ mod passes;
 mod references;
 mod table;
 mod trace;
+#[path = "../support/sshd.rs"]
+mod sshd;
 mod video;
+mod wayland;
 
 // A real screen, as the desktop's own tests have it.
 #[allow(dead_code)]

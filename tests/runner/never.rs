@@ -55,6 +55,25 @@ async fn what_appears_for_a_fifth_of_a_second_fails() {
     panic!("in twenty runs there was none with a look every 150 ms");
 }
 
+/// What comes just before the end is on the last picture only, which is taken when the time is over: it is judged too.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_last_look_counts() {
+    let ran = run(&WATCH.replace("for: 1s", "for: 1s, gap: 10s"), |w| {
+        w.show("Ready");
+        // The first look ends before the text comes, and the second one after the watch.
+        w.slow = Duration::from_millis(600);
+        w.later
+            .push((Instant::now() + Duration::from_millis(950), "Error".into()));
+    })
+    .await;
+    assert_eq!(
+        (ran.outcome.result, ran.reason()),
+        (RunResult::Failed, "Happened"),
+        "{:?}",
+        ran.outcome
+    );
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_moment_that_nobody_can_judge_is_no_pass() {
     let ran = run(

@@ -1,4 +1,5 @@
-//! Answers that need not be asked for again: to the same words, of the same model, about the same pixels.
+//! Answers that need not be asked for again: to the same words, of the same model, about the same pixels. That such an
+//! answer could not be read is kept too: it would cost the same again, and say the same.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Mutex, PoisonError};
@@ -15,9 +16,23 @@ pub(super) struct Asked {
     pub picture: String,
 }
 
+/// What asking came to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Came {
+    /// An answer that can be read.
+    Answer(String),
+    /// None that can be read, also when it was asked for again.
+    Unusable {
+        /// What is wrong with the last one.
+        problem: String,
+        /// The last one.
+        answer: String,
+    },
+}
+
 #[derive(Default)]
 struct Inner {
-    answers: HashMap<Asked, String>,
+    answers: HashMap<Asked, Came>,
     order: VecDeque<Asked>,
 }
 
@@ -26,15 +41,15 @@ struct Inner {
 pub(super) struct Kept(Mutex<Inner>);
 
 impl Kept {
-    pub fn get(&self, asked: &Asked) -> Option<String> {
+    pub fn get(&self, asked: &Asked) -> Option<Came> {
         let inner = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         inner.answers.get(asked).cloned()
     }
 
-    pub fn put(&self, asked: Asked, answer: String) {
+    pub fn put(&self, asked: Asked, came: Came) {
         let mut guard = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let inner = &mut *guard;
-        if inner.answers.insert(asked.clone(), answer).is_none() {
+        if inner.answers.insert(asked.clone(), came).is_none() {
             inner.order.push_back(asked);
         }
         while inner.order.len() > MOST {
@@ -55,9 +70,10 @@ mod tests {
             prompt: n.to_string(),
             picture: "p".into(),
         };
-        (0..=MOST).for_each(|n| kept.put(asked(n), "yes".into()));
+        let yes = Came::Answer("yes".into());
+        (0..=MOST).for_each(|n| kept.put(asked(n), yes.clone()));
         assert_eq!(kept.get(&asked(0)), None);
-        assert_eq!(kept.get(&asked(1)), Some("yes".into()));
+        assert_eq!(kept.get(&asked(1)), Some(yes));
         let other = Asked {
             picture: "q".into(),
             ..asked(1)

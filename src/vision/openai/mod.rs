@@ -26,7 +26,7 @@ use serde::{Deserialize, Serialize};
 use url::Url;
 
 use self::ask::Client;
-use self::kept::{Asked, Kept};
+use self::kept::{Asked, Came, Kept};
 use self::picture::Picture;
 use self::spent::Account;
 use super::{Error, Hit, Judgement, Located, Request, Target, Verdict, Vision, locate};
@@ -137,7 +137,7 @@ impl OpenAi {
     }
 
     /// Asks, and once more if the answer cannot be read. What a question was answered is not asked again of the same
-    /// pixels.
+    /// pixels, nor is what had no answer that can be read.
     async fn ask<T>(
         &self,
         purpose: &'static str,
@@ -151,22 +151,31 @@ impl OpenAi {
             prompt: prompt.to_string(),
             picture: picture.digest.clone(),
         };
-        if let Some(kept) = self.kept.get(&asked)
-            && let Ok(answer) = read(&kept)
-        {
-            self.account.note(Request {
-                answer: Ok(kept),
-                kept: true,
-                ..record(purpose, model, picture, prompt)
-            });
-            return Ok(answer);
+        let known = |answer: String| Request {
+            answer: Ok(answer),
+            kept: true,
+            ..record(purpose, model, picture, prompt)
+        };
+        match self.kept.get(&asked) {
+            Some(Came::Answer(kept)) => {
+                if let Ok(answer) = read(&kept) {
+                    self.account.note(known(kept));
+                    return Ok(answer);
+                }
+            }
+            Some(Came::Unusable { problem, answer }) => {
+                let error = unusable(model, problem, &answer);
+                self.account.note(known(answer));
+                return Err(error);
+            }
+            None => {}
         }
         let first = self.request(purpose, model, picture, prompt).await?;
         let problem = match read(&first) {
             Ok(answer) => {
                 // Where something is may be looked for again on purpose; what holds on a picture holds on it.
                 if purpose == JUDGE {
-                    self.kept.put(asked, first);
+                    self.kept.put(asked, Came::Answer(first));
                 }
                 return Ok(answer);
             }
@@ -175,7 +184,12 @@ impl OpenAi {
         tracing::debug!(model, problem, "the answer cannot be read; asking once more");
         let reminder = format!("{prompt}\nAnswer with that single JSON object, all of its members, and nothing else.");
         let second = self.request(purpose, model, picture, &reminder).await?;
-        read(&second).map_err(|problem| unusable(model, problem, &second))
+        read(&second).map_err(|problem| {
+            let error = unusable(model, problem.clone(), &second);
+            let answer = second.clone();
+            self.kept.put(asked, Came::Unusable { problem, answer });
+            error
+        })
     }
 
     /// One request, within the budget, with its record.

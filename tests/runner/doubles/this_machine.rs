@@ -22,6 +22,10 @@ impl Guest for Double {
                 world.path.clone(),
             )
         };
+        let busy = self.world.lock().unwrap().guest_busy;
+        if let Some((_, until)) = busy.filter(|(from, _)| *from <= std::time::Instant::now()) {
+            tokio::time::sleep_until(until.into()).await;
+        }
         if hangs {
             std::future::pending::<()>().await;
         }
@@ -82,6 +86,7 @@ impl Guest for Double {
         let mut child = tokio::process::Command::new("/bin/sh")
             .current_dir(&tmp)
             .env("TMPDIR", &tmp)
+            .env("EVIDENCE", &*self.evidence.lock().unwrap())
             .envs(path.map(|path| ("PATH", path)))
             .stdin(std::process::Stdio::piped())
             .stdout(std::process::Stdio::piped())
