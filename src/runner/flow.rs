@@ -174,7 +174,7 @@ fn fill(run: &Run, late: &Late) -> Result<Step, Failure> {
     let filled = late
         .fill(values)
         .map_err(|errors| Failure::author("NotFilledIn", errors.to_string()))?;
-    match super::feasible::problems(&filled) {
+    match super::feasible::problems(&filled, run.rig.guest.system()) {
         wrong if wrong.is_empty() => Ok(filled),
         wrong => Err(Failure::author("NotFeasible", wrong.join("; "))),
     }

@@ -234,7 +234,7 @@ fn actions_and_conditions() {
         ),
         (
             "  - expect: {file: state}",
-            "login.yaml:3:20: 'file' must begin with / or with ~/ (the home of the session's user), unlike 'state'".into(),
+            "login.yaml:3:20: 'file' must begin with /, with ~/ (the home of the session's user) or with a drive (C:\\), unlike 'state'".into(),
         ),
         (
             "  - hover: {text: x, in: [0, 0, 0.5]}",
@@ -364,8 +364,8 @@ fn the_outermost_object_and_inputs() {
             "login.yaml:3:9: 'phases' must be an object, not a list",
         ),
         (
-            "name: t\nplatforms: [windows]\nsteps: [{note: x}]",
-            "login.yaml:2:13: not implemented yet: `windows`. Implemented values of 'platforms': linux",
+            "name: t\nplatforms: [windos]\nsteps: [{note: x}]",
+            "login.yaml:2:13: unknown value of 'platforms' 'windos'; did you mean 'windows'? Valid values: linux, windows",
         ),
         (
             "name: t\ninputs: {n: {type: integr, default: 1}}\nsteps: [{note: '{{ n }}'}]",
