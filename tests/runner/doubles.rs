@@ -3,6 +3,7 @@
 use async_trait::async_trait;
 use image::{Rgba, RgbaImage};
 use mosdat::desktop::{self, Button, Desktop, Frame, Point, Rect, Settled, Wheel};
+use mosdat::guest::Guest;
 use mosdat::results::{Body, Encoder, Event, Evidence, Film, Recorder, RunMeta, read_events};
 use mosdat::runner::{Hypervisor, Limits, NotDone, Operation, Outcome, Rig, Screen};
 use mosdat::scenario::Scenario;
@@ -47,6 +48,8 @@ pub struct World {
     /// The answer to every question, if not from the world.
     pub verdict: Option<Verdict>,
     pub vision_error: Option<fn() -> vision::Error>,
+    /// The guest, if not this machine.
+    pub guest: Option<Arc<dyn Guest>>,
     pub desktop_down: bool,
     pub guest_down: bool,
     /// What every request about the VM as a whole ends with.
@@ -482,12 +485,13 @@ async fn run_on(
     let film = desktop
         .as_ref()
         .map(|(d, encoder)| Film::begin(encoder.clone(), d.clone(), &recorder, 10));
+    let far = double.world.lock().unwrap().guest.clone();
     let rig = Rig {
         desktop: match &desktop {
             Some((desktop, _)) => Arc::new(desktop.clone()),
             None => Arc::new(double.clone()),
         },
-        guest: Arc::new(double.clone()),
+        guest: far.clone().unwrap_or_else(|| Arc::new(double.clone())),
         hypervisor: Arc::new(double.clone()),
         vision: Arc::new(double.clone()),
         film,
@@ -504,7 +508,7 @@ async fn run_on(
     )
     .await;
     let events = read_events(&dir.path().join("events.jsonl")).unwrap();
-    for event in &events {
+    for event in events.iter().filter(|_| far.is_none()) {
         if let Body::Evidence {
             item: Evidence::App { pid, .. },
             ..

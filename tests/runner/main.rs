@@ -12,6 +12,8 @@ mod evidence;
 #[allow(dead_code)]
 #[path = "../proxmox/fake.rs"]
 mod fake;
+#[path = "../support/windows.rs"]
+mod far;
 mod feasible;
 mod flow;
 mod gestures;
@@ -27,6 +29,7 @@ mod references;
 mod table;
 mod trace;
 mod video;
+mod windows;
 
 // A real screen, as the desktop's own tests have it.
 #[allow(dead_code)]
