@@ -34,8 +34,20 @@ fn steps_and_options() {
         ),
         (
             "  - install: hello",
-            "login.yaml:3:14: 'hello' does not end with a known format (.deb, .rpm, .appimage, .snap, .flatpak); say it \
+            "login.yaml:3:14: 'hello' does not end with a known format (.deb, .rpm, .appimage, .snap, .flatpak, .exe, .msi); say it \
              with 'format'"
+                .into(),
+        ),
+        (
+            "  - install: setup.exe",
+            "login.yaml:3:14: a package of format exe is a file in the guest, with its whole path such as C:\\Users\\Public\\setup.exe \
+             (a step 'stage' or 'shell' puts it there), unlike 'setup.exe'"
+                .into(),
+        ),
+        (
+            "  - uninstall: Demo App",
+            "login.yaml:3:16: 'uninstall' is the name of an installed package as its manager lists it, not 'Demo App' (with \
+             'format: exe' or 'format: msi' it is the name of a program of Windows, which may have spaces)"
                 .into(),
         ),
         (
