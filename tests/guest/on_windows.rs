@@ -2,8 +2,10 @@
 
 use super::far::{USER, Windows, World};
 use mosdat::guest::{
-    self, AppState, Command, Error, Exit, File, Guest, Log, PackageError, Query, Session, Sight, Tail, What,
+    self, AppState, Command, Error, Exit, File, Guest, Log, PackageError, Query, Session, Sight, SshGuest, SshKey,
+    SshLogin, Tail, What,
 };
+use std::sync::Arc;
 use std::time::Duration;
 
 const SOON: Duration = Duration::from_secs(20);
@@ -257,6 +259,7 @@ async fn installers() {
     world.installers.insert(r"C:\demo.exe".into(), demo("1.2.0", 0));
     world.installers.insert(r"C:\again.msi".into(), demo("1.3.0", 3010));
     world.installers.insert(r"C:\bad.exe".into(), demo("1.2.0", 2));
+    world.installers.insert(r"C:\mine.exe".into(), demo("1.2.0", 7777));
     world.installers.insert(r"C:\odd.exe".into(), None);
     let (guest, far) = Windows::start(world).await;
     let install = async |format: &str, path: &str| guest::install(&guest, format, path, SOON).await;
@@ -266,7 +269,11 @@ async fn installers() {
         ("Demo App", "1.2.0", false)
     );
     assert!(install("msi", r"C:\again.msi").await.unwrap().restart);
-    for (path, word) in [(r"C:\bad.exe", "exit code 2"), (r"C:\odd.exe", "a step 'shell'")] {
+    for (path, word) in [
+        (r"C:\bad.exe", "exit code 2"),
+        (r"C:\odd.exe", "a step 'shell'"),
+        (r"C:\mine.exe", "only for the user who runs it"),
+    ] {
         let error = install("exe", path).await.unwrap_err();
         assert!(
             matches!(&error, PackageError::Refused(why) if why.contains(word)),
@@ -310,4 +317,57 @@ async fn a_restart_is_known_by_the_processes_of_the_system() {
     let told = guest::diagnose(&guest, None, &[]).await;
     let titles: Vec<&str> = told.iter().map(|(title, _)| title.as_str()).collect();
     assert_eq!(titles, ["processes", "crashes"]);
+}
+
+/// A server that says who it is, and lets nobody in.
+struct Server;
+
+impl russh::server::Handler for Server {
+    type Error = russh::Error;
+}
+
+/// A new private key, as `ssh-keygen` writes it.
+fn private_key() -> String {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("key");
+    let made = std::process::Command::new("ssh-keygen")
+        .args(["-q", "-t", "ed25519", "-N", "", "-f"])
+        .arg(&file)
+        .status();
+    assert!(made.expect("ssh-keygen is installed").success());
+    std::fs::read_to_string(file).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_ssh_server_of_windows_is_told_from_one_that_does_not_let_in() {
+    for (name, word) in [
+        ("SSH-2.0-OpenSSH_for_Windows_9.5", "leave spec.guest.ssh out"),
+        ("SSH-2.0-OpenSSH_10.0p2", "does not let 'tester' in"),
+    ] {
+        let config = Arc::new(russh::server::Config {
+            server_id: russh::SshId::Standard(name.into()),
+            keys: vec![russh::keys::decode_secret_key(&private_key(), None).unwrap()],
+            auth_rejection_time: Duration::ZERO,
+            ..Default::default()
+        });
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                let session = russh::server::run_stream(config.clone(), stream, Server).await;
+                tokio::spawn(async move { session?.await });
+            }
+        });
+        let login = SshLogin {
+            vm: "win".into(),
+            host: "127.0.0.1".into(),
+            port,
+            user: "tester".into(),
+            key: SshKey::Secret(private_key().into()),
+            host_keys: Vec::new(),
+        };
+        let error = SshGuest::new(login).unwrap().meet().await.unwrap_err();
+        assert!(matches!(error, Error::Refused { .. }), "{error}");
+        assert!(error.to_string().contains(word), "{error}");
+    }
 }

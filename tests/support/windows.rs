@@ -53,7 +53,7 @@ pub struct World {
     pub shows: Option<(String, [i64; 4])>,
     /// What is installed: name and version.
     pub installed: BTreeMap<String, String>,
-    /// What an installer brings, by its path; nothing: of an unknown kind.
+    /// What an installer brings, by its path, and its exit code (7777: for its own user only); nothing: of an unknown kind.
     pub installers: BTreeMap<String, Option<(String, String, i64)>>,
     pub boots: u32,
     /// What commands of a scenario do, by their text.
@@ -277,7 +277,7 @@ fn answer(world: &mut World, asked: &Asked) -> Answer {
         world.files.get_mut(env("new")).unwrap().extend(data);
         return says(0, "");
     }
-    if is("Move-Item -LiteralPath $env:new") {
+    if is("[System.IO.File]::Move($env:new, $env:file)") {
         let content = world.files.remove(env("new")).unwrap();
         world.files.insert(env("file").to_string(), content);
         return says(0, "");
@@ -320,6 +320,7 @@ fn answer(world: &mut World, asked: &Asked) -> Answer {
                     format!("{name}\n{version}\n{}", if code == 0 { "" } else { "restart\n" }),
                 )
             }
+            Some(Some((.., 7777))) => says(7, ""),
             Some(Some((.., code))) => complains(5, format!("the installer (nsis) ended with exit code {code}\n")),
         };
     }

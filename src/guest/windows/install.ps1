@@ -1,5 +1,5 @@
 # Installs $env:package and prints what is there then: name and version, and `restart` where the guest has to be started anew.
-# 3: no such file; 4: an installer of an unknown kind; 5: it said no; 6: nothing is installed afterwards.
+# 3: no such file; 4: an installer of an unknown kind; 5: it said no; 6: nothing is installed afterwards; 7: only for the system.
 $file = $env:package
 if (-not (Test-Path -LiteralPath $file -PathType Leaf)) { exit 3 }
 $kind = mosdat_kind $file
@@ -7,9 +7,9 @@ if ($kind -eq 'unknown') { exit 4 }
 $before = @{}
 foreach ($entry in mosdat_installed) { $before[$entry.PSPath] = "$($entry.DisplayName)|$($entry.DisplayVersion)" }
 if ($kind -eq 'msi') {
-    $code = mosdat_start 'msiexec.exe' "/i `"$file`" $($silent.msi)"
+    $code = mosdat_start 'msiexec.exe' "/i `"$file`" $($silent.msi)$($for_all.msi)"
 } else {
-    $code = mosdat_start $file $silent[$kind]
+    $code = mosdat_start $file "$($silent[$kind])$($for_all[$kind])"
 }
 if (-not (mosdat_went_well $code)) {
     $mosdat_err.WriteLine("the installer ($kind) ended with exit code $code")
@@ -25,6 +25,7 @@ if ($new.Count -eq 0) { exit 6 }
 # The program's own entry rather than that of a runtime that came with it.
 $own = @($new | Where-Object $named)
 if ($own.Count -gt 0) { $new = $own }
+if ((mosdat_whose $new[0]) -eq 'S-1-5-18') { exit 7 }
 $new[0].DisplayName
 if ($new[0].DisplayVersion) { "$($new[0].DisplayVersion)" } else { 'unknown' }
 if ($code -ne 0) { 'restart' }

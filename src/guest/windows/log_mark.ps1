@@ -15,7 +15,7 @@ $homes = @(Get-ChildItem 'HKLM:\SOFTWARE\Microsoft\Windows NT\CurrentVersion\Pro
 })
 foreach ($path in $env:paths -split "`n") {
     if ($path -match '^~[\\/]') {
-        foreach ($folder in $homes) { mosdat_mark (Join-Path $folder $path.Substring(2)) }
+        foreach ($folder in $homes) { mosdat_mark ([System.IO.Path]::GetFullPath((Join-Path $folder $path.Substring(2)))) }
     } else {
         mosdat_mark ([System.IO.Path]::GetFullPath($path))
     }

@@ -28,6 +28,10 @@ pub async fn install(guest: &dyn Guest, package: &str, limit: Duration) -> Resul
         Exit::Code(6) => Err(PackageError::Refused(format!(
             "{package} was installed without an error, and no program is registered as installed that was not there before"
         ))),
+        Exit::Code(7) => Err(PackageError::Refused(format!(
+            "{package} installs only for the user who runs it, and packages are installed by the system: it is now where nobody \
+             finds it. Run it by a step 'shell', which runs as the session's user: & '{package}' /S | Out-Null"
+        ))),
         Exit::TimedOut => Err(PackageError::Late(doing)),
         _ => Err(failed(&doing, &output).into()),
     }
@@ -53,6 +57,10 @@ pub async fn uninstall(guest: &dyn Guest, name: &str, limit: Duration) -> Result
         Exit::Code(7) => format!(
             "nobody knows how {name} is removed silently (it says: {told}); remove it by a step 'shell' with the arguments that its \
              maker names"
+        ),
+        Exit::Code(8) => format!(
+            "{name} is installed for one user alone, and packages are removed by the system; remove it by a step 'shell', which runs as \
+             the session's user (it says: {told})"
         ),
         Exit::TimedOut => return Err(PackageError::Late(doing)),
         _ => return Err(failed(&doing, &output).into()),

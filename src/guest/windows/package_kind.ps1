@@ -19,6 +19,12 @@ function mosdat_kind($file) {
 }
 # What makes an installer, or its way back, ask nobody anything.
 $silent = @{ nsis = '/S'; inno = '/VERYSILENT /SUPPRESSMSGBOXES /NORESTART /SP-'; msi = '/qn /norestart' }
+# What makes an installer that leaves the choice install for everybody: the system, which runs it, has no use of a program.
+$for_all = @{ nsis = ' /allusers'; inno = ' /ALLUSERS'; msi = ' ALLUSERS=1' }
+# Of one user alone: whose it is, stands in the key.
+function mosdat_whose($entry) {
+    if ($entry.PSPath -match 'HKEY_USERS\\(S-1-[0-9-]+)') { return $Matches[1] }
+}
 # Runs it to its end, without a window; its exit code.
 function mosdat_start($file, $arguments) {
     $info = New-Object System.Diagnostics.ProcessStartInfo

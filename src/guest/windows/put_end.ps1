@@ -6,5 +6,6 @@ foreach ($words in @('/grant', "*${sid}:F"), @('/setowner', "*$sid")) {
         exit 4
     }
 }
-Move-Item -LiteralPath $env:new -Destination $env:file -Force
+[System.IO.File]::Delete($env:file)
+[System.IO.File]::Move($env:new, $env:file)
 exit 0

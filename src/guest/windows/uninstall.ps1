@@ -1,5 +1,5 @@
 # Removes the program that is installed by the name $env:name, and waits until that is so; prints its name and its version. 3:
-# there is none; 4: several; 5: it said no; 6: it is still there; 7: how it is removed silently is not known.
+# there is none; 4: several; 5: it said no; 6: it is still there; 7: how it is removed silently is not known; 8: it is one user's.
 function mosdat_named {
     $all = @(mosdat_installed)
     $same = @($all | Where-Object { $_.DisplayName -eq $env:name })
@@ -15,6 +15,11 @@ if ($found.Count -gt 1) {
 }
 $entry = $found[0]
 $line = [string]$entry.UninstallString
+$whose = mosdat_whose $entry
+if ($whose -and $whose -ne 'S-1-5-18') {
+    $mosdat_err.WriteLine($line)
+    exit 8
+}
 $kind = 'unknown'
 if ($entry.WindowsInstaller -eq 1 -or $line -match '(?i)^"?(\S*\\)?msiexec') {
     $kind = 'msi'
