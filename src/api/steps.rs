@@ -218,4 +218,19 @@ pub struct ScenarioInput {
 pub enum Platform {
     /// Linux desktops.
     Linux,
+    /// Windows: commands are PowerShell's.
+    Windows,
+}
+
+impl Platform {
+    /// All of them.
+    pub const ALL: &[Platform] = &[Platform::Linux, Platform::Windows];
+
+    /// The word of the language.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Platform::Linux => "linux",
+            Platform::Windows => "windows",
+        }
+    }
 }

@@ -47,14 +47,12 @@ pub fn run(args: Args) -> anyhow::Result<u8> {
         let runs = match &args.test {
             None => Runs::default(),
             Some(test) => {
-                // Without --vms a run is made wherever one can be.
-                let able: Vec<_> = vms.into_iter().filter(|v| !args.vms.is_empty() || !v.windows).collect();
                 let options = Options {
                     test: test.clone(),
                     variables: super::functional::variables(&config, &args.variables)?,
                     ..Options::default()
                 };
-                seed::runs(&config, &able, &options, &|_| Machine::Standing)?
+                seed::runs(&config, &vms, &options, &|_| Machine::Standing)?
             }
         };
         Ok((fleet, runs))

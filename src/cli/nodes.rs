@@ -5,7 +5,7 @@ use super::exit;
 use super::session::ClusterArgs;
 use crate::api::{ProxmoxCluster, ProxmoxVM};
 use crate::controller::client_config;
-use crate::guest::{self, AgentGuest, Node, Query, Tree};
+use crate::guest::{self, AgentGuest, Node, Query, System, Tree};
 use crate::proxmox;
 use crate::scenario::{is_role, same_role};
 use anyhow::{Context, bail};
@@ -165,7 +165,10 @@ async fn link(client: &Client, ns: &str, name: &str) -> anyhow::Result<AgentGues
         .await
         .with_context(|| format!("reading Secret {ns}/{secret_name}"))?;
     let config = client_config(&cluster, &secret).map_err(anyhow::Error::msg)?;
-    Ok(AgentGuest::new(proxmox::Client::new(config)?, node, vmid))
+    let client = proxmox::Client::new(config)?;
+    let told = client.agent_osinfo(&node, vmid).await;
+    let told = told.with_context(|| format!("asking the agent of ProxmoxVM {ns}/{name} what runs there"))?;
+    Ok(AgentGuest::new(client, node, vmid, System::of(&told.id)))
 }
 
 fn is_shown(node: &Node) -> bool {

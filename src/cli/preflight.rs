@@ -75,13 +75,7 @@ pub async fn run(args: Args) -> anyhow::Result<u8> {
     let mut found = Found::default();
     file(&config, &vms, &mut found);
     if let Some(test) = &args.test {
-        // Without --vms a run is made wherever one can be, as `convert` does it.
-        let able: Vec<&Vm> = vms
-            .iter()
-            .filter(|v| !args.vms.is_empty() || !v.windows)
-            .copied()
-            .collect();
-        scenario(&config, &able, test, &args.variables, &mut found);
+        scenario(&config, &vms, test, &args.variables, &mut found);
     }
     let input = found.0.iter().any(|f| f.state == State::Failed);
     proxmox(&config, &vms, &mut found).await;
@@ -279,16 +273,12 @@ async fn machine(client: &Client, all: &[VmResource], vm: &Vm) -> (State, String
         let says = format!("{at}: the guest agent is not enabled: qm set {id} --agent 1, and install it in the guest");
         return (State::Failed, says);
     }
-    match (&vm.snapshot, vm.windows) {
-        (_, true) => (
-            State::Warning,
-            format!("{at}; there are no Windows guests yet, so a run on it is refused"),
-        ),
-        (None, _) => (
+    match &vm.snapshot {
+        None => (
             State::Warning,
             format!("{at}; no snapshot is named, so it is used as it is"),
         ),
-        (Some(name), _) => (State::Ok, format!("{at}, has the snapshot '{name}'")),
+        Some(name) => (State::Ok, format!("{at}, has the snapshot '{name}'")),
     }
 }
 

@@ -3,7 +3,7 @@
 use super::{Candidate, Checked, Executor, Job, Machine, Outcome, Progress, VisionSettings};
 use crate::api::{CurrentStep, FailureClass, RunFailure, RunResult, StepCounts, StepResult, VideoSettings};
 use crate::desktop::{self, Auth, Desktop, Layout, Options, Stream};
-use crate::guest::{AgentGuest, Guest, SshGuest};
+use crate::guest::{AgentGuest, Guest, SshGuest, System};
 use crate::results::{Body, Encoder, Event, Film, PlannedStep, Recorder, RunMeta};
 use crate::runner::{self, Limits, Rig};
 use crate::scenario::{Plan, Scenario};
@@ -72,7 +72,7 @@ impl Local {
         })
     }
 
-    async fn rig(&self, job: &Job, recorder: &Recorder) -> Result<Rig, RunFailure> {
+    async fn rig(&self, job: &Job, system: System, recorder: &Recorder) -> Result<Rig, RunFailure> {
         let machine = &job.machine;
         let vision = self.vision(job.vision.as_ref()).await?;
         let warm = vision.warm_up().await;
@@ -91,6 +91,7 @@ impl Local {
                 machine.client.clone(),
                 machine.node.clone(),
                 machine.vmid,
+                system,
             )),
         };
         Ok(Rig {
@@ -122,26 +123,29 @@ fn refused(job: &Job, recorder: &Recorder, why: RunFailure) -> Outcome {
 /// How long the guest's agent may take to tell what runs there.
 const SYSTEM: Duration = Duration::from_secs(10);
 
-/// Why the plan cannot be carried out, where it runs commands in a guest that is Windows. One whose agent does not tell is
-/// taken for Linux: the first command says what is amiss.
-async fn windows(machine: &Machine, plan: &Plan) -> Option<RunFailure> {
-    let needs = runner::needs_linux(plan);
-    if needs.is_empty() {
-        return None;
+/// What runs in the guest, and its name for people, where that matters to the plan. One whose agent does not tell is taken for
+/// Linux: the first command says what is amiss.
+async fn system(machine: &Machine, plan: &Plan) -> (System, String) {
+    let unknown = (System::Linux, System::Linux.name().to_string());
+    if !runner::asks_for_system(plan) {
+        return unknown;
     }
     let asked = machine.client.agent_osinfo(&machine.node, machine.vmid);
-    let system = tokio::time::timeout(SYSTEM, asked).await.ok()?.ok()?;
-    (system.id == "mswindows").then(|| RunFailure {
-        class: None,
-        reason: "NotOnWindows".into(),
-        message: format!(
-            "the guest is {}, and mosdat runs commands in Linux guests only so far; on Windows a scenario can look at the screen, click and \
-             type. Leave these out: {}",
-            system.pretty_name,
-            needs.join("; ")
-        ),
-        step: None,
-    })
+    match tokio::time::timeout(SYSTEM, asked).await {
+        Ok(Ok(told)) => (System::of(&told.id), told.pretty_name),
+        _ => unknown,
+    }
+}
+
+/// Why the plan cannot be carried out in this guest, as a word for programs and a sentence.
+fn unfit(machine: &Machine, plan: &Plan, system: System, name: &str) -> Option<(&'static str, String)> {
+    if system == System::Windows && machine.ssh.is_some() {
+        let message = format!(
+            "the guest is {name}, in which mosdat runs commands by the QEMU guest agent only; leave spec.guest.ssh out of the VM"
+        );
+        return Some(("NoSshToWindows", message));
+    }
+    runner::unfit(plan, system, name)
 }
 
 /// Opens the VM's console, which opens itself anew when its link dies. A VNC ticket is used up by the first try, so each
@@ -245,11 +249,18 @@ impl Executor for Local {
                 return refused(&job, &recorder, why);
             }
         };
-        if let Some(why) = windows(&job.machine, &plan).await {
+        let (system, name) = system(&job.machine, &plan).await;
+        if let Some((reason, message)) = unfit(&job.machine, &plan, system, &name) {
+            let why = RunFailure {
+                class: None,
+                reason: reason.into(),
+                message,
+                step: None,
+            };
             return refused(&job, &recorder, why);
         }
         let rig = tokio::select! {
-            rig = self.rig(&job, &recorder) => rig,
+            rig = self.rig(&job, system, &recorder) => rig,
             () = cancel.cancelled() => Err(RunFailure {
                 class: None,
                 reason: "Cancelled".into(),

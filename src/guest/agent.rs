@@ -2,7 +2,7 @@
 
 use super::command::whole_lines;
 use super::underway::Underway;
-use super::{Command, Error, Exit, Guest, Output};
+use super::{Command, Error, Exit, Guest, Output, System, windows};
 use crate::proxmox::{self, AgentExecStatus, Client, ErrorKind};
 use async_trait::async_trait;
 use secrecy::{ExposeSecret, SecretString};
@@ -21,16 +21,18 @@ pub struct AgentGuest {
     client: Client,
     node: String,
     vmid: u32,
+    system: System,
     underway: Underway,
 }
 
 impl AgentGuest {
-    /// The guest of the VM `vmid` on `node`.
-    pub fn new(client: Client, node: String, vmid: u32) -> AgentGuest {
+    /// The guest of the VM `vmid` on `node`, in which this system runs.
+    pub fn new(client: Client, node: String, vmid: u32, system: System) -> AgentGuest {
         AgentGuest {
             client,
             node,
             vmid,
+            system,
             underway: Underway::default(),
         }
     }
@@ -48,12 +50,20 @@ impl AgentGuest {
         }
     }
 
-    /// Starts `/bin/sh` with this script. Only an agent that did not answer is asked again: then nothing was started.
-    async fn start(&self, script: &[u8]) -> Result<u64, Error> {
-        let argv = ["/bin/sh".to_string()];
+    /// Starts what takes a script on its standard input.
+    async fn start_script(&self, script: &SecretString) -> Result<u64, Error> {
+        let argv = match self.system {
+            System::Linux => vec!["/bin/sh".to_string()],
+            System::Windows => windows::start(),
+        };
+        self.start(&argv, Some(script.expose_secret().as_bytes())).await
+    }
+
+    /// Starts a command. Only an agent that did not answer is asked again: then nothing was started.
+    async fn start(&self, argv: &[String], input: Option<&[u8]>) -> Result<u64, Error> {
         let until = Instant::now() + LINK_GRACE;
         loop {
-            match self.client.agent_exec(&self.node, self.vmid, &argv, Some(script)).await {
+            match self.client.agent_exec(&self.node, self.vmid, argv, input).await {
                 Err(error) if error.kind == ErrorKind::AgentNotRunning && Instant::now() < until => {
                     sleep(Duration::from_millis(500)).await;
                 }
@@ -103,7 +113,7 @@ impl AgentGuest {
     /// Runs a script to its end, or kills it: when its time is up, and when its caller is gone.
     async fn carry_out(&self, script: SecretString, limit: Duration, gone: CancellationToken) -> Result<Output, Error> {
         let lost = || Error::ResultLost { guest: self.name() };
-        let pid = self.start(script.expose_secret().as_bytes()).await?;
+        let pid = self.start_script(&script).await?;
         // Its time, not the agent's: that may have been away before.
         let until = Instant::now() + limit;
         let waited = tokio::select! {
@@ -112,14 +122,19 @@ impl AgentGuest {
             () = gone.cancelled() => None,
         };
         if let Some(status) = waited {
-            return output(status, false).ok_or_else(lost);
+            return output(self.system, status, false).ok_or_else(lost);
         }
         // Not `kill -KILL -- -PID`: dash takes no `--` there.
-        let kill = format!("kill -9 -{pid} || kill -9 {pid}");
-        let killer = self.start(kill.as_bytes()).await?;
+        let killer = match self.system {
+            System::Linux => {
+                let kill = format!("kill -9 -{pid} || kill -9 {pid}");
+                self.start_script(&kill.into()).await?
+            }
+            System::Windows => self.start(&windows::kill(pid), None).await?,
+        };
         self.wait(killer, Instant::now() + KILL_GRACE).await?;
         match self.wait(pid, Instant::now() + KILL_GRACE).await? {
-            Some(status) => output(status, true).ok_or_else(lost),
+            Some(status) => output(self.system, status, true).ok_or_else(lost),
             None => Err(Error::Stuck {
                 guest: self.name(),
                 after: KILL_GRACE,
@@ -129,9 +144,11 @@ impl AgentGuest {
 }
 
 /// What an ended command left; nothing where it is not told how it ended: that is no success.
-fn output(status: AgentExecStatus, killed: bool) -> Option<Output> {
+fn output(system: System, status: AgentExecStatus, killed: bool) -> Option<Output> {
     let exit = match (killed, status.signal, status.exitcode) {
         (true, ..) => Exit::TimedOut,
+        // The agent of Windows tells exit codes from 0xC0000000 on so (qga/commands.c, guest-exec-status).
+        (false, Some(code), _) if code != 0 && system == System::Windows => Exit::Code(code),
         (false, Some(signal), _) if signal != 0 => Exit::Signal(signal),
         (false, _, code) => Exit::Code(code?),
     };
@@ -145,10 +162,14 @@ fn output(status: AgentExecStatus, killed: bool) -> Option<Output> {
 
 #[async_trait]
 impl Guest for AgentGuest {
+    fn system(&self) -> System {
+        self.system
+    }
+
     async fn exec(&self, command: Command) -> Result<Output, Error> {
         let (guest, limit) = (self.clone(), command.timeout);
         let carry_out = |script, gone| async move { guest.carry_out(script, limit, gone).await };
-        self.underway.exec(&self.name(), &command, carry_out).await
+        self.underway.exec(&self.name(), self.system, &command, carry_out).await
     }
 
     async fn read_file(&self, path: &str) -> Result<Vec<u8>, Error> {

@@ -1,7 +1,7 @@
 //! A program started in the desktop session and watched to its end.
 
 use super::session::failed;
-use super::{Command, Error, Exit, Guest, Session, quote};
+use super::{Command, Error, Exit, Guest, Session, System, quote, windows};
 use std::time::Duration;
 
 const TIMEOUT: Duration = Duration::from_secs(20);
@@ -76,10 +76,18 @@ echo "$code" >"$d/exit.new" && mv "$d/exit.new" "$d/exit"
 "#;
 
 /// The command that starts a program as this user.
-pub fn launch_command(user: &str, argv: &[String]) -> Command {
+pub fn launch_command(system: System, user: &str, argv: &[String]) -> Command {
+    let script = match system {
+        System::Linux => shell(argv),
+        System::Windows => windows::launch(argv),
+    };
+    Command::script(script, TIMEOUT).as_user(user)
+}
+
+fn shell(argv: &[String]) -> String {
     let program = argv.first().map(String::as_str).unwrap_or_default();
     let words: Vec<String> = argv.iter().map(|w| quote(w)).collect();
-    let script = format!(
+    format!(
         "command -v {program} >/dev/null || {{ echo \"no program {shown} in PATH=$PATH\" >&2; exit 127; }}\n\
          d=$(mktemp -d \"${{TMPDIR:-/tmp}}/mosdat-app.XXXXXX\") || exit 1\n\
          {{ pwd; ulimit -c; }} >\"$d/begun\"\n\
@@ -91,8 +99,7 @@ pub fn launch_command(user: &str, argv: &[String]) -> Command {
         shown = program.replace(['"', '$', '`', '\\'], "?"),
         supervisor = quote(SUPERVISOR),
         run = quote(&format!("exec {}", words.join(" "))),
-    );
-    Command::script(script, TIMEOUT).as_user(user)
+    )
 }
 
 /// Starts a program as the session's user in the session's environment.
@@ -101,16 +108,28 @@ pub fn launch_command(user: &str, argv: &[String]) -> Command {
 /// The link failed, or the program does not exist.
 pub async fn launch(guest: &dyn Guest, session: &Session, argv: &[String]) -> Result<App, Error> {
     let program = argv.first().map(String::as_str).unwrap_or_default();
-    let command = launch_command(&session.user, argv).with_env(session.environment());
+    let command = launch_command(guest.system(), &session.user, argv).with_env(session.environment());
     let output = guest.exec(command).await?;
     let started = output.stdout.trim().split_once(' ');
     match (output.exit, started) {
         (Exit::Code(0), Some((pid, dir))) if pid.parse::<u32>().is_ok() => Ok(App {
-            name: program.rsplit('/').next().unwrap_or(program).to_string(),
+            name: program
+                .rsplit(separators(guest.system()))
+                .next()
+                .unwrap_or(program)
+                .to_string(),
             dir: dir.to_string(),
             pid: pid.parse().unwrap_or_default(),
         }),
         _ => Err(failed(&format!("starting {program}"), &output)),
+    }
+}
+
+/// What stands between the parts of a path.
+fn separators(system: System) -> &'static [char] {
+    match system {
+        System::Linux => &['/'],
+        System::Windows => &['/', '\\'],
     }
 }
 
@@ -125,7 +144,7 @@ impl App {
     /// # Errors
     /// The link failed, or the supervisor is gone with its knowledge.
     pub async fn state(&self, guest: &dyn Guest) -> Result<AppState, Error> {
-        let script = format!(
+        let sh = format!(
             "cd {dir} || exit 3\n\
              if [ ! -e exit ]; then kill -0 {pid} 2>/dev/null && {{ echo running; exit 0; }}; sleep 0.3; fi\n\
              read -r code 2>/dev/null <exit || exit 4\n\
@@ -133,7 +152,15 @@ impl App {
             dir = quote(&self.dir),
             pid = self.pid,
         );
-        let output = guest.exec(Command::script(script, TIMEOUT)).await?;
+        let command = match guest.system() {
+            System::Linux => Command::script(sh, TIMEOUT),
+            System::Windows => Command::script(windows::STATE, TIMEOUT).with_env([
+                ("dir".to_string(), self.dir.as_str().into()),
+                ("pid_of".to_string(), self.pid.to_string().into()),
+                ("tail".to_string(), TAIL.to_string().into()),
+            ]),
+        };
+        let output = guest.exec(command).await?;
         let (first, rest) = output.stdout.split_once('\n').unwrap_or((output.stdout.as_str(), ""));
         if output.exit == Exit::Code(0) {
             if first == "running" {
@@ -141,7 +168,7 @@ impl App {
             }
             if let Some(code) = first.strip_prefix("ended ").and_then(|c| c.parse().ok()) {
                 return Ok(AppState::Ended {
-                    exit: exit(code),
+                    exit: exit(guest.system(), code),
                     stdout: Tail::of(rest, TAIL),
                     stderr: Tail::of(&output.stderr, TAIL),
                 });
@@ -152,9 +179,9 @@ impl App {
 }
 
 /// A shell tells a signal as 128 and its number.
-fn exit(code: i32) -> Exit {
+fn exit(system: System, code: i32) -> Exit {
     match code {
-        129..=192 => Exit::Signal(code - 128),
+        129..=192 if system == System::Linux => Exit::Signal(code - 128),
         code => Exit::Code(code),
     }
 }

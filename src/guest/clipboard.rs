@@ -2,7 +2,7 @@
 
 use super::look::Read;
 use super::session::failed;
-use super::{Command, Error, Exit, Guest, Output, Session};
+use super::{Command, Error, Exit, Guest, Output, Session, System, windows};
 use std::time::Duration;
 
 const TIMEOUT: Duration = Duration::from_secs(20);
@@ -33,7 +33,7 @@ exit 4
 /// # Errors
 /// The link failed, or the guest has no program that reads the clipboard, or it does not work.
 pub async fn clipboard(guest: &dyn Guest, session: &Session) -> Result<Read, Error> {
-    let command = Command::script(CLIPBOARD, TIMEOUT)
+    let command = Command::script(guest.system().script(CLIPBOARD, windows::CLIPBOARD), TIMEOUT)
         .as_user(&session.user)
         .with_env(session.environment());
     let output = guest.exec(command).await?;
@@ -42,7 +42,7 @@ pub async fn clipboard(guest: &dyn Guest, session: &Session) -> Result<Read, Err
             whole: !output.truncated,
             text: output.stdout,
         }),
-        _ => Err(trouble("wl-paste", "read", &output)),
+        _ => Err(trouble(guest.system(), "wl-paste", "read", &output)),
     }
 }
 
@@ -71,8 +71,14 @@ exit 6
 "#;
 
 /// The command that puts a text into the clipboard, without user and session.
-pub fn clipboard_command(text: &str) -> Command {
-    Command::script(PUT, TIMEOUT).with_env([("text".to_string(), text.into())])
+pub fn clipboard_command(system: System, text: &str) -> Command {
+    match system {
+        System::Linux => Command::script(PUT, TIMEOUT).with_env([("text".to_string(), text.into())]),
+        System::Windows => Command {
+            input: Some(text.into()),
+            ..Command::script(windows::PUT_CLIPBOARD, TIMEOUT)
+        },
+    }
 }
 
 /// Puts a text into the session's clipboard, and reads it back.
@@ -81,7 +87,7 @@ pub fn clipboard_command(text: &str) -> Command {
 /// The link failed, the guest has no program that writes the clipboard, it does not work, or another text is there
 /// afterwards.
 pub async fn put_clipboard(guest: &dyn Guest, session: &Session, text: &str) -> Result<(), Error> {
-    let command = clipboard_command(text)
+    let command = clipboard_command(guest.system(), text)
         .as_user(&session.user)
         .with_env(session.environment());
     let output = guest.exec(command).await?;
@@ -92,12 +98,16 @@ pub async fn put_clipboard(guest: &dyn Guest, session: &Session, text: &str) -> 
             purpose: "paste".to_string(),
             why: "it does not hold the text that was put into it; does a clipboard manager change it?".to_string(),
         }),
-        _ => Err(trouble("wl-copy", "write", &output)),
+        _ => Err(trouble(guest.system(), "wl-copy", "write", &output)),
     }
 }
 
-fn trouble(wayland: &str, verb: &str, output: &Output) -> Error {
-    let (tool, purpose) = (format!("xclip, xsel or {wayland}"), format!("{verb} the clipboard"));
+fn trouble(system: System, wayland: &str, verb: &str, output: &Output) -> Error {
+    let tool = match system {
+        System::Linux => format!("xclip, xsel or {wayland}"),
+        System::Windows => "the clipboard of Windows".to_string(),
+    };
+    let purpose = format!("{verb} the clipboard");
     match output.exit {
         Exit::Code(4) => Error::NoTool { tool, purpose },
         Exit::Code(5) => Error::BrokenTool {

@@ -1,6 +1,6 @@
 //! A command, its result, and the script that starts it.
 
-use super::Error;
+use super::{Error, System, windows};
 use secrecy::{ExposeSecret, SecretString};
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -14,7 +14,7 @@ pub struct Command {
     pub env: BTreeMap<String, SecretString>,
     /// Text for its standard input, ended by a newline.
     pub input: Option<SecretString>,
-    /// User that it runs as; none: root.
+    /// User that it runs as; none: root, or the system of Windows.
     pub user: Option<String>,
     /// Wall-clock limit.
     pub timeout: Duration,
@@ -25,12 +25,12 @@ pub struct Command {
 pub enum What {
     /// A program and its arguments; no shell.
     Argv(Vec<String>),
-    /// Text for `sh -c`.
+    /// Text for `sh -c`; in a guest that is Windows, for PowerShell.
     Script(String),
 }
 
 impl Command {
-    /// A shell script as root without further environment.
+    /// A script as root without further environment.
     pub fn script(text: impl Into<String>, timeout: Duration) -> Command {
         Command {
             what: What::Script(text.into()),
@@ -68,7 +68,10 @@ pub enum Exit {
 impl std::fmt::Display for Exit {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Exit::Code(code) => write!(f, "exit code {code}"),
+            Exit::Code(code) => match windows::ntstatus(*code) {
+                Some(name) => write!(f, "exit code 0x{code:08X} ({name})"),
+                None => write!(f, "exit code {code}"),
+            },
             Exit::Signal(signal) => write!(f, "signal {signal}"),
             Exit::TimedOut => f.write_str("time-out"),
         }
@@ -108,9 +111,18 @@ const REFUSED: i32 = 127;
 /// The prefix of a command line that runs it as the user.
 const AS_USER: &str = "\"$_mosdat_setpriv\" --reuid \"$_mosdat_user\" --regid \"$_mosdat_gid\" --init-groups --";
 
+/// What to give on standard input to what starts a command in a guest of this system, so that no value stands in an argument
+/// list.
+pub fn bootstrap(system: System, command: &Command) -> SecretString {
+    match system {
+        System::Linux => shell(command),
+        System::Windows => windows::bootstrap(command),
+    }
+}
+
 /// The script to give to `/bin/sh` on its standard input, so that no value stands in an argument list. The shell
 /// replaces itself by the command, which leads a process group with the shell's process id.
-pub fn bootstrap(command: &Command) -> SecretString {
+fn shell(command: &Command) -> SecretString {
     let mut script = String::new();
     let mut line = |text: String| {
         script += &text;
@@ -188,6 +200,9 @@ pub fn refused(command: &Command, output: &Output) -> Option<Error> {
             purpose,
             why: why.unwrap_or("it says nothing").to_string(),
         }),
+        (Some("session"), None, None) => Some(Error::NotLoggedOn {
+            user: command.user.clone().unwrap_or_default(),
+        }),
         (Some("user"), None, None) => Some(Error::NoUser {
             user: command.user.clone().unwrap_or_default(),
         }),
@@ -226,6 +241,25 @@ mod tests {
     }
 
     #[test]
+    fn who_is_not_logged_on_is_told() {
+        let command = Command::script("x", Duration::from_secs(1)).as_user("WIN\\other");
+        let output = |stderr: &str| Output {
+            exit: Exit::Code(127),
+            stdout: String::new(),
+            stderr: stderr.into(),
+            truncated: false,
+        };
+        let error = refused(&command, &output("mosdat-bootstrap: session\n")).unwrap();
+        assert!(
+            matches!(&error, Error::NotLoggedOn { user } if user == "WIN\\other"),
+            "{error}"
+        );
+        let said = "mosdat-bootstrap: broken Task-Scheduler Access is denied.\n";
+        let error = refused(&command, &output(said)).unwrap();
+        assert!(error.to_string().contains("Access is denied."), "{error}");
+    }
+
+    #[test]
     fn words_survive_a_shell() {
         assert_eq!(quote("a'b $x"), r"'a'\''b $x'");
     }
@@ -235,7 +269,7 @@ mod tests {
         let command = Command::script("echo \"$A\"", Duration::from_secs(1))
             .as_user("tester")
             .with_env([("A".to_string(), SecretString::from("it's"))]);
-        let script = bootstrap(&command);
+        let script = bootstrap(System::Linux, &command);
         let script = script.expose_secret();
         let last = script.lines().last().unwrap();
         assert!(!last.contains("it"), "{last}");

@@ -1,7 +1,7 @@
 //! What a person would look at first in a guest where something has gone wrong.
 
 use super::cores::{Died, cores};
-use super::{Command, Exit, Guest, Session};
+use super::{Command, Exit, Guest, Session, windows};
 use std::time::Duration;
 
 /// It must not keep a run that has failed already.
@@ -39,7 +39,8 @@ exit 0
 /// Processes, windows, the end of the system's log, disks, and the cores of these processes, each with its title; empty
 /// where the guest does not answer. What is asked changes nothing.
 pub async fn diagnose(guest: &dyn Guest, session: Option<&Session>, died: &[Died]) -> Vec<(String, String)> {
-    let mut command = Command::script(SCRIPT, LIMIT).with_env([("mark".to_string(), MARK.into())]);
+    let script = guest.system().script(SCRIPT, windows::DIAGNOSE);
+    let mut command = Command::script(script, LIMIT).with_env([("mark".to_string(), MARK.into())]);
     if let Some(session) = session {
         command = command.with_env(session.environment());
     }

@@ -98,6 +98,15 @@ pub enum Error {
         /// The name.
         user: String,
     },
+    /// A command is to run as somebody who has no session on the desktop of Windows.
+    #[error(
+        "'{user}' is not logged on at the guest's desktop, and Windows runs a command as somebody only there; leave the user out, \
+         name SYSTEM, or have the template log '{user}' on"
+    )]
+    NotLoggedOn {
+        /// The name.
+        user: String,
+    },
     /// A command that is too long for the way into the guest.
     #[error(
         "the command with its variables has {length} bytes, and the way into a guest takes {most}; put it into a file of \

@@ -1,13 +1,13 @@
 //! What has been written to a log since a moment.
 
 use super::session::failed;
-use super::{Command, Error, Exit, Guest, MOST, Read, Session};
+use super::{Command, Error, Exit, Guest, MOST, Read, Session, System, windows};
 use std::time::Duration;
 
 const TIMEOUT: Duration = Duration::from_secs(20);
 
 /// What the logs were like at a moment: when it was (`begin` and the guest's clock, in seconds), and for each a line with
-/// its size in bytes, its inode, a checksum of the end of what was in it, and its path; of one that was not there too.
+/// its size in bytes, its inode (on Windows: when it was made), a checksum of the end of what was in it, and its path; of one that was not there too.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct LogMarks(String);
 
@@ -49,8 +49,11 @@ exit 0
 /// # Errors
 /// The link failed.
 pub async fn log_marks(guest: &dyn Guest, paths: &[String]) -> Result<LogMarks, Error> {
-    let command =
-        Command::script(format!("{SUM}{MARK}"), TIMEOUT).with_env([("paths".to_string(), paths.join("\n").into())]);
+    let script = match guest.system() {
+        System::Linux => format!("{SUM}{MARK}"),
+        System::Windows => windows::LOG_MARK.to_string(),
+    };
+    let command = Command::script(script, TIMEOUT).with_env([("paths".to_string(), paths.join("\n").into())]);
     let output = guest.exec(command).await?;
     match output.exit {
         Exit::Code(0) => Ok(LogMarks(output.stdout)),
@@ -62,6 +65,7 @@ pub async fn log_marks(guest: &dyn Guest, paths: &[String]) -> Result<LogMarks, 
 // what was in it has been begun anew. One without a mark has a name that only the run found out: it counts if it was
 // made since, and has nothing new if it was not touched since.
 const SINCE: &str = r#"
+path=$file
 case $path in "~/"*)
   entry=$(getent passwd "$user") || exit 4
   home=${entry#*:*:*:*:*:}; path=${home%%:*}/${path#"~/"} ;;
@@ -106,12 +110,20 @@ pub enum Log {
 /// # Errors
 /// The link failed, or it is no file.
 pub async fn log_since(guest: &dyn Guest, session: &Session, path: &str, marks: &LogMarks) -> Result<Log, Error> {
-    let command = Command::script(format!("{SUM}{SINCE}"), TIMEOUT).with_env([
-        ("path".to_string(), path.into()),
+    let script = match guest.system() {
+        System::Linux => format!("{SUM}{SINCE}"),
+        System::Windows => windows::LOG_SINCE.to_string(),
+    };
+    let mut command = Command::script(script, TIMEOUT).with_env([
+        ("file".to_string(), path.into()),
         ("user".to_string(), session.user.as_str().into()),
-        ("marks".to_string(), marks.0.as_str().into()),
         ("most".to_string(), (MOST + 1).to_string().into()),
     ]);
+    match guest.system() {
+        System::Linux => command = command.with_env([("marks".to_string(), marks.0.as_str().into())]),
+        // A variable has 32767 characters at most there.
+        System::Windows => command.input = Some(marks.0.as_str().into()),
+    }
     let output = guest.exec(command).await?;
     match output.exit {
         Exit::Code(0) => Ok(Log::Since(Read::of(output))),

@@ -1,7 +1,7 @@
 //! Looks at the guest's files and ports, without changing anything there.
 
 use super::session::failed;
-use super::{Command, Error, Exit, Guest, Output, Session};
+use super::{Command, Error, Exit, Guest, Output, Session, windows};
 use std::time::Duration;
 
 const TIMEOUT: Duration = Duration::from_secs(20);
@@ -40,6 +40,7 @@ impl Read {
 // Exit codes: 3 not there, 4 there and not readable, or in a folder that this user may not look into: to a user without
 // rights everything in there is "not there". A link that leads nowhere is followed first.
 const FILE: &str = r#"
+path=$file
 case $path in "~/"*) path=$HOME/${path#"~/"} ;; esac
 if [ ! -e "$path" ]; then
   folder=$path; followed=
@@ -63,11 +64,11 @@ head -c "$most" -- "$path" || exit 4
 /// # Errors
 /// The link failed, or the file is there and cannot be read.
 pub async fn read_text(guest: &dyn Guest, session: &Session, path: &str) -> Result<Option<Read>, Error> {
-    let command = Command::script(FILE, TIMEOUT)
+    let command = Command::script(guest.system().script(FILE, windows::FILE), TIMEOUT)
         .as_user(&session.user)
         .with_env(session.environment())
         .with_env([
-            ("path".to_string(), path.into()),
+            ("file".to_string(), path.into()),
             ("most".to_string(), (MOST + 1).to_string().into()),
         ]);
     Read::by(guest, command, &format!("reading {path}")).await
@@ -89,7 +90,8 @@ exit 1
 /// # Errors
 /// The link failed.
 pub async fn listens(guest: &dyn Guest, port: u16) -> Result<bool, Error> {
-    let command = Command::script(PORT, TIMEOUT).with_env([("port".to_string(), format!("{port:04X}").into())]);
+    let script = guest.system().script(PORT, windows::PORT);
+    let command = Command::script(script, TIMEOUT).with_env([("port".to_string(), format!("{port:04X}").into())]);
     let output = guest.exec(command).await?;
     match output.exit {
         Exit::Code(0) => Ok(true),

@@ -4,6 +4,8 @@
 //! waits for any more is killed before the next one starts; a command's time limit is kept in the guest too (its
 //! whole process group is killed); values of environment variables are in no process list. Both ways in, the QEMU guest
 //! agent and SSH, keep them, with the same script around a command.
+//!
+//! In a guest that is Windows the scripts are PowerShell's (`windows/`); they print and end as those of `sh` do.
 
 mod agent;
 mod app;
@@ -20,7 +22,9 @@ mod put;
 mod reboot;
 mod session;
 mod ssh;
+mod system;
 mod underway;
+mod windows;
 
 pub use agent::AgentGuest;
 pub use app::{App, AppState, Tail, launch, launch_command};
@@ -32,13 +36,14 @@ pub use error::Error;
 pub use log::{Log, LogMarks, log_marks, log_since};
 pub use look::{MOST, Read, listens, read_text};
 pub use nodes::{Node, Query, Tree, beneath_pointer, nodes};
-pub use package::{Installed, PackageError, install, is_version, uninstall};
+pub use package::{Installed, PackageError, install, is_of_windows, is_version, uninstall};
 pub use put::{File, put};
 pub use reboot::reboot;
 pub use session::{
     Session, Sight, Windows, awaits_window, discover, has_window, process_runs, window_places, windows_now,
 };
 pub use ssh::{HOST_KEY_FILES, HostKey, SshGuest, SshKey, SshLogin};
+pub use system::System;
 pub use underway::MAX_SCRIPT;
 
 use async_trait::async_trait;
@@ -46,6 +51,11 @@ use async_trait::async_trait;
 /// A way into the guest.
 #[async_trait]
 pub trait Guest: Send + Sync {
+    /// What runs there.
+    fn system(&self) -> System {
+        System::Linux
+    }
+
     /// Runs a command to its end or to its time limit.
     ///
     /// # Errors

@@ -1,7 +1,7 @@
-//! The accessibility tree of the guest's session, as AT-SPI tells it.
+//! The accessibility tree of the guest's session, as AT-SPI tells it; in Windows UI Automation, by the same words.
 
 use super::session::failed;
-use super::{Command, Error, Exit, Guest, Session};
+use super::{Command, Error, Exit, Guest, Session, System, windows};
 use serde::Deserialize;
 use std::time::Duration;
 
@@ -74,13 +74,24 @@ fn python(session: &Session, program: &str) -> Command {
 /// The link failed, the guest lacks what reads the tree, or the session has no accessibility bus.
 pub async fn nodes(guest: &dyn Guest, session: &Session, query: &Query) -> Result<Tree, Error> {
     let words = serde_json::to_string(query).unwrap_or_default();
-    let command = python(session, WORKER).with_env([("QUERY".to_string(), words.into())]);
+    let system = guest.system();
+    let command = match system {
+        System::Linux => python(session, WORKER).with_env([("QUERY".to_string(), words.into())]),
+        System::Windows => Command {
+            input: Some(words.into()),
+            ..Command::script(windows::NODES, TIMEOUT).as_user(&session.user)
+        },
+    };
     let output = guest.exec(command).await?;
     let why = || output.stderr.trim().to_string();
     match output.exit {
         Exit::Code(0) => {
             serde_json::from_str(output.stdout.trim()).map_err(|error| failed(&format!("{PURPOSE} ({error})"), &output))
         }
+        Exit::Code(4) if system == System::Windows => Err(Error::NoTool {
+            tool: format!("UI Automation (a part of .NET Framework; {})", why()),
+            purpose: PURPOSE.into(),
+        }),
         Exit::Code(4) => Err(Error::NoTool {
             tool: format!(
                 "python3 with gi and Atspi (Debian: python3-gi, gir1.2-atspi-2.0; {})",
@@ -104,7 +115,11 @@ const BENEATH: &str = include_str!("beneath.py");
 /// # Errors
 /// The link failed.
 pub async fn beneath_pointer(guest: &dyn Guest, session: &Session) -> Result<Option<(u32, String)>, Error> {
-    let output = guest.exec(python(session, BENEATH)).await?;
+    let command = match guest.system() {
+        System::Linux => python(session, BENEATH),
+        System::Windows => Command::script(windows::BENEATH, TIMEOUT).as_user(&session.user),
+    };
+    let output = guest.exec(command).await?;
     match output.exit {
         Exit::Code(0) => {
             let (pid, title) = output.stdout.split_once('\n').unwrap_or((output.stdout.as_str(), ""));

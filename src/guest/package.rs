@@ -1,7 +1,7 @@
 //! Packages in the guest: each format is a row of commands.
 
 use super::session::failed;
-use super::{Command, Error, Exit, Guest, Output};
+use super::{Command, Error, Exit, Guest, Output, System, windows};
 use std::time::Duration;
 
 const QUERY: Duration = Duration::from_secs(60);
@@ -102,6 +102,8 @@ pub struct Installed {
     pub name: String,
     /// Its version, as its manager tells it.
     pub version: String,
+    /// True where the guest has to be started anew before all of it works.
+    pub restart: bool,
 }
 
 /// Why a package was not installed or removed.
@@ -117,6 +119,14 @@ pub enum PackageError {
         format: String,
         /// The program that is missing.
         tool: &'static str,
+    },
+    /// It is a format of another system's packages.
+    #[error("a package of format {format} is none for the guest, which is {system}")]
+    OtherSystem {
+        /// The format.
+        format: String,
+        /// What the guest is.
+        system: &'static str,
     },
     /// What should be installed is not in the guest.
     #[error("there is no file {0} in the guest")]
@@ -280,7 +290,12 @@ fn not_the_package(printed: &str) -> Option<&'static str> {
         .map(|(trouble, _)| *trouble)
 }
 
-/// Installs a package (deb, rpm, appimage, snap, flatpak), and reads back what is there then.
+/// Formats of packages that Windows installs.
+pub fn is_of_windows(format: &str) -> bool {
+    ["exe", "msi"].contains(&format)
+}
+
+/// Installs a package (deb, rpm, appimage, snap, flatpak; in Windows exe, msi), and reads back what is there then.
 ///
 /// # Errors
 /// There is no manager for it, it refused, took longer than `limit`, or the guest cannot be asked.
@@ -290,6 +305,15 @@ pub async fn install(
     package: &str,
     limit: Duration,
 ) -> Result<Installed, PackageError> {
+    if is_of_windows(format) != (guest.system() == System::Windows) {
+        return Err(PackageError::OtherSystem {
+            format: format.to_string(),
+            system: guest.system().name(),
+        });
+    }
+    if guest.system() == System::Windows {
+        return windows::install(guest, package, limit).await;
+    }
     let mut work = Work {
         guest,
         format,
@@ -311,6 +335,7 @@ pub async fn install(
     Ok(Installed {
         name: work.name,
         version,
+        restart: false,
     })
 }
 
@@ -324,6 +349,16 @@ pub async fn uninstall(
     name: &str,
     limit: Duration,
 ) -> Result<Installed, PackageError> {
+    let system = guest.system();
+    if let Some(format) = format.filter(|format| is_of_windows(format) != (system == System::Windows)) {
+        return Err(PackageError::OtherSystem {
+            format: format.to_string(),
+            system: system.name(),
+        });
+    }
+    if system == System::Windows {
+        return windows::uninstall(guest, name, limit).await;
+    }
     let formats: Vec<&str> = match format {
         Some(format) => vec![format],
         None => vec!["deb", "rpm", "appimage", "snap", "flatpak"],
@@ -348,7 +383,8 @@ pub async fn uninstall(
             )));
         }
         let name = name.to_string();
-        return Ok(Installed { name, version });
+        let restart = false;
+        return Ok(Installed { name, version, restart });
     }
     Err(PackageError::Refused(format!(
         "no package {name} is installed ({})",

@@ -1,7 +1,7 @@
 //! Puts files into the guest.
 
 use super::session::failed;
-use super::{Command, Error, Exit, Guest};
+use super::{Command, Error, Exit, Guest, System, windows};
 use base64::Engine;
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ pub struct File<'a> {
     pub path: &'a str,
     /// What is in it.
     pub content: &'a [u8],
-    /// Permissions, such as 0o755.
+    /// Permissions, such as 0o755. Windows has none of these: the owner has all of them.
     pub mode: Option<u32>,
     /// Login name of whom it belongs to.
     pub owner: &'a str,
@@ -25,6 +25,7 @@ pub struct File<'a> {
 // Each piece goes to a file beside the wanted one, which appears with its whole content.
 const BEGIN: &str = r#"
 umask 022
+path=$file
 case $path in "~/"*)
   home=$(getent passwd "$owner") || { echo "no user $owner" >&2; exit 3; }
   home=${home#*:*:*:*:*:}; path=${home%%:*}/${path#"~/"} ;;
@@ -42,7 +43,7 @@ printf '%s' "$new
 $path"
 "#;
 const PIECE_OF: &str = r#"printf %s "$data" | base64 -d >>"$new""#;
-const END: &str = r#"chmod "$mode" "$new" && chown "$owner:$(id -gn "$owner")" "$new" && mv -f "$new" "$path""#;
+const END: &str = r#"chmod "$mode" "$new" && chown "$owner:$(id -gn "$owner")" "$new" && mv -f "$new" "$file""#;
 
 /// Writes the file with its owner and mode; folders that are missing are made and belong to the owner.
 ///
@@ -50,9 +51,12 @@ const END: &str = r#"chmod "$mode" "$new" && chown "$owner:$(id -gn "$owner")" "
 /// The link failed, there is no such user, or the file cannot be written.
 pub async fn put(guest: &dyn Guest, file: File<'_>) -> Result<(), Error> {
     let doing = format!("putting {} into the guest", file.path);
-    let run = async |script: &str, env: Vec<(&str, String)>| {
+    let system = guest.system();
+    let run = async |script: &str, env: Vec<(&str, String)>, input: Option<String>| {
         let env = env.into_iter().map(|(name, value)| (name.to_string(), value.into()));
-        let output = guest.exec(Command::script(script, TIMEOUT).with_env(env)).await?;
+        let mut command = Command::script(script, TIMEOUT).with_env(env);
+        command.input = input.map(Into::into);
+        let output = guest.exec(command).await?;
         match output.exit {
             Exit::Code(0) => Ok(output.stdout),
             Exit::Code(3) => Err(Error::NoUser {
@@ -62,7 +66,8 @@ pub async fn put(guest: &dyn Guest, file: File<'_>) -> Result<(), Error> {
         }
     };
     let owner = ("owner", file.owner.to_string());
-    let names = run(BEGIN, vec![("path", file.path.to_string()), owner.clone()]).await?;
+    let begin = system.script(BEGIN, windows::PUT_BEGIN);
+    let names = run(begin, vec![("file", file.path.to_string()), owner.clone()], None).await?;
     let Some((new, path)) = names.split_once('\n') else {
         return Err(Error::Script {
             doing,
@@ -71,15 +76,20 @@ pub async fn put(guest: &dyn Guest, file: File<'_>) -> Result<(), Error> {
     };
     for piece in file.content.chunks(PIECE) {
         let data = base64::engine::general_purpose::STANDARD.encode(piece);
-        run(PIECE_OF, vec![("data", data), ("new", new.to_string())]).await?;
+        let to = ("new", new.to_string());
+        match system {
+            System::Linux => run(PIECE_OF, vec![("data", data), to], None).await?,
+            // A variable has 32767 characters at most there.
+            System::Windows => run(windows::PUT_PIECE, vec![to], Some(data)).await?,
+        };
     }
     let mode = format!("{:o}", file.mode.unwrap_or(0o644));
     let names = vec![
         ("new", new.to_string()),
-        ("path", path.to_string()),
+        ("file", path.to_string()),
         owner,
         ("mode", mode),
     ];
-    run(END, names).await?;
+    run(system.script(END, windows::PUT_END), names, None).await?;
     Ok(())
 }

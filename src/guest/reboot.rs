@@ -1,7 +1,7 @@
 //! Restarting the guest from within, so that nothing of the hypervisor's has to change.
 
 use super::session::failed;
-use super::{Command, Error, Exit, Guest};
+use super::{Command, Error, Exit, Guest, windows};
 use crate::proxmox::ErrorKind;
 use std::time::Duration;
 use tokio::time::{Instant, sleep};
@@ -21,7 +21,9 @@ setsid /bin/sh -c 'sleep 0.5; systemctl reboot 2>/dev/null || shutdown -r now 2>
 "#;
 
 async fn boot_id(guest: &dyn Guest) -> Result<String, Error> {
-    let output = guest.exec(Command::script(BOOT_ID, TIMEOUT)).await?;
+    let output = guest
+        .exec(Command::script(guest.system().script(BOOT_ID, windows::BOOT), TIMEOUT))
+        .await?;
     match output.exit {
         Exit::Code(0) => Ok(output.stdout.trim().to_string()),
         _ => Err(failed("asking when the guest was started", &output)),
@@ -45,7 +47,8 @@ fn is_away(error: &Error) -> bool {
 /// The restart could not be asked for, or in the end nobody could ask the guest: the way to it is away.
 pub async fn reboot(guest: &dyn Guest, until: Instant) -> Result<bool, Error> {
     let before = boot_id(guest).await?;
-    let output = guest.exec(Command::script(REBOOT, TIMEOUT)).await?;
+    let script = guest.system().script(REBOOT, windows::REBOOT);
+    let output = guest.exec(Command::script(script, TIMEOUT)).await?;
     if output.exit != Exit::Code(0) {
         return Err(failed("restarting the guest", &output));
     }

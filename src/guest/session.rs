@@ -1,6 +1,6 @@
 //! The desktop session: who is logged in, and the environment that a program needs to appear there.
 
-use super::{App, Command, Error, Exit, Guest, Output};
+use super::{App, Command, Error, Exit, Guest, Output, windows};
 use secrecy::SecretString;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -28,7 +28,11 @@ pub struct Session {
 impl Session {
     /// What a person wants to know of where a test ran. Nothing of it is secret.
     pub fn facts(&self) -> BTreeMap<String, String> {
-        let kind = if self.is_wayland() { "Wayland" } else { "X11" };
+        let kind = match self.is_wayland() {
+            _ if self.leader == windows::LEADER => "Windows",
+            true => "Wayland",
+            false => "X11",
+        };
         let mut facts = self.machine.clone();
         facts.insert("user".to_string(), self.user.clone());
         facts.insert("session".to_string(), format!("{}, {kind}", self.leader));
@@ -125,7 +129,8 @@ exit 0
 pub async fn discover(guest: &dyn Guest, max: Duration) -> Result<Session, Error> {
     let until = Instant::now() + max;
     loop {
-        let command = Command::script(DISCOVER, TIMEOUT).with_env([("leaders".to_string(), LEADERS.into())]);
+        let script = guest.system().script(DISCOVER, windows::DISCOVER);
+        let command = Command::script(script, TIMEOUT).with_env([("leaders".to_string(), LEADERS.into())]);
         let output = guest.exec(command).await?;
         match output.exit {
             Exit::Code(0) => {
@@ -139,7 +144,7 @@ pub async fn discover(guest: &dyn Guest, max: Duration) -> Result<Session, Error
         if Instant::now() >= until {
             return Err(Error::NoSession {
                 waited: max,
-                looked_for: LEADERS.to_string(),
+                looked_for: guest.system().script(LEADERS, windows::LEADER).to_string(),
             });
         }
         sleep(Duration::from_millis(500)).await;
@@ -163,13 +168,13 @@ fn parse(text: &str) -> Option<Session> {
         None => true,
     });
     // A session that cannot be drawn on is not ready yet.
-    (env.contains_key("DISPLAY") || env.contains_key("WAYLAND_DISPLAY") || env.contains_key("XDG_RUNTIME_DIR"))
-        .then_some(Session {
-            user,
-            leader,
-            env,
-            machine,
-        })
+    let drawn = ["DISPLAY", "WAYLAND_DISPLAY", "XDG_RUNTIME_DIR"];
+    (leader == windows::LEADER || drawn.iter().any(|name| env.contains_key(*name))).then_some(Session {
+        user,
+        leader,
+        env,
+        machine,
+    })
 }
 
 pub(super) fn failed(doing: &str, output: &Output) -> Error {
@@ -196,12 +201,13 @@ done
 exit 1
 "#;
 
-/// True where a process of this name runs (`comm`; longer names by their command line).
+/// True where a process of this name runs (`comm`; longer names by their command line; on Windows with or without `.exe`).
 ///
 /// # Errors
 /// The link failed.
 pub async fn process_runs(guest: &dyn Guest, name: &str) -> Result<bool, Error> {
-    let command = Command::script(PROCESS, TIMEOUT).with_env([("name".to_string(), name.into())]);
+    let script = guest.system().script(PROCESS, windows::PROCESS);
+    let command = Command::script(script, TIMEOUT).with_env([("name".to_string(), name.into())]);
     let output = guest.exec(command).await?;
     match output.exit {
         Exit::Code(0) => Ok(true),
@@ -282,7 +288,7 @@ pub enum Sight {
 /// # Errors
 /// The link failed, or the guest has no program that lists windows, or it does not work.
 pub async fn has_window(guest: &dyn Guest, session: &Session, title: &str) -> Result<Sight, Error> {
-    Ok(windows(guest, session, title, Asked::Once).await?.0)
+    Ok(look_for(guest, session, title, Asked::Once).await?.0)
 }
 
 /// Windows that were there at a moment.
@@ -301,7 +307,7 @@ impl Windows {
 /// # Errors
 /// As [`has_window`].
 pub async fn windows_now(guest: &dyn Guest, session: &Session, title: &str) -> Result<Windows, Error> {
-    let (_, printed) = windows(guest, session, title, Asked::Which).await?;
+    let (_, printed) = look_for(guest, session, title, Asked::Which).await?;
     let which = printed.lines().filter_map(|line| line.split_whitespace().next());
     Ok(Windows(which.collect::<Vec<_>>().join(" ")))
 }
@@ -318,7 +324,7 @@ pub async fn awaits_window(
     app: &App,
     before: &Windows,
 ) -> Result<Sight, Error> {
-    Ok(windows(guest, session, title, Asked::Of(app, before)).await?.0)
+    Ok(look_for(guest, session, title, Asked::Of(app, before)).await?.0)
 }
 
 /// Where the visible windows are whose title contains `title`: left edge, top edge, width and height, in pixels of the
@@ -327,7 +333,7 @@ pub async fn awaits_window(
 /// # Errors
 /// As [`has_window`].
 pub async fn window_places(guest: &dyn Guest, session: &Session, title: &str) -> Result<(Sight, Vec<[i64; 4]>), Error> {
-    let (sight, printed) = windows(guest, session, title, Asked::Where).await?;
+    let (sight, printed) = look_for(guest, session, title, Asked::Where).await?;
     Ok((sight, printed.lines().filter_map(place).collect()))
 }
 
@@ -360,7 +366,7 @@ fn place(line: &str) -> Option<[i64; 4]> {
 }
 
 /// The sight, and what the script printed.
-async fn windows(
+async fn look_for(
     guest: &dyn Guest,
     session: &Session,
     title: &str,
@@ -373,7 +379,7 @@ async fn windows(
         Asked::Of(app, before) => ("", LOOKS, app.exit_file(), before.0.as_str()),
     };
     let absent = if session.is_wayland() { "5" } else { "1" };
-    let command = Command::script(WINDOW, TIMEOUT)
+    let command = Command::script(guest.system().script(WINDOW, windows::WINDOW), TIMEOUT)
         .as_user(&session.user)
         .with_env(session.environment())
         .with_env([

@@ -1,6 +1,6 @@
 //! Commands whose caller may go away before their end. What the ways into the guest have in common.
 
-use super::{Command, Error, Output, bootstrap, refused};
+use super::{Command, Error, Output, System, bootstrap, refused};
 use crate::proxmox;
 use secrecy::{ExposeSecret, SecretString};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -42,12 +42,18 @@ impl Underway {
 
     /// Has `carry_out` run the command's script to its end, or kill it when its caller is gone, which the token tells. First
     /// it waits for what earlier callers left.
-    pub(super) async fn exec<F, W>(&self, guest: &str, command: &Command, carry_out: F) -> Result<Output, Error>
+    pub(super) async fn exec<F, W>(
+        &self,
+        guest: &str,
+        system: System,
+        command: &Command,
+        carry_out: F,
+    ) -> Result<Output, Error>
     where
         F: FnOnce(SecretString, CancellationToken) -> W,
         W: Future<Output = Result<Output, Error>> + Send + 'static,
     {
-        let script = bootstrap(command);
+        let script = bootstrap(system, command);
         let length = script.expose_secret().len();
         if length > MAX_SCRIPT {
             let most = MAX_SCRIPT;

@@ -191,7 +191,8 @@ fn interfaces(v: &Value) -> Vec<Interface> {
 }
 
 fn exec_status(v: &Value) -> AgentExecStatus {
-    let int = |k: &str| v.get(k).and_then(lenient::number).map(|n| n as i32);
+    // Exit codes of Windows come as negative numbers, or as those beyond 31 bits.
+    let int = |k: &str| v.get(k).and_then(lenient::signed).map(|n| n as i32);
     let text = |k: &str| v.get(k).and_then(Value::as_str).unwrap_or_default().to_string();
     let flag = |k: &str| v.get(k).is_some_and(lenient::boolean);
     AgentExecStatus {
@@ -224,6 +225,14 @@ mod tests {
             (s.exited, s.exitcode, s.out_data.as_str(), s.out_truncated),
             (true, Some(3), "x", true)
         );
+    }
+
+    #[test]
+    fn exit_codes_of_windows() {
+        for told in [json!(-1073741819), json!(3221225477_i64), json!("-1073741819")] {
+            let s = exec_status(&json!({"exited": 1, "signal": told}));
+            assert_eq!((s.signal, s.exitcode), (Some(-1073741819), None));
+        }
     }
 
     #[test]

@@ -14,6 +14,15 @@ pub fn number(v: &Value) -> Option<u64> {
     }
 }
 
+/// A whole number of either sign, given as number or string.
+pub fn signed(v: &Value) -> Option<i64> {
+    match v {
+        Value::Number(n) => n.as_i64(),
+        Value::String(s) => s.trim().parse().ok(),
+        _ => None,
+    }
+}
+
 /// A boolean, given as boolean, 0/1 or "0"/"1".
 pub fn boolean(v: &Value) -> bool {
     match v {

@@ -158,6 +158,7 @@ impl From<guest::Error> for Failure {
             guest::Error::NoSession { .. } => "NoDesktopSession",
             guest::Error::NoTool { .. } | guest::Error::BrokenTool { .. } | guest::Error::UnseenWindow { .. } => LACKS,
             guest::Error::NoUser { .. } => "NoSuchUser",
+            guest::Error::NotLoggedOn { .. } => "NotLoggedOn",
             guest::Error::TooLong { .. } => "CommandTooLong",
             guest::Error::Script { .. } => "GuestScriptFailed",
             guest::Error::Stuck { .. } => "GuestStuck",

@@ -3,8 +3,8 @@
 
 use super::act::command;
 use crate::desktop::Options;
-use crate::guest::{self, Command, MAX_SCRIPT, bootstrap};
-use crate::scenario::{Action, Check, Plan, Shell, Step, Type, Words};
+use crate::guest::{self, Command, MAX_SCRIPT, System, bootstrap};
+use crate::scenario::{Action, Check, Plan, Platform, Shell, Step, Type, Words};
 use secrecy::ExposeSecret;
 use std::time::Duration;
 
@@ -16,25 +16,31 @@ const BESIDE: Duration = Duration::from_secs(20);
 /// Why the plan cannot be carried out: every reason, with its step; empty where it can.
 pub fn infeasible(plan: &Plan) -> Vec<String> {
     let unknown = |step: &&Step| step.late.is_none();
-    plan.all_steps().filter(unknown).flat_map(problems).collect()
+    // Where it may be either, the guest refuses what is too long for it.
+    let system = match plan.platforms.as_slice() {
+        [Platform::Windows] => System::Windows,
+        _ => System::Linux,
+    };
+    let steps = plan.all_steps().filter(unknown);
+    steps.flat_map(|step| problems(step, system)).collect()
 }
 
-pub(super) fn problems(step: &Step) -> Vec<String> {
+pub(super) fn problems(step: &Step, system: System) -> Vec<String> {
     let mut found = Vec::new();
     match &step.action {
         Action::Type(typing) => {
             found.extend(match (&typing.paste, &typing.text) {
-                (Some(_), Words::Plain(text)) => long(&guest::clipboard_command(text)),
+                (Some(_), Words::Plain(text)) => long(system, &guest::clipboard_command(system, text)),
                 _ => slow(typing, step),
             });
-            typing.canary.iter().for_each(|check| commands(check, &mut found));
+            typing.canary.iter().for_each(|check| commands(system, check, &mut found));
         }
-        Action::Shell(shell) => found.extend(long(&of_shell(shell))),
-        Action::Launch(launch) => found.extend(long(&guest::launch_command("", &launch.argv))),
-        Action::Expect(check) | Action::WaitFor(check) | Action::WaitGone(check) => commands(check, &mut found),
-        Action::Never(never) => commands(&never.check, &mut found),
-        Action::If(branch) => commands(&branch.condition, &mut found),
-        Action::Repeat(repeat) => repeat.until.iter().for_each(|check| commands(check, &mut found)),
+        Action::Shell(shell) => found.extend(long(system, &of_shell(shell))),
+        Action::Launch(launch) => found.extend(long(system, &guest::launch_command(system, "", &launch.argv))),
+        Action::Expect(check) | Action::WaitFor(check) | Action::WaitGone(check) => commands(system, check, &mut found),
+        Action::Never(never) => commands(system, &never.check, &mut found),
+        Action::If(branch) => commands(system, &branch.condition, &mut found),
+        Action::Repeat(repeat) => repeat.until.iter().for_each(|check| commands(system, check, &mut found)),
         Action::Click(_)
         | Action::Hover(_)
         | Action::Drag(_)
@@ -53,15 +59,15 @@ pub(super) fn problems(step: &Step) -> Vec<String> {
         | Action::Note(_) => {}
     }
     if let Some(check) = &step.verify {
-        commands(check, &mut found);
+        commands(system, check, &mut found);
     }
     found.iter().map(|why| format!("step {}: {why}", step.id)).collect()
 }
 
-fn commands(check: &Check, found: &mut Vec<String>) {
+fn commands(system: System, check: &Check, found: &mut Vec<String>) {
     for part in check.parts() {
         if let Check::Shell(check) = part {
-            found.extend(long(&of_shell(&check.shell)));
+            found.extend(long(system, &of_shell(&check.shell)));
         }
     }
 }
@@ -70,8 +76,8 @@ fn of_shell(shell: &Shell) -> Command {
     command(shell, shell.user.as_deref().unwrap_or_default(), Duration::ZERO)
 }
 
-fn long(command: &Command) -> Option<String> {
-    let length = bootstrap(command).expose_secret().len() + SESSION;
+fn long(system: System, command: &Command) -> Option<String> {
+    let length = bootstrap(system, command).expose_secret().len() + SESSION;
     let most = MAX_SCRIPT;
     (length > most).then(|| guest::Error::TooLong { length, most }.to_string())
 }

@@ -175,7 +175,7 @@ fn fill(run: &Run, late: &Late) -> Result<Step, Failure> {
     let filled = late
         .fill(values)
         .map_err(|errors| Failure::author("NotFilledIn", errors.to_string()))?;
-    let wrong = super::feasible::problems(&filled);
+    let wrong = super::feasible::problems(&filled, run.rig.guest.system());
     if !wrong.is_empty() {
         return Err(Failure::author("NotFeasible", wrong.join("; ")));
     }

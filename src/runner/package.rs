@@ -16,6 +16,7 @@ impl Stage<'_> {
             .await
             .map_err(|e| failure("NotInstalled", e))?;
         self.note(&format!("{} {} is installed", there.name, there.version));
+        self.restart(there.restart);
         match &install.version {
             Some(wanted) if !guest::is_version(format, &there.version, wanted) => Err(Failure::failed(
                 "WrongVersion",
@@ -36,7 +37,16 @@ impl Stage<'_> {
             .await
             .map_err(|e| failure("NotUninstalled", e))?;
         self.note(&format!("{} {} was removed", gone.name, gone.version));
+        self.restart(gone.restart);
         Ok(())
+    }
+
+    fn restart(&mut self, needed: bool) {
+        if needed {
+            self.note(
+                "the guest has to be restarted before that is complete, as the installer says; a step 'reboot' does it",
+            );
+        }
     }
 }
 
@@ -44,7 +54,9 @@ fn failure(reason: &'static str, error: PackageError) -> Failure {
     match error {
         PackageError::Guest(e) => e.into(),
         // The VM is not one for this test.
-        e @ PackageError::NoManager { .. } => Failure::error(FailureClass::Guest, "NoPackageManager", e.to_string()),
+        e @ (PackageError::NoManager { .. } | PackageError::OtherSystem { .. }) => {
+            Failure::error(FailureClass::Guest, "NoPackageManager", e.to_string())
+        }
         e @ PackageError::NoFile(_) => Failure::error(FailureClass::Guest, "NoPackageFile", e.to_string()),
         e @ PackageError::Surroundings { .. } => Failure::error(FailureClass::Guest, reason, e.to_string()),
         e @ PackageError::Refused(_) => Failure::failed(reason, e.to_string()),

@@ -223,7 +223,8 @@ impl Stage<'_> {
             return None;
         }
         let guest = self.run.rig.guest.clone();
-        let nothing = Command::script("true", PROBE);
+        // In every shell.
+        let nothing = Command::script("exit 0", PROBE);
         match tokio::time::timeout(PROBE + Duration::from_secs(2), guest.exec(nothing)).await {
             Ok(Ok(output)) if output.exit == Exit::TimedOut => silent(FailureClass::Guest, "GuestStuck", "the guest"),
             Ok(Ok(_)) => None,

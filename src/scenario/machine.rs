@@ -46,6 +46,10 @@ pub enum Format {
     Snap,
     /// freedesktop.org's.
     Flatpak,
+    /// An installer for Windows, of NSIS or Inno Setup.
+    Exe,
+    /// Windows Installer's.
+    Msi,
 }
 
 impl Format {
@@ -56,6 +60,8 @@ impl Format {
         Format::AppImage,
         Format::Snap,
         Format::Flatpak,
+        Format::Exe,
+        Format::Msi,
     ];
 
     /// The word of the language, and how such a file's name ends.
@@ -66,6 +72,8 @@ impl Format {
             Format::AppImage => "appimage",
             Format::Snap => "snap",
             Format::Flatpak => "flatpak",
+            Format::Exe => "exe",
+            Format::Msi => "msi",
         }
     }
 
@@ -75,6 +83,11 @@ impl Format {
         let end = end.to_ascii_lowercase();
         Format::ALL.iter().copied().find(|f| f.as_str() == end)
     }
+}
+
+/// True for a path that begins with a drive of Windows, such as `C:\Users`.
+pub fn is_of_drive(path: &str) -> bool {
+    matches!(path.as_bytes(), [drive, b':', b'\\' | b'/', ..] if drive.is_ascii_alphabetic())
 }
 
 /// A package to install.

@@ -33,7 +33,7 @@ pub use error::{Errors, Place, Problem, unknown};
 pub use import::{Area as ImportArea, Construct, Fate, ImportRemark, Imported, constructs, import, old_dialect};
 pub use late::Late;
 pub use lint::{LOAD, OLD_DIALECT, Remark, Rule, Severity, allows, rules};
-pub use machine::{Format, Install, Power, Snapshot, Uninstall};
+pub use machine::{Format, Install, Power, Snapshot, Uninstall, is_of_drive};
 pub use model::*;
 pub use phase::Phase;
 pub use plan::Plan;

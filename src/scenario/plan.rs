@@ -1,7 +1,7 @@
 //! A scenario with values for its inputs: what a run carries out.
 
 use super::error::{Errors, Place, Problems, unknown};
-use super::model::{Action, Step};
+use super::model::{Action, Platform, Step};
 use super::parse;
 use super::phase::Phase;
 use super::reference::{Library, Reference};
@@ -37,6 +37,8 @@ pub struct Plan {
     pub range: std::ops::Range<usize>,
     /// Steps that always run at the end.
     pub cleanup: Vec<Step>,
+    /// Systems that it is written for; empty: any.
+    pub platforms: Vec<Platform>,
     /// Wall-clock time for set-up and test, where the scenario says it.
     pub budget: Option<Duration>,
     /// Named parts of the test, in the order of its steps.
@@ -254,6 +256,7 @@ impl Scenario {
                 range: 0..parsed.steps.len(),
                 steps: parsed.steps,
                 cleanup: parsed.cleanup,
+                platforms: parsed.platforms,
                 budget: parsed.budget,
                 phases: parsed.phases,
                 outputs: parsed.outputs,

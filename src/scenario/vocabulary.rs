@@ -259,9 +259,10 @@ pub(super) const STAGE: &[&str] = &["path", "content", "base64", "from", "mode",
 pub(super) const SNAPSHOT: &[&str] = &["name", "memory", "attempts"];
 // Proxmox's own words; `on` and `off` are booleans to many a YAML reader.
 pub(super) const POWERS: &[&str] = &["start", "shutdown", "stop"];
+pub(super) const PLATFORMS: &[&str] = &["linux", "windows"];
 pub(super) const INSTALL: &[&str] = &["package", "format", "version"];
 pub(super) const UNINSTALL: &[&str] = &["name", "format"];
-pub(super) const FORMATS: &[&str] = &["deb", "rpm", "appimage", "snap", "flatpak"];
+pub(super) const FORMATS: &[&str] = &["deb", "rpm", "appimage", "snap", "flatpak", "exe", "msi"];
 
 pub(super) const INPUT: &[&str] = &["type", "default", "secret", "description"];
 pub(super) const INPUT_TYPES: &[&str] = &["string", "integer", "number", "boolean"];

@@ -129,13 +129,6 @@ pub fn fleet(config: &Config, vms: &[&Vm]) -> Result<Fleet, Errors> {
             );
             remarks.push(config.remark(&vm.place, Fate::Changed, message));
         }
-        if vm.windows {
-            let message = format!(
-                "VM '{}': there are no Windows guests yet, so no run on it is made",
-                vm.name
-            );
-            remarks.push(config.remark(&vm.place, Fate::Changed, message));
-        }
     }
     if let Some(vlm) = &config.vlm
         && vlm.verify_model.is_none()

@@ -65,14 +65,6 @@ pub fn runs(config: &Config, vms: &[&Vm], options: &Options, machine: &dyn Fn(&V
     let mut out = Runs::default();
     let mut chosen = Vec::new();
     for vm in vms {
-        if vm.windows {
-            let message = format!(
-                "VM '{}': there are no Windows guests yet; leave it out of --vms",
-                vm.name
-            );
-            problems.push(config.problem(vm.place.clone(), message));
-            continue;
-        }
         let path = match files::find(config, vm, &options.test) {
             Ok(path) => path,
             Err(problem) => {

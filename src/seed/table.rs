@@ -241,7 +241,7 @@ const TABLE: &[Row] = &[
         "os_type",
         Text,
         Kept,
-        "which folder of scenarios; there are no Windows guests yet, so a run on one is refused",
+        "which folder of scenarios; that the guest is Windows its agent tells, by which commands go there",
     ),
     row("vm", "x11", Text, Dropped, "the desktop session is found by itself"),
     row("vm", "temp_dir", Text, Dropped, "the old tool read no such key either"),

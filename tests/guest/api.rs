@@ -7,7 +7,7 @@ use axum::extract::{Query, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
-use mosdat::guest::{AgentGuest, Command};
+use mosdat::guest::{AgentGuest, Command, System};
 use mosdat::proxmox::{Auth, Client, Config, Tls};
 use secrecy::SecretString;
 use serde_json::json;
@@ -141,7 +141,7 @@ pub async fn guest() -> (AgentGuest, Arc<Api>) {
         tls: Tls::SystemRoots,
         timeout: Duration::from_secs(5),
     });
-    (AgentGuest::new(client.unwrap(), "lab".into(), 100), api)
+    (AgentGuest::new(client.unwrap(), "lab".into(), 100, System::Linux), api)
 }
 
 pub fn script(text: &str) -> Command {

@@ -7,7 +7,10 @@ mod api;
 mod clipboard;
 mod commands;
 mod interrupted;
+#[path = "../support/windows.rs"]
+mod far;
 mod looks;
+mod on_windows;
 mod packages;
 mod programs;
 mod reboot;

@@ -48,7 +48,8 @@ async fn last_words_begin_with_a_line_or_say_that_they_do_not(way: Way) {
 
 async fn the_one_who_tells_of_the_end_outlives_what_ends_the_program(way: Way) {
     let guest = way.guest.as_ref();
-    let words = format!("mosdat-test-{}", std::process::id());
+    // Each way its own: both are tested in one process.
+    let words = format!("mosdat-test-{}-{:p}", std::process::id(), &raw const way);
     // All processes of the program, found by its words; and a signal to everybody in its session.
     let all = format!("exec 3>&1; (sleep 1; pkill -f {words}-[a]) & : {words}-a; sleep 60");
     assert_eq!(end(guest, &all).await.0, Exit::Signal(15));

@@ -1,8 +1,9 @@
-//! A guest that is Windows, as its agent tells.
+//! Runs on a guest that is Windows, as its agent tells, and on others.
 
 use crate::fake::Fake;
 use mosdat::api::{RunResult, ScenarioSpec};
 use mosdat::executor::{Executor, Job, Local, Machine, Outcome, Progress};
+use mosdat::guest::{SshKey, SshLogin};
 use mosdat::runner::{Hypervisor, NotDone, Operation};
 use serde_json::json;
 use std::sync::Arc;
@@ -22,8 +23,8 @@ impl Hypervisor for Idle {
     }
 }
 
-async fn run(fake: &Fake, steps: serde_json::Value) -> Outcome {
-    let scenario: ScenarioSpec = serde_json::from_value(json!({"name": "s", "steps": steps})).expect("scenario");
+async fn run(fake: &Fake, scenario: serde_json::Value, ssh: Option<SshLogin>) -> Outcome {
+    let scenario: ScenarioSpec = serde_json::from_value(scenario).expect("scenario");
     let artifacts = tempfile::tempdir().expect("folder");
     let job = Job {
         namespace: "default".into(),
@@ -44,7 +45,7 @@ async fn run(fake: &Fake, steps: serde_json::Value) -> Outcome {
             vmid: 300,
             name: "win".into(),
             keyboard: None,
-            ssh: None,
+            ssh,
             hypervisor: Arc::new(Idle),
         },
         artifacts: artifacts.path().join("attempt"),
@@ -55,29 +56,78 @@ async fn run(fake: &Fake, steps: serde_json::Value) -> Outcome {
     executor.run(job, progress, CancellationToken::new()).await
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn what_runs_commands_there_is_refused_before_the_first_step() {
+fn guest(id: &str, name: &str) -> Fake {
     let fake = Fake::start();
-    fake.py(concat!(
-        "vm = pve.add_vm(300, 'win', config={'agent': '1'})\n",
-        "vm.status = 'running'\n",
-        "vm.agent = {'os': {'id': 'mswindows', 'name': 'Microsoft Windows', 'pretty-name': 'Windows 11 Pro', 'version-id': '11'}}\n",
-        "vm.agent['get-osinfo'] = vm.agent['os']\nNone",
+    fake.py(&format!(
+        "vm = pve.add_vm(300, 'win', config={{'agent': '1'}})\nvm.status = 'running'\n\
+         vm.agent = {{'get-osinfo': {{'id': '{id}', 'name': '{name}', 'pretty-name': '{name}', 'version-id': '11'}}}}\n\
+         vm.agent['os'] = vm.agent['get-osinfo']\nNone"
     ));
-    let outcome = run(&fake, json!([{"id": "a", "key": "f5"}, {"id": "b", "shell": "true"}])).await;
+    fake
+}
+
+fn refused(outcome: Outcome) -> (String, String) {
     let why = outcome.failure.expect("failure");
-    assert_eq!(
-        (outcome.result, why.reason.as_str(), why.class),
-        (RunResult::Invalid, "NotOnWindows", None)
-    );
+    assert_eq!((outcome.result, why.class), (RunResult::Invalid, None), "{why:?}");
+    (why.reason, why.message)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_not_for_the_guests_system_is_refused_before_the_first_step() {
+    let shell = json!({"id": "b", "shell": "exit 0"});
+    let windows = guest("mswindows", "Windows 11 Pro");
+    let scenario = json!({"name": "s", "platforms": ["linux"], "steps": [shell]});
+    let (reason, message) = refused(run(&windows, scenario, None).await);
+    assert_eq!(reason, "OtherPlatform");
     assert!(
-        why.message.contains("Windows 11 Pro") && why.message.contains("step b: shell"),
-        "{}",
-        why.message
+        message.contains("written for linux") && message.contains("Windows 11 Pro"),
+        "{message}"
     );
-    assert!(!why.message.contains("step a"), "{}", why.message);
-    // What looks and types only is not asked about.
-    let outcome = run(&fake, json!([{"id": "a", "key": "f5"}])).await;
+    let scenario = json!({"name": "s", "steps": [shell, {"id": "c", "install": "/tmp/x.deb"}]});
+    let (reason, message) = refused(run(&windows, scenario, None).await);
+    assert_eq!(reason, "NotOnWindows");
+    assert!(
+        message.contains("step c: packages of format deb") && !message.contains("step b"),
+        "{message}"
+    );
+
+    let linux = guest("debian", "Debian GNU/Linux 13");
+    let scenario = json!({"name": "s", "platforms": ["windows"], "steps": [shell]});
+    let (reason, message) = refused(run(&linux, scenario, None).await);
+    assert_eq!(reason, "OtherPlatform");
+    assert!(
+        message.contains("written for windows") && message.contains("Debian GNU/Linux 13"),
+        "{message}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_fits_goes_on() {
+    let windows = guest("mswindows", "Windows 11 Pro");
+    let scenario = json!({"name": "s", "platforms": ["windows"], "steps": [{"id": "b", "shell": "exit 0"}]});
+    let outcome = run(&windows, scenario, None).await;
     assert_eq!(outcome.failure.expect("failure").reason, "ModelsMissing");
-    assert_eq!(fake.count("GET", "/agent/get-osinfo"), 1);
+    assert_eq!(windows.count("GET", "/agent/get-osinfo"), 1);
+    // What looks and types only, and says nothing of systems, is not asked about.
+    let scenario = json!({"name": "s", "steps": [{"id": "a", "key": "f5"}]});
+    let outcome = run(&windows, scenario, None).await;
+    assert_eq!(outcome.failure.expect("failure").reason, "ModelsMissing");
+    assert_eq!(windows.count("GET", "/agent/get-osinfo"), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn windows_is_reached_by_its_agent_only() {
+    let windows = guest("mswindows", "Windows 11 Pro");
+    let login = SshLogin {
+        vm: "win".into(),
+        host: "127.0.0.1".into(),
+        port: 22,
+        user: "tester".into(),
+        key: SshKey::Agent("/nonexistent".into()),
+        host_keys: Vec::new(),
+    };
+    let scenario = json!({"name": "s", "steps": [{"id": "b", "shell": "exit 0"}]});
+    let (reason, message) = refused(run(&windows, scenario, Some(login)).await);
+    assert_eq!(reason, "NoSshToWindows");
+    assert!(message.contains("spec.guest.ssh"), "{message}");
 }

@@ -1,6 +1,6 @@
 //! What is refused before any VM exists.
 
-use mosdat::runner::{infeasible, needs_linux, needs_model};
+use mosdat::runner::{infeasible, needs_model};
 use mosdat::scenario::{Plan, Scenario};
 use std::collections::BTreeMap;
 
@@ -50,28 +50,6 @@ fn commands_that_the_agent_does_not_take_are_refused() {
     let steps: Vec<&str> = wrong.iter().map(|w| w.split(':').next().unwrap()).collect();
     assert_eq!(steps, ["step a", "step c", "step d", "step e", "step f"], "{wrong:?}");
     assert!(wrong.iter().all(|w| w.contains("takes 65536")), "{wrong:?}");
-}
-
-#[test]
-fn what_needs_a_linux_guest_is_named_with_its_step() {
-    let steps = "  - {id: a, click: 'OK'}\n  - {id: b, shell: 'true'}\n  - {id: c, key: f5, verify: {any: [{text: x}, {not: {process: p}}]}}\n  \
-                 - {id: d, type: {text: x, paste: ctrl+v}}\n  - {id: e, click: {target: {text: OK, in: W}}}\n  - {id: f, power: start}\n  \
-                 - {id: g, click: {target: {role: button, name: OK}}}\n  - {id: h, expect: 'all is well'}\n  \
-                 - {id: i, if: {port: 80, then: [{id: j, launch: app}]}}\n  - {id: k, expect: {file: /x, contains: y}}";
-    assert_eq!(
-        needs_linux(&plan(steps, &[("pw", "s")])),
-        [
-            "step b: shell",
-            "step c: process",
-            "step d: paste",
-            "step e: in: TITLE",
-            "step f: power",
-            "step g: node",
-            "step i: port",
-            "step j: launch",
-            "step k: file",
-        ]
-    );
 }
 
 #[test]

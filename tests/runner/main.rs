@@ -12,6 +12,8 @@ mod evidence;
 #[allow(dead_code)]
 #[path = "../proxmox/fake.rs"]
 mod fake;
+#[path = "../support/windows.rs"]
+mod far;
 mod feasible;
 mod flow;
 mod gestures;
@@ -30,6 +32,7 @@ mod trace;
 mod sshd;
 mod video;
 mod wayland;
+mod windows;
 
 // A real screen, as the desktop's own tests have it.
 #[allow(dead_code)]

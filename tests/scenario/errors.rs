@@ -34,8 +34,20 @@ fn steps_and_options() {
         ),
         (
             "  - install: hello",
-            "login.yaml:3:14: 'hello' does not end with a known format (.deb, .rpm, .appimage, .snap, .flatpak); say it \
+            "login.yaml:3:14: 'hello' does not end with a known format (.deb, .rpm, .appimage, .snap, .flatpak, .exe, .msi); say it \
              with 'format'"
+                .into(),
+        ),
+        (
+            "  - install: setup.exe",
+            "login.yaml:3:14: a package of format exe is a file in the guest, with its whole path such as C:\\Users\\Public\\setup.exe \
+             (a step 'stage' or 'shell' puts it there), unlike 'setup.exe'"
+                .into(),
+        ),
+        (
+            "  - uninstall: Demo App",
+            "login.yaml:3:16: 'uninstall' is the name of an installed package as its manager lists it, not 'Demo App' (with \
+             'format: exe' or 'format: msi' it is the name of a program of Windows, which may have spaces)"
                 .into(),
         ),
         (
@@ -234,7 +246,7 @@ fn actions_and_conditions() {
         ),
         (
             "  - expect: {file: state}",
-            "login.yaml:3:20: 'file' must begin with / or with ~/ (the home of the session's user), unlike 'state'".into(),
+            "login.yaml:3:20: 'file' must begin with /, with ~/ (the home of the session's user) or with a drive (C:\\), unlike 'state'".into(),
         ),
         (
             "  - hover: {text: x, in: [0, 0, 0.5]}",
@@ -364,8 +376,8 @@ fn the_outermost_object_and_inputs() {
             "login.yaml:3:9: 'phases' must be an object, not a list",
         ),
         (
-            "name: t\nplatforms: [windows]\nsteps: [{note: x}]",
-            "login.yaml:2:13: not implemented yet: `windows`. Implemented values of 'platforms': linux",
+            "name: t\nplatforms: [windos]\nsteps: [{note: x}]",
+            "login.yaml:2:13: unknown value of 'platforms' 'windos'; did you mean 'windows'? Valid values: linux, windows",
         ),
         (
             "name: t\ninputs: {n: {type: integr, default: 1}}\nsteps: [{note: '{{ n }}'}]",

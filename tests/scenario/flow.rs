@@ -90,7 +90,7 @@ fn what_is_wrong_with_the_flow() {
         ),
         (
             "  - stage: {path: x, content: y}",
-            "t.yaml:3:19: 'path' must begin with / or with ~/ (the home of the session's user), unlike 'x'",
+            "t.yaml:3:19: 'path' must begin with /, with ~/ (the home of the session's user) or with a drive (C:\\), unlike 'x'",
         ),
         (
             "  - stage: {path: /x, content: y, mode: '0999'}",

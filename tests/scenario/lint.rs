@@ -408,3 +408,29 @@ fn what_comes_through_the_api_has_remarks_too() {
         "{told:?}"
     );
 }
+
+#[test]
+fn commands_of_powershell_are_not_read_as_those_of_sh() {
+    let rules = |platforms: &str| -> Vec<&str> {
+        let text = format!(
+            "name: t\nplatforms: {platforms}\nsteps:\n- shell: sleep 5\n- shell: Get-Item x | Measure\n\
+             - shell: demo || true\n- expect: {{shell: 'echo x; exit 0'}}\n- expect: OK\n\
+             cleanup:\n- shell: kill -Name demo\n"
+        );
+        let remarks = Scenario::from_str("t.yaml", &text).unwrap().lint();
+        remarks.iter().map(|remark| remark.rule.id).collect()
+    };
+    let of_sh = [
+        "sleep",
+        "kill-without-check",
+        "pipe-hides-exit",
+        "swallowed-exit",
+        "check-cannot-fail",
+    ];
+    for platforms in ["[linux]", "[linux, windows]"] {
+        let found = rules(platforms);
+        assert!(of_sh.iter().all(|id| found.contains(id)), "{platforms}: {found:?}");
+    }
+    let found = rules("[windows]");
+    assert!(!of_sh.iter().any(|id| found.contains(id)), "{found:?}");
+}

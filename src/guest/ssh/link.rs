@@ -10,6 +10,7 @@ use russh::keys::{PrivateKey, PrivateKeyWithHashAlg, PublicKeyOrCertificate, dec
 use secrecy::ExposeSecret;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
+use tokio::net::TcpStream;
 
 /// How long a server may take from the first byte to the login. An emulated CPU takes seconds for it.
 const LOGIN: Duration = Duration::from_secs(20);
@@ -79,8 +80,21 @@ async fn try_connect(login: &SshLogin, key: Option<&PrivateKey>, trusted: &[Host
         },
         ..client::Config::default()
     };
-    let address = (login.host.as_str(), login.port);
-    let connected = client::connect(Arc::new(config), address, checker).await;
+    let passing = |e: std::io::Error| Failure::Passing(e.to_string());
+    let stream = TcpStream::connect((login.host.as_str(), login.port))
+        .await
+        .map_err(passing)?;
+    stream.set_nodelay(true).map_err(passing)?;
+    if let Some(name) = windows(&stream).await {
+        return Err(Failure::Final(Error::Refused {
+            guest: login.name(),
+            why: format!(
+                "its SSH server is that of Windows ({name}), in which mosdat runs commands by the QEMU guest agent only; leave \
+                 spec.guest.ssh out of the VM"
+            ),
+        }));
+    }
+    let connected = client::connect_stream(Arc::new(config), stream, checker).await;
     let host_key = shown.lock().unwrap_or_else(PoisonError::into_inner).take();
     let changed = |found: String| Error::HostKey {
         guest: login.name(),
@@ -107,6 +121,16 @@ async fn try_connect(login: &SshLogin, key: Option<&PrivateKey>, trusted: &[Host
     };
     authenticate(login, key, &mut handle).await?;
     Ok(Link { handle, host_key })
+}
+
+/// Who the server says that it is, if that is Windows; it says so first (RFC 4253, section 4.2). Nothing is taken from the
+/// stream, and one that waits for us to begin is not waited for.
+async fn windows(stream: &TcpStream) -> Option<String> {
+    let mut said = [0; 255];
+    let count = tokio::time::timeout(SILENCE, stream.peek(&mut said)).await.ok()?.ok()?;
+    let said = String::from_utf8_lossy(&said[..count]);
+    let name = said.lines().find(|line| line.starts_with("SSH-"))?.trim();
+    name.contains("_for_Windows").then(|| name.to_string())
 }
 
 async fn authenticate(login: &SshLogin, key: Option<&PrivateKey>, handle: &mut Handle<Checker>) -> Result<(), Failure> {

@@ -13,7 +13,7 @@ pub use host_key::{HOST_KEY_FILES, HostKey};
 
 use super::command::whole_lines;
 use super::underway::Underway;
-use super::{Command, Error, Exit, Guest, Output, quote};
+use super::{Command, Error, Exit, Guest, Output, System, quote};
 use async_trait::async_trait;
 use base64::Engine;
 use link::{Failure, Link, private_key};
@@ -271,7 +271,9 @@ impl Guest for SshGuest {
     async fn exec(&self, command: Command) -> Result<Output, Error> {
         let (guest, limit) = (self.clone(), command.timeout);
         let carry_out = |script, gone| async move { guest.carry_out(script, limit, gone).await };
-        self.underway.exec(&self.login.name(), &command, carry_out).await
+        self.underway
+            .exec(&self.login.name(), System::Linux, &command, carry_out)
+            .await
     }
 
     async fn read_file(&self, path: &str) -> Result<Vec<u8>, Error> {

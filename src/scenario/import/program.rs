@@ -12,15 +12,13 @@ use super::step::{New, Steps, condition};
 use super::table::Area;
 use super::text::{Usage, as_text};
 
+/// Why commands of scenarios for Windows are not taken over.
+const FOR_WINDOWS: &str = "it is for Windows, where values are no longer pasted into commands: write it for PowerShell, with each value as $env:NAME";
+
 impl Import {
     pub fn shell(&mut self, entry: &Entry, old: &mut Old<'_>, mut common: Common, steps: &mut Steps, place: &Place) {
         if self.windows {
-            return self.by_hand(
-                Area::Step,
-                "shell",
-                &entry.place,
-                "it is for Windows, which is no guest yet",
-            );
+            return self.by_hand(Area::Step, "shell", &entry.place, FOR_WINDOWS);
         }
         if let Some(seconds) = as_text(&entry.value).ok().as_deref().and_then(nap) {
             self.tell(Area::Step, "wait", &entry.place);
@@ -75,12 +73,7 @@ impl Import {
         let command = match self.text(&entry.value, Usage::Shown) {
             Ok(text) if !self.windows => text,
             Ok(_) => {
-                return self.by_hand(
-                    Area::Step,
-                    "launch",
-                    &entry.place,
-                    "it is for Windows, which is no guest yet",
-                );
+                return self.by_hand(Area::Step, "launch", &entry.place, FOR_WINDOWS);
             }
             Err(why) => return self.by_hand(Area::Step, "launch", &entry.place, &why),
         };

@@ -163,6 +163,9 @@ impl Import {
         if !description.is_empty() {
             members.push(member("description", Out::Str(description.join("\n"))));
         }
+        if self.windows {
+            members.push(member("platforms", Out::List(vec![Out::str("windows")])));
+        }
         members
     }
 

@@ -178,7 +178,8 @@ impl Scenario {
     pub fn lint(&self) -> Vec<Remark> {
         let subject = Subject { scenario: self };
         let mut remarks = Vec::new();
-        for rule in RULES {
+        let reads = |rule: &&Rule| !subject.is_for_powershell() || !OF_SH.contains(&rule.id);
+        for rule in RULES.iter().filter(reads) {
             let mut found = Found {
                 rule,
                 origin: &self.origin,
@@ -220,6 +221,16 @@ pub static OLD_DIALECT: Rule = Rule {
     hint: "turn it into this language with `mosdat import`; named by itself, it is an error",
     look: |_, _| {},
 };
+
+/// Rules that read commands of `sh`, and say nothing about PowerShell's.
+const OF_SH: &[&str] = &[
+    "heredoc",
+    "kill-without-check",
+    "pipe-hides-exit",
+    "pointer-in-shell",
+    "sleep",
+    "swallowed-exit",
+];
 
 static RULES: &[Rule] = &[
     Rule {

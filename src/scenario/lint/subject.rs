@@ -2,7 +2,7 @@
 
 use super::super::Scenario;
 use super::super::error::Place;
-use super::super::model::{Action, Check, Shell, Step, Target};
+use super::super::model::{Action, Check, Platform, Shell, Step, Target};
 use super::super::node::{Entry, Node, Value};
 use super::script::Script;
 
@@ -27,6 +27,11 @@ pub(super) enum Purpose {
 }
 
 impl<'a> Subject<'a> {
+    /// True where commands are PowerShell's, on every system that the scenario is written for.
+    pub fn is_for_powershell(&self) -> bool {
+        self.scenario.platforms == [Platform::Windows]
+    }
+
     /// Steps before the test.
     pub fn setup(&self) -> Vec<&'a Step> {
         self.scenario.setup.iter().flat_map(Step::flatten).collect()

@@ -1,6 +1,6 @@
 //! Steps about the VM as a whole, and packages.
 
-use super::super::machine::{Format, Install, Power, Snapshot, Uninstall};
+use super::super::machine::{Format, Install, Power, Snapshot, Uninstall, is_of_drive};
 use super::super::node::{Node, Value};
 use super::super::vocabulary as v;
 use super::Parser;
@@ -102,12 +102,22 @@ impl Parser<'_> {
     /// What no store knows is a file.
     fn package_file(&mut self, node: &Node, package: &str, format: Format) -> Option<()> {
         let stored = matches!(format, Format::Snap | Format::Flatpak);
-        if !stored && !self.is_unfilled(package) && !package.starts_with('/') {
+        let windows = matches!(format, Format::Exe | Format::Msi);
+        let whole = match windows {
+            true => is_of_drive(package),
+            false => package.starts_with('/'),
+        };
+        if !stored && !self.is_unfilled(package) && !whole {
+            let like = if windows {
+                " such as C:\\Users\\Public\\setup.exe"
+            } else {
+                ""
+            };
             self.problem(
                 &node.place,
                 format!(
-                    "a package of format {} is a file in the guest, with its whole path (a step 'stage' or 'shell' puts \
-                     it there), unlike '{package}'",
+                    "a package of format {} is a file in the guest, with its whole path{like} (a step 'stage' or 'shell' \
+                     puts it there), unlike '{package}'",
                     format.as_str()
                 ),
             );
@@ -118,7 +128,7 @@ impl Parser<'_> {
 
     pub(super) fn uninstall(&mut self, node: &Node) -> Option<Uninstall> {
         if !matches!(node.value, Value::Map(_)) {
-            let name = self.package_name(node, "'uninstall'")?;
+            let name = self.package_name(node, "'uninstall'", None)?;
             return Some(Uninstall { name, format: None });
         }
         let fields = self.fields(node, "uninstall", v::UNINSTALL, &v::NONE)?;
@@ -127,16 +137,21 @@ impl Parser<'_> {
             None => None,
         };
         let name = self.required(node, &fields, "name", "uninstall")?;
-        let name = self.package_name(name, "'name'")?;
+        let name = self.package_name(name, "'name'", format)?;
         Some(Uninstall { name, format })
     }
 
-    fn package_name(&mut self, node: &Node, what: &str) -> Option<String> {
+    fn package_name(&mut self, node: &Node, what: &str, format: Option<Format>) -> Option<String> {
         let name = self.text(node, what)?;
+        // What programs of Windows are called in the list of those that are installed.
+        if matches!(format, Some(Format::Exe | Format::Msi)) {
+            return Some(name);
+        }
         if !self.is_unfilled(&name) && (name.contains(['/', ' ', '\n']) || name.starts_with('-')) {
             self.problem(
                 &node.place,
-                format!("{what} is the name of an installed package as its manager lists it, not '{name}'"),
+                format!("{what} is the name of an installed package as its manager lists it, not '{name}' (with 'format: exe' or 'format: msi' \
+                     it is the name of a program of Windows, which may have spaces)"),
             );
             return None;
         }

@@ -56,12 +56,8 @@ pub(in crate::scenario) fn scenario(parser: &mut Parser<'_>, node: &Node) -> Opt
     let mut platforms = Vec::new();
     if let Some(list) = fields.get("platforms") {
         for item in parser.list(list, "'platforms'").unwrap_or_default() {
-            if parser
-                .choice(item, "'platforms'", &["linux"], &v::Planned(&["windows"]))
-                .is_some()
-            {
-                platforms.push(Platform::Linux);
-            }
+            let word = parser.choice(item, "'platforms'", v::PLATFORMS, &v::NONE);
+            platforms.extend(Platform::ALL.iter().filter(|p| word == Some(p.as_str())));
         }
     }
     parser.captures = super::captured::captured(&["setup", "steps", "cleanup"].map(|key| fields.get(key)));

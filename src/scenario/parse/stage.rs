@@ -1,5 +1,6 @@
 //! Files for the guest.
 
+use super::super::machine::is_of_drive;
 use super::super::model::Stage;
 use super::super::node::Node;
 use super::super::vocabulary as v;
@@ -85,13 +86,14 @@ impl Parser<'_> {
         })
     }
 
-    /// Absolute, or in the home of the session's user.
+    /// Absolute (in Windows with its drive), or in the home of the session's user.
     pub(super) fn guest_path(&mut self, node: &Node, what: &str) -> Option<String> {
         let path = self.text(node, what)?;
-        if !self.is_unfilled(&path) && !path.starts_with('/') && !path.starts_with("~/") {
+        let whole = path.starts_with('/') || path.starts_with("~/") || is_of_drive(&path);
+        if !self.is_unfilled(&path) && !whole {
             self.problem(
                 &node.place,
-                format!("{what} must begin with / or with ~/ (the home of the session's user), unlike '{path}'"),
+                format!("{what} must begin with /, with ~/ (the home of the session's user) or with a drive (C:\\), unlike '{path}'"),
             );
             return None;
         }

@@ -9,8 +9,8 @@ pub(super) const TOP: &[Member] = &[
     member("description", Literal, "What the scenario shows, for people."),
     member(
         "platforms",
-        Some(&["linux"]),
-        "Systems that it is written for; without it, any.",
+        Some(&["linux", "windows"]),
+        "Systems that it is written for; a run on another is refused. Without it, any.",
     ),
     member(
         "inputs",

@@ -2,7 +2,7 @@
 
 use super::Double;
 use async_trait::async_trait;
-use mosdat::guest::{self, Command, Exit, Guest, Output, What, bootstrap, refused};
+use mosdat::guest::{self, Command, Exit, Guest, Output, System, What, bootstrap, refused};
 use secrecy::ExposeSecret;
 
 /// This machine. Only what needs a desktop session is answered by the world.
@@ -81,7 +81,7 @@ impl Guest for Double {
                 return Ok(said(if found > 0 { 0 } else { absent }, &"1:1\n".repeat(found)));
             }
         }
-        let script = bootstrap(&command);
+        let script = bootstrap(System::Linux, &command);
         let tmp = self.tmp.lock().unwrap().clone().unwrap();
         let mut child = tokio::process::Command::new("/bin/sh")
             .current_dir(&tmp)

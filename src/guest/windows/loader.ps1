@@ -1,0 +1,3 @@
+$ErrorActionPreference = 'Stop'
+$ProgressPreference = 'SilentlyContinue'
+& ([ScriptBlock]::Create([regex]::Unescape((@($input) -join ''))))

@@ -1,0 +1,82 @@
+//! Installers of Windows programs. What they install they tell the system (the registry's Uninstall keys), by which it is found
+//! and removed again.
+
+use crate::guest::package::{Installed, PackageError};
+use crate::guest::session::failed;
+use crate::guest::{Command, Exit, Guest, Output};
+use std::time::Duration;
+
+const INSTALL: &str = concat!(include_str!("package_kind.ps1"), include_str!("install.ps1"));
+const UNINSTALL: &str = concat!(include_str!("package_kind.ps1"), include_str!("uninstall.ps1"));
+
+/// Runs an installer silently, and reads back what is there then.
+///
+/// # Errors
+/// As [`install`](crate::guest::install).
+pub async fn install(guest: &dyn Guest, package: &str, limit: Duration) -> Result<Installed, PackageError> {
+    let doing = format!("installing {package}");
+    let command = Command::script(INSTALL, limit).with_env([("package".to_string(), package.into())]);
+    let output = guest.exec(command).await?;
+    match output.exit {
+        Exit::Code(0) => installed(&doing, &output),
+        Exit::Code(3) => Err(PackageError::NoFile(package.to_string())),
+        Exit::Code(4) => Err(PackageError::Refused(format!(
+            "{package} is an installer of a kind that mosdat does not know (it knows NSIS, Inno Setup and msi), so that nobody \
+             knows how it installs silently; run it by a step 'shell' with its own arguments, such as & '{package}' /quiet | Out-Null"
+        ))),
+        Exit::Code(5) => Err(PackageError::Refused(format!("{doing}: {}", output.stderr.trim()))),
+        Exit::Code(6) => Err(PackageError::Refused(format!(
+            "{package} was installed without an error, and no program is registered as installed that was not there before"
+        ))),
+        Exit::Code(7) => Err(PackageError::Refused(format!(
+            "{package} installs only for the user who runs it, and packages are installed by the system: it is now where nobody \
+             finds it. Run it by a step 'shell', which runs as the session's user: & '{package}' /S | Out-Null"
+        ))),
+        Exit::TimedOut => Err(PackageError::Late(doing)),
+        _ => Err(failed(&doing, &output).into()),
+    }
+}
+
+/// Removes a program silently, and makes sure that it is gone.
+///
+/// # Errors
+/// As [`uninstall`](crate::guest::uninstall).
+pub async fn uninstall(guest: &dyn Guest, name: &str, limit: Duration) -> Result<Installed, PackageError> {
+    let doing = format!("removing {name}");
+    let command = Command::script(UNINSTALL, limit).with_env([("name".to_string(), name.into())]);
+    let output = guest.exec(command).await?;
+    let told = output.stderr.trim();
+    let why = match output.exit {
+        Exit::Code(0) => return installed(&doing, &output),
+        Exit::Code(3) => format!("no program {name} is installed"),
+        Exit::Code(4) => {
+            format!("several programs are installed whose names begin with {name}: {told}; name the one that is meant")
+        }
+        Exit::Code(5) => format!("{doing}: {told}"),
+        Exit::Code(6) => format!("{name} was removed without an error, and is still there"),
+        Exit::Code(7) => format!(
+            "nobody knows how {name} is removed silently (it says: {told}); remove it by a step 'shell' with the arguments that its \
+             maker names"
+        ),
+        Exit::Code(8) => format!(
+            "{name} is installed for one user alone, and packages are removed by the system; remove it by a step 'shell', which runs as \
+             the session's user (it says: {told})"
+        ),
+        Exit::TimedOut => return Err(PackageError::Late(doing)),
+        _ => return Err(failed(&doing, &output).into()),
+    };
+    Err(PackageError::Refused(why))
+}
+
+/// Name and version, line by line, and whether the guest has to be started anew.
+fn installed(doing: &str, output: &Output) -> Result<Installed, PackageError> {
+    let mut lines = output.stdout.lines().map(str::trim);
+    match (lines.next(), lines.next()) {
+        (Some(name), Some(version)) if !name.is_empty() => Ok(Installed {
+            name: name.to_string(),
+            version: version.to_string(),
+            restart: lines.next() == Some("restart"),
+        }),
+        _ => Err(failed(&format!("{doing} (it printed '{}')", output.stdout.trim()), output).into()),
+    }
+}

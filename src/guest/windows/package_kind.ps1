@@ -1,0 +1,40 @@
+# Where programs say that they are installed: of the machine, of 32-bit programs, and of everybody who is logged on.
+function mosdat_installed {
+    $leaf = 'Microsoft\Windows\CurrentVersion\Uninstall\*'
+    $keys = @("HKLM:\SOFTWARE\$leaf", "HKLM:\SOFTWARE\WOW6432Node\$leaf", "Registry::HKEY_USERS\*\SOFTWARE\$leaf")
+    Get-ItemProperty -Path $keys -ErrorAction SilentlyContinue | Where-Object { $_.DisplayName -and -not $_.SystemComponent }
+}
+# The kind of an installer, by what such a file holds in its first MiB or its resources.
+function mosdat_kind($file) {
+    if ($file -match '\.msi$') { return 'msi' }
+    $stream = [System.IO.File]::OpenRead($file)
+    $most = [int][math]::Min($stream.Length, 16777216)
+    $bytes = New-Object byte[] -ArgumentList $most
+    $count = $stream.Read($bytes, 0, $most)
+    $stream.Close()
+    $text = [System.Text.Encoding]::GetEncoding(28591).GetString($bytes, 0, $count)
+    if ($text.Contains('Nullsoft.NSIS') -or $text.Contains('NullsoftInst')) { return 'nsis' }
+    if ($text.Contains('Inno Setup Setup Data') -or $text.Contains('JR.Inno.Setup')) { return 'inno' }
+    'unknown'
+}
+# What makes an installer, or its way back, ask nobody anything.
+$silent = @{ nsis = '/S'; inno = '/VERYSILENT /SUPPRESSMSGBOXES /NORESTART /SP-'; msi = '/qn /norestart' }
+# What makes an installer that leaves the choice install for everybody: the system, which runs it, has no use of a program.
+$for_all = @{ nsis = ' /allusers'; inno = ' /ALLUSERS'; msi = ' ALLUSERS=1' }
+# Of one user alone: whose it is, stands in the key.
+function mosdat_whose($entry) {
+    if ($entry.PSPath -match 'HKEY_USERS\\(S-1-[0-9-]+)') { return $Matches[1] }
+}
+# Runs it to its end, without a window; its exit code.
+function mosdat_start($file, $arguments) {
+    $info = New-Object System.Diagnostics.ProcessStartInfo
+    $info.FileName = $file
+    $info.Arguments = $arguments
+    $info.UseShellExecute = $false
+    $info.CreateNoWindow = $true
+    $process = [System.Diagnostics.Process]::Start($info)
+    $process.WaitForExit()
+    $process.ExitCode
+}
+# 3010 and 1641 say that all went well and the guest has to be started anew (Windows Installer, error codes).
+function mosdat_went_well($code) { @(0, 3010, 1641) -contains $code }
