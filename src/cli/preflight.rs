@@ -77,12 +77,18 @@ pub async fn run(args: Args) -> anyhow::Result<u8> {
     if let Some(test) = &args.test {
         scenario(&config, &vms, test, &args.variables, &mut found);
     }
-    let input = found.0.iter().any(|f| f.state == State::Failed);
+    let input = found.0.iter().any(|f| f.state == State::Failed) || lacks_login(&config, &vms);
     proxmox(&config, &vms, &mut found).await;
     vision(&config, &mut found).await;
     // What `functional` would refuse before it asks anybody has the code that it would end with.
     let answered = answer(&found.0, args.format)?;
     Ok(if input { exit::INVALID } else { answered })
+}
+
+/// True where the file's login is not whole, such as without PROXMOX_PASSWORD: `functional` refuses that, too.
+fn lacks_login(config: &Config, vms: &[&Vm]) -> bool {
+    let fleet = seed::fleet(config, vms);
+    fleet.is_ok_and(|fleet| fleet.needs.first().is_some_and(|need| secret(need).is_err()))
 }
 
 fn file(config: &Config, vms: &[&Vm], found: &mut Found) {
