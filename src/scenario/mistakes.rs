@@ -3,6 +3,12 @@
 /// A hint about the error in this line (from 1) of the text, of which the parser says `said`; empty where nothing is known.
 pub(super) fn hint(text: &str, line: usize, said: &str) -> String {
     let written = text.lines().nth(line.saturating_sub(1)).unwrap_or_default();
+    // What is damaged is not told again.
+    let written = if written.contains(|c: char| c.is_control() && c != '\t') {
+        ""
+    } else {
+        written
+    };
     let space = missing_space(text, line);
     if !space.is_empty() {
         return space;

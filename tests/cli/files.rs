@@ -55,7 +55,7 @@ fn a_login_without_its_password_has_one_exit_code() {
     let place = Place::empty();
     place.file(
         "x.toml",
-        "[proxmox]\nhost = \"127.0.0.1\"\nport = 9\nuser = \"root@pam\"\ninsecure = true\n[[vms]]\nname = \"a\"\nvmid = 100\n",
+        "[proxmox]\nhost = \"127.0.0.1\"\nport = 9\nuser = \"root@pam\"\ninsecure = true\n[[vm]]\nname = \"a\"\nvmid = 100\n",
     );
     let ran = place
         .command(&["preflight", "x.toml"])
@@ -63,7 +63,11 @@ fn a_login_without_its_password_has_one_exit_code() {
         .output();
     let ran = ran.expect("mosdat");
     let told = String::from_utf8_lossy(&ran.stdout).into_owned();
-    assert!(told.contains("set PROXMOX_PASSWORD"), "{told}");
+    assert!(
+        told.contains("PROXMOX_PASSWORD"),
+        "{told}{}",
+        String::from_utf8_lossy(&ran.stderr)
+    );
     assert_eq!(ran.status.code(), Some(3), "{told}");
 }
 

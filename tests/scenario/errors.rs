@@ -406,7 +406,10 @@ fn the_outermost_object_and_inputs() {
             "kind: Scenaro\napiVersion: mosdat.dev/v1alpha1\nspec: {}",
             "login.yaml:1:7: 'kind' must be Scenario for a scenario",
         ),
-        ("- a", "login.yaml:1:1: a scenario must be an object, not a list"),
+        (
+            "- a",
+            "login.yaml:1:1: a scenario must be an object with 'name' and 'steps', not a list: write 'name: ...' above, and the list below 'steps:'",
+        ),
         (
             "name: t\nsteps: !x [{note: x}]\n---\nname: b",
             "login.yaml:4:1: more than one document; a file holds one scenario",
@@ -524,7 +527,6 @@ fn texts_that_are_not_what_they_look_like() {
             "  - expect: {file: \"C:\\Users\\a.txt\"}",
             "use single quotes: 'C:\\Users\\a.txt'",
         ),
-        ("  - note: [a, b\n    label:x", "a space is missing behind 'label:'"),
         // Numbers that are meant as texts.
         (
             "  - type: 0123",

@@ -138,7 +138,7 @@ fn values_are_checked() {
     };
     assert_eq!(
         of(&[("usr", "x"), ("tries", "two"), ("ratio", "nan")], &BTreeMap::new()),
-        "login.yaml: unknown variable 'usr'; did you mean 'user'? Valid variables: password, ratio, tries, user\n\
+        "login.yaml: unknown input 'usr'; did you mean 'user'? Valid inputs: password, ratio, tries, user\n\
          login.yaml: the secret input 'password' has no value; give it by the run's secretVariables\n\
          login.yaml: input 'ratio': 'nan' is not a number\n\
          login.yaml: input 'tries': 'two' is not an integer"
@@ -234,7 +234,11 @@ fn a_part_of_the_steps() {
     assert_eq!(limit(None, Some("b")), Ok(0..2));
     assert_eq!(limit(Some("b"), Some("b")), Ok(1..2));
     for (from, until, message) in [
-        (Some("bb"), None, "t.yaml: unknown step 'bb'. Valid steps: a, b, c"),
+        (
+            Some("bb"),
+            None,
+            "t.yaml: from: unknown step 'bb'. Valid steps: a, b, c",
+        ),
         (
             Some("in-b"),
             Some("s"),

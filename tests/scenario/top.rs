@@ -180,7 +180,7 @@ fn phases_are_ranges_of_steps_by_their_ids() {
     let wrong = whole.limit(Some("secnd"), None).unwrap_err().to_string();
     assert!(
         wrong.starts_with(
-            "a.yaml: unknown phase or step 'secnd'; did you mean 'second'? Valid phases and steps: first, second, a, b,"
+            "a.yaml: from: unknown phase or step 'secnd'; did you mean 'second'? Valid phases and steps: first, second, a, b,"
         ),
         "{wrong}"
     );

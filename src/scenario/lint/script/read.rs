@@ -293,6 +293,9 @@ impl Reader {
         self.script
             .set
             .extend(before.iter().filter_map(|w| variables::assigned(w)));
+        // `a+=1`, `a[0]=1`.
+        let more = command.words.iter().map_while(|w| variables::assigned(w));
+        self.script.set.extend(more);
         // `env A=1` alone.
         let shown = command.words.iter().take_while(|_| command.name() == "env");
         self.script.set.extend(shown.filter_map(|w| variables::assigned(w)));
