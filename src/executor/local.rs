@@ -317,8 +317,8 @@ impl Executor for Local {
 }
 
 /// What stands above the steps that have no model.
-const NO_MODEL: &str = "this run has no vision model (no visionRef, or a VisionProvider without spec.openai), and these steps \
-                        can be answered only by one";
+const NO_MODEL: &str = "this run has no vision model (no visionRef, or a VisionProvider without spec.openai; of a TOML file of \
+                        the predecessor: no `base_url` in [vlm]), and these steps can be answered only by one";
 
 fn plan(candidate: &Candidate<'_>) -> Result<(Scenario, Plan), Vec<String>> {
     let lines = |e: crate::scenario::Errors| e.to_string().lines().map(String::from).collect::<Vec<_>>();

@@ -9,6 +9,7 @@
 mod access;
 mod agent;
 mod auth;
+mod authorities;
 mod client;
 mod cluster;
 mod config;
