@@ -1,6 +1,6 @@
 //! One step: its attempts, its time, its one end.
 
-use super::check::{Held, needs_guest};
+use super::check::{Held, guest_knows, needs_guest};
 use super::failure::{Failure, Kind, SETUP_FAILED};
 use super::locate::VISION_GRACE;
 use super::nodes::Owner;
@@ -13,6 +13,7 @@ use crate::desktop::{Frame, Point};
 use crate::guest::{self, Command, Exit};
 use crate::results::{Evidence, Role};
 use crate::scenario::{Action, Mask, Section, Step};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -39,8 +40,7 @@ fn uses_guest(step: &Step) -> bool {
         Action::Type(typing) => typing.paste.is_some(),
         _ => false,
     };
-    let by_element = |target: &crate::scenario::Target| target.fields().is_some_and(|t| t.element.is_some());
-    acts || step.targets().into_iter().any(by_element) || step.conditions().any(needs_guest)
+    acts || step.targets().into_iter().any(guest_knows) || step.conditions().any(needs_guest)
 }
 
 /// `within 6s`, where `given` is all of the step's time but what a look takes; else which part of it.
@@ -96,16 +96,17 @@ pub(super) struct Stage<'a> {
     pub owner: Option<Owner>,
     /// What found a target that was pinned to something else.
     pub healed: Option<String>,
+    /// The targets whose places are hidden, where the step says that they are to be.
+    pub covered: BTreeSet<String>,
 }
 
 /// Runs a step that holds no others to its one end.
 pub(super) async fn run_leaf(run: &mut Run, step: &Step, stop: &Stop) -> Result<(), Ended> {
     let start = Instant::now();
-    // Where only the step finds out what must not be seen, nothing is to be seen until it has; and if it does not, from
-    // then on.
-    let veil = (step.mask == Some(Mask::Target)).then(|| run.planned_id(step));
-    if let Some(id) = &veil {
-        run.recorder.veil(id);
+    // Where only the step finds out what must not be seen, nothing is to be seen until it has; and if it does not, however
+    // it ends, from then on.
+    if step.mask == Some(Mask::Target) {
+        run.recorder.veil(&run.planned_id(step));
     }
     run.begin(step);
     run.tested |= step.section == Section::Steps;
@@ -145,9 +146,6 @@ pub(super) async fn run_leaf(run: &mut Run, step: &Step, stop: &Stop) -> Result<
             error.to_string(),
         ));
     }
-    if let (Some(id), Ok(())) = (&veil, &result) {
-        run.recorder.unveil(id);
-    }
     run.end(step, result.as_ref().map(|()| healed), attempts, start);
     result.map_err(|failure| Ended::new(failure, step))
 }
@@ -172,6 +170,7 @@ impl<'a> Stage<'a> {
             missed: None,
             owner: None,
             healed: None,
+            covered: BTreeSet::new(),
         }
     }
 }

@@ -180,6 +180,20 @@ fn what_one_system_has_not_is_named_with_its_step() {
     }
 }
 
+/// A scenario for both systems leaves out what one of them has not.
+#[test]
+fn what_will_not_run_needs_nothing_of_the_system() {
+    let inputs = "inputs: {os: {default: linux}}\n";
+    let steps = r"steps: [{id: a, install: 'C:\x.exe', when: {os: windows}}, {id: b, if: {fact: {os: windows}, then: [{id: c, expect: {file: 'C:\x'}}]}}]";
+    assert_eq!(
+        unfit(&plan(&format!("{inputs}{steps}")), System::Linux, "Debian 13"),
+        None
+    );
+    let all = plan(&format!("{}{steps}", inputs.replace("linux", "windows")));
+    let (_, message) = unfit(&all, System::Linux, "Debian 13").unwrap();
+    assert!(message.contains("step a") && message.contains("step c"), "{message}");
+}
+
 #[test]
 fn what_the_agent_does_not_take_is_refused_for_windows_too() {
     // In it each of these is two characters.
