@@ -128,6 +128,19 @@ mod tests {
     }
 
     #[test]
+    fn what_does_not_end_by_itself_has_not_come_whole() {
+        // Half a script, or none, comes to the loader's end.
+        let said = "mosdat-bootstrap: broken PowerShell";
+        assert!(
+            LOADER.contains(said) && LOADER.trim_end().ends_with("\nexit 127"),
+            "{LOADER}"
+        );
+        for script in [RUN, SESSION] {
+            assert!(script.trim_end().ends_with("\nexit $mosdat_code"), "{script}");
+        }
+    }
+
+    #[test]
     fn only_the_scenarios_own_errors_end_as_a_shells() {
         for (own, fault) in [(false, "$mosdat_fault = 99"), (true, "$mosdat_fault = 1\\n")] {
             let mut command = Command::script("x", Duration::from_secs(1));

@@ -37,7 +37,7 @@ pub async fn install(guest: &dyn Guest, package: &str, limit: Duration) -> Resul
              remove them first",
             output.stderr.trim()
         ))),
-        Exit::TimedOut => Err(PackageError::Late(doing)),
+        Exit::TimedOut => Err(late(&doing, &output)),
         _ => Err(failed(&doing, &output).into()),
     }
 }
@@ -67,7 +67,7 @@ pub async fn uninstall(guest: &dyn Guest, name: &str, limit: Duration) -> Result
             "{name} is installed for one user alone, and packages are removed by the system; remove it by a step 'shell', which runs as \
              the session's user (it says: {told})"
         ),
-        Exit::TimedOut => return Err(PackageError::Late(doing)),
+        Exit::TimedOut => return Err(late(&doing, &output)),
         _ => return Err(failed(&doing, &output).into()),
     };
     // What it is called, or how it is removed, is the scenario's to say.
@@ -84,6 +84,18 @@ fn refusal(doing: &str, output: &Output) -> PackageError {
     match code.parse().ok().filter(|_| kind == "msi").and_then(trouble) {
         Some(trouble) => PackageError::Surroundings { trouble, told },
         None => PackageError::Refused(told),
+    }
+}
+
+/// One whose time was up: its own, or that of another installation, which it waited for to the end.
+fn late(doing: &str, output: &Output) -> PackageError {
+    let waited = output.stderr.trim_end().ends_with("(1618)");
+    match trouble(1618).filter(|_| waited) {
+        Some(trouble) => PackageError::Surroundings {
+            trouble,
+            told: format!("{doing} did not begin in time"),
+        },
+        None => PackageError::Late(doing.to_string()),
     }
 }
 
@@ -108,5 +120,29 @@ fn installed(doing: &str, output: &Output) -> Result<Installed, PackageError> {
             restart: lines.next() == Some("restart"),
         }),
         _ => Err(failed(&format!("{doing} (it printed '{}')", output.stdout.trim()), output).into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_is_late() {
+        let killed = |stderr: &str| Output {
+            exit: Exit::TimedOut,
+            stdout: String::new(),
+            stderr: stderr.into(),
+            truncated: false,
+        };
+        let waits = "another installation is under way (1618)\n";
+        assert!(INSTALL.contains(waits.trim()) && UNINSTALL.contains(waits.trim()));
+        let error = late("installing x", &killed(&format!("{waits}once more\n{waits}")));
+        assert!(matches!(error, PackageError::Surroundings { .. }), "{error}");
+        // It is its turn, and it hangs.
+        for stderr in ["", &format!("{waits}once more\n")] {
+            let error = late("installing x", &killed(stderr));
+            assert!(matches!(error, PackageError::Late(_)), "{error}");
+        }
     }
 }

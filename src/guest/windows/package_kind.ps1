@@ -56,13 +56,16 @@ function mosdat_start($file, $arguments) {
     $process.WaitForExit()
     $process.ExitCode
 }
-# One installation at a time: 1618 says that another one is under way.
+# One installation at a time: 1618 says that another one is under way. What is told last tells whether it was waited for when
+# the time was up.
 function mosdat_msi($arguments) {
     $clock = [System.Diagnostics.Stopwatch]::StartNew()
     while ($true) {
         $code = mosdat_start 'msiexec.exe' $arguments
         if ($code -ne 1618 -or $clock.ElapsedMilliseconds -gt 60000) { return $code }
+        $mosdat_err.WriteLine('another installation is under way (1618)')
         Start-Sleep -Milliseconds 2000
+        $mosdat_err.WriteLine('once more')
     }
 }
 # 3010 and 1641 say that all went well and the guest has to be started anew (Windows Installer, error codes).
