@@ -88,6 +88,8 @@ pub(super) struct Stage<'a> {
     pub pointers: Vec<Point>,
     /// The last action changed nothing that can be seen.
     pub noop: bool,
+    /// How long the machine stood still at the last action, if it did.
+    pub stood_still: Option<Duration>,
     /// The reference that was not found on the last look, and where it was looked for.
     pub missed: Option<Missed>,
     /// Whose element was found last.
@@ -166,6 +168,7 @@ impl<'a> Stage<'a> {
             before: None,
             pointers: Vec::new(),
             noop: false,
+            stood_still: None,
             missed: None,
             owner: None,
             healed: None,
@@ -297,13 +300,34 @@ impl Stage<'_> {
         match &self.step.verify {
             Some(verify) => {
                 let result = self.expect(verify, until, Kind::Failed, "NotVerified").await;
-                result.map_err(|failure| match self.noop && failure.is_about_the_product() {
-                    true => failure
-                        .with("right after the action nothing on the screen had changed, so it may not have arrived"),
-                    false => failure,
-                })
+                result.map_err(|failure| self.in_doubt(failure))
             }
             None => Ok(()),
+        }
+    }
+
+    /// What is not as it should be after an action that may not have arrived as it was meant. Keys that are sent to a machine
+    /// that stands still are repeated or lost when it goes on, which is nobody's fault.
+    fn in_doubt(&self, failure: Failure) -> Failure {
+        if !failure.is_about_the_product() && failure.kind != Kind::Error(FailureClass::Vision) {
+            return failure;
+        }
+        if let Some(time) = self.stood_still {
+            return Failure::error(
+                FailureClass::Desktop,
+                "StoodStill",
+                format!(
+                    "the machine stood still for {:.1}s at the action, so that keys and clicks may have been lost or repeated; then: {}",
+                    time.as_secs_f64(),
+                    failure.message
+                ),
+            );
+        }
+        match self.noop && failure.is_about_the_product() {
+            true => {
+                failure.with("right after the action nothing on the screen had changed, so it may not have arrived")
+            }
+            false => failure,
         }
     }
 

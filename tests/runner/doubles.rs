@@ -230,11 +230,13 @@ impl Screen for Double {
         if most != Duration::from_secs(3) {
             self.did(format!("settle {most:?}"));
         }
+        let begun = Instant::now();
         let frame = self.capture().await?;
         Ok(Settled {
             frame,
             still: true,
             waited: Duration::ZERO,
+            answered: begun.elapsed(),
             moving: None,
             changed: None,
         })

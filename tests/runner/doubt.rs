@@ -54,6 +54,16 @@ async fn a_text_that_may_have_been_misread() {
     assert_eq!(ran.outcome.result, RunResult::Passed, "{:?}", ran.outcome);
 }
 
+/// Keys may be lost or repeated then; what the product did with them says nothing.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_machine_that_stood_still_at_the_action() {
+    let text = "name: t\nsteps:\n  - {id: a, type: frozen, verify: {text: frozen}, timeout: 9s}\n";
+    let ran = run(text, |w| w.slow = Duration::from_millis(2100)).await;
+    is_error(&ran, FailureClass::Desktop, "StoodStill");
+    let ran = run(text.replace("9s", "1s").as_str(), |_| {}).await;
+    assert_eq!(ran.outcome.result, RunResult::Failed, "{:?}", ran.outcome);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_text_that_was_read_with_little_certainty() {
     for what in ["expect: {text: Saved}", "expect: {not: {text: Saved}}"] {
