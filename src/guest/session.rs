@@ -1,6 +1,6 @@
 //! The desktop session: who is logged in, and the environment that a program needs to appear there.
 
-use super::{App, Command, Error, Exit, Guest, Output, windows};
+use super::{App, Command, Error, Exit, Guest, Output, System, windows};
 use secrecy::SecretString;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -144,6 +144,10 @@ pub async fn discover(guest: &dyn Guest, max: Duration) -> Result<Session, Error
             _ => return Err(failed("looking for the desktop session", &output)),
         }
         if Instant::now() >= until {
+            // Windows that cannot tell says why.
+            if guest.system() == System::Windows && !output.stderr.trim().is_empty() {
+                return Err(failed("looking for the desktop session", &output));
+            }
             return Err(Error::NoSession {
                 waited: max,
                 looked_for: guest.system().script(LEADERS, windows::LEADER).to_string(),

@@ -523,7 +523,10 @@ pub(super) fn command(shell: &Shell, user: &str, limit: Duration) -> Command {
         };
         (name.clone(), value)
     });
-    Command::script(shell.script.clone(), limit).as_user(user).with_env(env)
+    Command::script(shell.script.clone(), limit)
+        .of_scenario()
+        .as_user(user)
+        .with_env(env)
 }
 
 fn button(button: scenario::Button) -> Button {
