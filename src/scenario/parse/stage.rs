@@ -12,7 +12,7 @@ pub(super) const MOST: usize = 512 * 1024;
 
 impl Parser<'_> {
     pub(super) fn stage(&mut self, node: &Node) -> Option<Stage> {
-        let fields = self.fields(node, "stage", v::STAGE, &v::NONE)?;
+        let fields = self.fields(node, "stage", v::STAGE)?;
         if let Some(entry) = fields.entry("from") {
             // A file's files are put into it before it is parsed.
             self.problem(
