@@ -21,6 +21,7 @@ mod lab;
 mod lint;
 mod list_vms;
 mod local;
+mod machine;
 mod missing;
 mod nodes;
 mod old_flags;

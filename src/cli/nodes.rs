@@ -2,19 +2,13 @@
 //! Only looks; the first look switches accessibility on in the session, as a step of a run does.
 
 use super::exit;
-use super::session::ClusterArgs;
-use crate::api::{ProxmoxCluster, ProxmoxVM};
-use crate::controller::client_config;
+use super::machine::{Machine, Plane};
 use crate::guest::{self, AgentGuest, Node, Query, System, Tree};
-use crate::proxmox;
 use crate::scenario::{is_role, same_role};
-use anyhow::{Context, bail};
+use anyhow::Context;
 use clap::ValueEnum;
-use k8s_openapi::api::core::v1::Secret;
-use kube::{Api, Client, ResourceExt};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::time::Duration;
 
 /// How long the guest may take to show its desktop.
@@ -39,13 +33,7 @@ pub struct Args {
     #[arg(long, default_value = "tree")]
     format: Format,
     #[command(flatten)]
-    cluster: ClusterArgs,
-    /// Namespace of the ProxmoxVM.
-    #[arg(long, short = 'n')]
-    namespace: Option<String>,
-    /// Folder of `mosdat up`.
-    #[arg(long, default_value = ".mosdat", env = "MOSDAT_STATE")]
-    state: PathBuf,
+    plane: Plane,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -60,11 +48,6 @@ enum Format {
 
 /// Looks, and tells.
 pub async fn run(args: Args) -> anyhow::Result<u8> {
-    let client = client(&args).await?;
-    let namespace = args
-        .namespace
-        .clone()
-        .unwrap_or_else(|| client.default_namespace().to_string());
     if let Some(role) = args.role.as_deref().filter(|role| !is_role(role)) {
         eprintln!(
             "mosdat: --role: '{role}' is no role of AT-SPI; 'mosdat nodes --vm {} --format roles' tells those that are there",
@@ -72,7 +55,7 @@ pub async fn run(args: Args) -> anyhow::Result<u8> {
         );
         return Ok(exit::INVALID);
     }
-    let link = link(&client, &namespace, &args.vm).await?;
+    let link = link(&args).await?;
     let session = guest::discover(&link, PATIENCE).await?;
     let query = Query {
         roles: args
@@ -100,7 +83,11 @@ pub async fn run(args: Args) -> anyhow::Result<u8> {
     if tree.cut {
         eprintln!("mosdat: there are more elements than are told; --app and --role tell fewer");
     }
-    if tree.nodes.is_empty() {
+    if tree.nodes.is_empty() && tree.seen == 0 {
+        eprintln!(
+            "mosdat: no program that tells elements is running; Chromium and Electron need --force-renderer-accessibility"
+        );
+    } else if tree.nodes.is_empty() {
         eprintln!(
             "mosdat: {} elements were looked at, and none fits; Chromium and Electron need --force-renderer-accessibility",
             tree.seen
@@ -109,65 +96,11 @@ pub async fn run(args: Args) -> anyhow::Result<u8> {
     Ok(exit::PASSED)
 }
 
-/// The control plane that is named, else the one of `mosdat up`. None is started: it would have no VM.
-async fn client(args: &Args) -> anyhow::Result<Client> {
-    let kubeconfig = args.state.join("kubeconfig");
-    let cluster = match args.cluster.named() || !kubeconfig.exists() {
-        true => args.cluster.clone(),
-        false => ClusterArgs {
-            context: None,
-            kubeconfig: Some(kubeconfig),
-        },
-    };
-    let client = cluster.client().await?;
-    let answer = tokio::time::timeout(PATIENCE, client.apiserver_version()).await;
-    match answer {
-        Ok(Ok(_)) => Ok(client),
-        _ if args.cluster.named() => bail!("the cluster does not answer"),
-        _ => bail!(
-            "no control plane answers: start 'mosdat up' (in {}), or name a cluster with --context or --kubeconfig",
-            args.state.display()
-        ),
-    }
-}
-
-/// The way into the guest of a VM.
-async fn link(client: &Client, ns: &str, name: &str) -> anyhow::Result<AgentGuest> {
-    let vms = Api::<ProxmoxVM>::namespaced(client.clone(), ns);
-    let Some(vm) = vms
-        .get_opt(name)
-        .await
-        .with_context(|| format!("reading ProxmoxVM {ns}/{name}"))?
-    else {
-        let there: Vec<String> = vms
-            .list(&Default::default())
-            .await?
-            .iter()
-            .map(|vm| vm.name_any())
-            .collect();
-        match there.is_empty() {
-            true => bail!("ProxmoxVM {ns}/{name} does not exist, and there is no other in this namespace"),
-            false => bail!("ProxmoxVM {ns}/{name} does not exist; there are {}", there.join(", ")),
-        }
-    };
-    let status = vm.status.unwrap_or_default();
-    let (Some(node), Some(vmid)) = (status.node, status.vmid) else {
-        bail!("ProxmoxVM {ns}/{name} is not made yet: 'kubectl get pvm {name}' tells how far it is");
-    };
-    let cluster_name = vm.spec.cluster_ref.name;
-    let cluster = Api::<ProxmoxCluster>::namespaced(client.clone(), ns)
-        .get(&cluster_name)
-        .await
-        .with_context(|| format!("reading ProxmoxCluster {ns}/{cluster_name}"))?;
-    let secret_name = cluster.spec.credentials_secret_ref.name.clone();
-    let secret = Api::<Secret>::namespaced(client.clone(), ns)
-        .get(&secret_name)
-        .await
-        .with_context(|| format!("reading Secret {ns}/{secret_name}"))?;
-    let config = client_config(&cluster, &secret).map_err(anyhow::Error::msg)?;
-    let client = proxmox::Client::new(config)?;
+/// The way into the guest of the VM.
+async fn link(args: &Args) -> anyhow::Result<AgentGuest> {
+    let Machine { client, node, vmid } = args.plane.machine(&args.vm).await?;
     let told = client.agent_osinfo(&node, vmid).await;
-    let told = told.with_context(|| format!("asking the agent of ProxmoxVM {ns}/{name} what runs there"))?;
+    let told = told.with_context(|| format!("asking the agent of ProxmoxVM {} what runs there", args.vm))?;
     Ok(AgentGuest::new(client, node, vmid, System::of(&told.id)))
 }
 

@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 /// Arguments of `mosdat report`.
 #[derive(clap::Args)]
 pub struct Args {
-    /// Folders of attempts, each with an events.jsonl; a run's folder stands for its latest attempt.
+    /// Folders of attempts, each with an events.jsonl, or the report.html or events.jsonl in one; a run's folder stands for
+    /// its latest attempt.
     #[arg(required = true, value_name = "FOLDER")]
     folders: Vec<PathBuf>,
 }
@@ -18,6 +19,15 @@ pub fn run(args: Args) -> anyhow::Result<u8> {
     let mut rows = vec![["RUN", "RESULT", "STEPS", "REPORT"].map(String::from)];
     let (mut ended, mut wrong) = (Vec::new(), Vec::new());
     for folder in &args.folders {
+        // As `trace` and `replay` take them.
+        let is_file = |name: &str| folder.file_name().is_some_and(|given| given == name) && !folder.is_dir();
+        let folder = match is_file(REPORT_FILE) || is_file(EVENTS_FILE) {
+            true => folder
+                .parent()
+                .filter(|f| !f.as_os_str().is_empty())
+                .unwrap_or(Path::new(".")),
+            false => folder.as_path(),
+        };
         let folder = &results::attempt_of(folder);
         let log = folder.join(EVENTS_FILE);
         let events = match results::read_events(&log) {

@@ -40,6 +40,24 @@ pub struct Args {
     video: Option<u32>,
 }
 
+impl Args {
+    /// The problem with the name of the flag that it is about, where it is about one.
+    fn with_flag(&self, problem: &str) -> String {
+        let steps = [("from", &self.from), ("until", &self.until)];
+        for (member, _) in steps.iter().filter(|(_, given)| given.is_some()) {
+            if let Some((place, rest)) = problem.split_once(&format!(": {member}: ")) {
+                return format!("{place}: --{member}: {rest}");
+            }
+        }
+        for (name, _) in &self.variables {
+            if let Some((place, rest)) = problem.split_once(&format!(": unknown input '{name}'")) {
+                return format!("{place}: --var: unknown input '{name}'{rest}");
+            }
+        }
+        problem.to_string()
+    }
+}
+
 pub async fn run(args: Args) -> anyhow::Result<u8> {
     let apply::Read {
         documents,
@@ -91,7 +109,7 @@ pub async fn run(args: Args) -> anyhow::Result<u8> {
     objects.sort_by_key(|(_, o)| is_run(o));
     let problems = foresee::problems(&objects, args.namespace.as_deref());
     if !problems.is_empty() {
-        problems.iter().for_each(|p| eprintln!("{p}"));
+        problems.iter().for_each(|p| eprintln!("{}", args.with_flag(p)));
         return Ok(exit::INVALID);
     }
 

@@ -24,6 +24,16 @@ pub enum Form {
 pub fn read(path: &Path) -> Result<Config, Errors> {
     let origin = path.display().to_string();
     let text = std::fs::read_to_string(path).map_err(|e| unreadable(path, &e))?;
+    if path.extension().is_some_and(|end| end == "yaml" || end == "yml") {
+        return Err(Errors(vec![Problem {
+            origin,
+            place: Place::Whole,
+            message:
+                "this is YAML, and a TOML file of the predecessor is wanted here; scenarios and manifests are for \
+                      'mosdat validate' and 'mosdat run', scenarios of the predecessor for 'mosdat import'"
+                    .to_string(),
+        }]));
+    }
     let file = dot_env(path);
     let env = |name: &str| std::env::var(name).ok().or_else(|| file.get(name).cloned());
     seed::read(&origin, &text, &env)

@@ -114,7 +114,8 @@ impl Session {
     /// What becomes of runs when this command ends before them.
     pub fn afterwards(&self) -> &'static str {
         if self.local.is_some() {
-            "what ran here is stopped, and taken up by the next 'mosdat up' or 'mosdat run' on this state"
+            "what ran here is stopped, and taken up by the next 'mosdat up' or 'mosdat run' on this state; to be rid of a run, start \
+             'mosdat up' and there: kubectl --kubeconfig .mosdat/kubeconfig delete ftr NAME"
         } else {
             "the runs go on; to end one, set spec.cancel or delete it"
         }

@@ -121,8 +121,20 @@ pub async fn launch(guest: &dyn Guest, session: &Session, argv: &[String]) -> Re
             dir: dir.to_string(),
             pid: pid.parse().unwrap_or_default(),
         }),
-        _ => Err(failed(&format!("starting {program}"), &output)),
+        (exit, _) => Err(match no_program(&output.stderr).filter(|_| exit != Exit::Code(0)) {
+            Some(detail) => Error::NoProgram { detail },
+            None => failed(&format!("starting {program}"), &output),
+        }),
     }
+}
+
+/// What the scripts of both systems say of a program that is not there.
+fn no_program(stderr: &str) -> Option<String> {
+    let line = stderr
+        .lines()
+        .map(str::trim)
+        .find(|line| line.starts_with("no program "));
+    line.map(String::from)
 }
 
 /// What stands between the parts of a path.

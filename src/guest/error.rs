@@ -92,6 +92,12 @@ pub enum Error {
         /// What it said.
         why: String,
     },
+    /// The program that is to be started is not there.
+    #[error("{detail}; install it first, or name it by its whole path")]
+    NoProgram {
+        /// What was looked for, and where.
+        detail: String,
+    },
     /// A command is to run as somebody whom the guest does not know.
     #[error("the guest has no user '{user}'; name one that the template has, or leave the user out")]
     NoUser {

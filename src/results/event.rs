@@ -218,12 +218,16 @@ impl StepCounts {
         *count += 1;
     }
 
-    /// Passed steps of all steps, as `3/7`; a step that was not run is told as such: a way that is not taken is no failure.
+    /// Passed steps of all steps, as `3/7`; a step that was not run is told as such: a way that is not taken is no failure. Nor
+    /// does one that failed softly end a run.
     pub fn told(&self) -> String {
-        let skipped = match self.skipped {
-            0 => String::new(),
-            n => format!(" ({n} skipped)"),
+        let others = [(self.soft_failed, "soft failed"), (self.skipped, "skipped")];
+        let others = others.iter().filter(|(n, _)| *n > 0);
+        let others: Vec<String> = others.map(|(n, what)| format!("{n} {what}")).collect();
+        let others = match others.is_empty() {
+            true => String::new(),
+            false => format!(" ({})", others.join(", ")),
         };
-        format!("{}/{}{skipped}", self.passed, self.total)
+        format!("{}/{}{others}", self.passed, self.total)
     }
 }

@@ -157,6 +157,7 @@ impl From<guest::Error> for Failure {
         let reason = match &error {
             guest::Error::NoSession { .. } => "NoDesktopSession",
             guest::Error::NoTool { .. } | guest::Error::BrokenTool { .. } | guest::Error::UnseenWindow { .. } => LACKS,
+            guest::Error::NoProgram { .. } => "NoSuchProgram",
             guest::Error::NoUser { .. } => "NoSuchUser",
             guest::Error::NotLoggedOn { .. } => "NotLoggedOn",
             guest::Error::TooLong { .. } => "CommandTooLong",
@@ -167,9 +168,11 @@ impl From<guest::Error> for Failure {
             guest::Error::HostKey { .. } => "HostKeyChanged",
             guest::Error::Link { .. } | guest::Error::ResultLost { .. } => "GuestLinkLost",
         };
-        let kind = match error.is_the_authors() {
-            true => Kind::Author,
-            false => Kind::Error(FailureClass::Guest),
+        let kind = match (&error, error.is_the_authors()) {
+            // As a command that ends with 127: the guest works, and what is to be tested is not in it.
+            (guest::Error::NoProgram { .. }, _) => Kind::Failed,
+            (_, true) => Kind::Author,
+            (_, false) => Kind::Error(FailureClass::Guest),
         };
         Failure {
             kind,

@@ -2,8 +2,8 @@
 //! at the screen, clicking and typing need nothing of the guest.
 
 use super::ahead::will_run;
-use crate::guest::{System, is_of_windows};
-use crate::scenario::{Action, Check, Display, Plan, Platform, Power, Step, Within, is_of_drive};
+use crate::guest::System;
+use crate::scenario::{Action, Check, Plan, Platform, Power, Step, Within, lacks};
 
 /// True where the plan runs commands in the guest, or says for which systems it is: then it matters what the guest is.
 pub fn asks_for_system(plan: &Plan) -> bool {
@@ -30,7 +30,7 @@ pub fn unfit(plan: &Plan, system: System, name: &str) -> Option<(&'static str, S
     }
     // What is filled in late is not known yet; the guest refuses it then.
     let known = will_run(plan).into_iter().filter(|step| step.late.is_none());
-    let steps = known.map(|step| (step, lacks(step, system)));
+    let steps = known.map(|step| (step, lacks(step, platform)));
     let wrong: Vec<String> = steps
         .filter(|(_, lacks)| !lacks.is_empty())
         .map(|(step, lacks)| format!("step {}: {}", step.id, lacks.join(", ")))
@@ -46,84 +46,6 @@ pub fn unfit(plan: &Plan, system: System, name: &str) -> Option<(&'static str, S
             format!("the guest is {name}, and {system} has not what these steps need; leave them out, or write them otherwise: {}", wrong.join("; ")),
         )
     })
-}
-
-/// Variables without which Windows or PowerShell do not work. Their names are the same in small letters, and inputs become
-/// variables.
-const OF_WINDOWS: &[&str] = &[
-    "allusersprofile",
-    "appdata",
-    "computername",
-    "comspec",
-    "homedrive",
-    "homepath",
-    "localappdata",
-    "os",
-    "path",
-    "pathext",
-    "programdata",
-    "programfiles",
-    "psmodulepath",
-    "public",
-    "systemdrive",
-    "systemroot",
-    "temp",
-    "tmp",
-    "userdomain",
-    "username",
-    "userprofile",
-    "windir",
-];
-
-/// What of the step this system has not.
-fn lacks(step: &Step, system: System) -> Vec<String> {
-    let windows = system == System::Windows;
-    let mut found = Vec::new();
-    match &step.action {
-        Action::Launch(launch) if windows && launch.display != Display::Session => {
-            found.push(format!("display {}", launch.display.as_str()));
-        }
-        Action::Stage(file) if windows && file.mode.is_some() => {
-            found.push("mode (files have no such permissions there; their owner may do everything)".to_string());
-        }
-        Action::Stage(file) if !windows && is_of_drive(&file.path) => found.push(format!("the path {}", file.path)),
-        Action::Install(install) if is_of_windows(install.format.as_str()) != windows => {
-            found.push(format!("packages of format {}", install.format.as_str()));
-        }
-        Action::Uninstall(uninstall) => found.extend(
-            (uninstall.format)
-                .filter(|format| is_of_windows(format.as_str()) != windows)
-                .map(|format| format!("packages of format {}", format.as_str())),
-        ),
-        _ => {}
-    }
-    let parts: Vec<&Check> = step.conditions().flat_map(Check::parts).collect();
-    for check in &parts {
-        if let Check::File(file) | Check::Log(file) = check
-            && !windows
-            && is_of_drive(&file.path)
-        {
-            found.push(format!("the path {}", file.path));
-        }
-    }
-    let shells = parts.iter().filter_map(|check| match check {
-        Check::Shell(check) => Some(&check.shell),
-        _ => None,
-    });
-    let own = match &step.action {
-        Action::Shell(shell) => Some(shell),
-        _ => None,
-    };
-    for shell in own.into_iter().chain(shells).filter(|_| windows) {
-        let names = shell.env.keys().filter(|name| OF_WINDOWS.contains(&name.as_str()));
-        found.extend(names.map(|name| {
-            format!(
-                "a variable '{name}' of its own (it is the same as {}, which Windows needs; call it otherwise)",
-                name.to_uppercase()
-            )
-        }));
-    }
-    found
 }
 
 fn runs_commands(step: &Step) -> bool {

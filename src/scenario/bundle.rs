@@ -3,6 +3,7 @@
 
 use super::error::{Place, Problems};
 use super::node::{Entry, Node, Value};
+use super::parse::BIGGER;
 use super::yaml;
 use base64::Engine;
 use std::collections::BTreeSet;
@@ -30,6 +31,7 @@ pub(super) fn bundle(tree: &mut Node, file: &Path, problems: &mut Problems) -> b
                 key: "routines".to_string(),
                 place: tree.place.clone(),
                 value: Node {
+                    written: None,
                     place: tree.place.clone(),
                     value: Value::Map(Vec::new()),
                 },
@@ -191,7 +193,7 @@ fn embed(field: &mut Entry, file: &Path, problems: &mut Problems) -> bool {
     };
     let read = std::fs::metadata(&path).and_then(|m| match m.len() {
         length if length > MOST => Err(std::io::Error::other(format!(
-            "it has {} KiB, and a scenario may hold {} KiB",
+            "it has {} KiB, and a scenario may hold {} KiB; {BIGGER}",
             length / 1024,
             MOST / 1024
         ))),

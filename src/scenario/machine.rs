@@ -53,6 +53,11 @@ pub enum Format {
 }
 
 impl Format {
+    /// True for installers of Windows.
+    pub fn is_of_windows(self) -> bool {
+        matches!(self, Format::Exe | Format::Msi)
+    }
+
     /// All of them.
     pub const ALL: &[Format] = &[
         Format::Deb,

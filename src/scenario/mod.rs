@@ -15,11 +15,13 @@ mod import;
 mod late;
 mod lint;
 mod machine;
+mod mistakes;
 mod model;
 mod node;
 mod parse;
 mod phase;
 mod plan;
+mod platform;
 mod reference;
 mod schema;
 mod target;
@@ -39,6 +41,7 @@ pub use machine::{Format, Install, Power, Snapshot, Uninstall, is_of_drive};
 pub use model::*;
 pub use phase::Phase;
 pub use plan::Plan;
+pub use platform::lacks;
 pub use reference::{Area, AreaKind, MARGIN, Reference, SIMILARITY, Variant};
 pub use schema::{json_schema, page};
 
@@ -258,7 +261,14 @@ fn spec_of(root: Node, problems: &mut Problems) -> Option<Node> {
         _ => {
             problems.add(
                 &root.place,
-                format!("a scenario must be an object, not {}", root.kind()),
+                format!(
+                    "a scenario must be an object with 'name' and 'steps', not {}{}",
+                    root.kind(),
+                    match root.value {
+                        Value::Seq(_) => ": write 'name: ...' above, and the list below 'steps:'",
+                        _ => "",
+                    }
+                ),
             );
             return None;
         }

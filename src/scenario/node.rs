@@ -7,6 +7,8 @@ use super::error::Place;
 pub(super) struct Node {
     pub place: Place,
     pub value: Value,
+    /// How a number stands in the file: of `0123` and `1.10` the value tells less.
+    pub written: Option<String>,
 }
 
 #[derive(Clone, Debug)]
@@ -90,8 +92,35 @@ impl Node {
             ),
         };
         Node {
+            written: None,
             place: Place::Path(path.to_string()),
             value,
+        }
+    }
+
+    /// The value on one line, as YAML takes it.
+    pub fn flow(&self) -> String {
+        match &self.value {
+            Value::Str(text)
+                if text.chars().all(|c| c.is_alphanumeric() || " _-".contains(c)) && text.trim() == text =>
+            {
+                match super::yaml::plain(text) {
+                    Value::Str(plain) if !plain.starts_with('-') => plain,
+                    _ => format!("\"{text}\""),
+                }
+            }
+            Value::Map(entries) => {
+                let members: Vec<String> = entries
+                    .iter()
+                    .map(|e| format!("{}: {}", e.key, e.value.flow()))
+                    .collect();
+                format!("{{{}}}", members.join(", "))
+            }
+            Value::Seq(items) => {
+                let items: Vec<String> = items.iter().map(Node::flow).collect();
+                format!("[{}]", items.join(", "))
+            }
+            _ => self.written.clone().unwrap_or_else(|| self.to_json().to_string()),
         }
     }
 

@@ -56,7 +56,7 @@ impl Plan {
         let mut problems = Problems::new(&self.origin);
         let ids: Vec<&str> = self.steps.iter().map(|s| s.id.as_str()).collect();
         let phases: Vec<&str> = self.phases.iter().map(|p| p.name.as_str()).collect();
-        let mut find = |id: &str, end: fn(&Phase) -> usize| {
+        let mut find = |member: &str, id: &str, end: fn(&Phase) -> usize| {
             let phase = self.phases.iter().find(|phase| phase.name == id).map(end);
             let found = phase.or_else(|| ids.iter().position(|known| *known == id));
             if found.is_none() {
@@ -71,12 +71,14 @@ impl Plan {
                         unknown("phase or step", "phases and steps", id, &both)
                     }
                 };
-                problems.add(&Place::Whole, message);
+                problems.add(&Place::Whole, format!("{member}: {message}"));
             }
             found
         };
-        let first = from.map_or(Some(0), |id| find(id, |phase| *phase.range.start()));
-        let last = until.map_or(ids.len().checked_sub(1), |id| find(id, |phase| *phase.range.end()));
+        let first = from.map_or(Some(0), |id| find("from", id, |phase| *phase.range.start()));
+        let last = until.map_or(ids.len().checked_sub(1), |id| {
+            find("until", id, |phase| *phase.range.end())
+        });
         if let (Some(first), Some(last)) = (first, last) {
             if first <= last {
                 self.range = first..last + 1;
@@ -192,7 +194,7 @@ impl Scenario {
         }
         let strange = |name: &&String| !self.inputs.contains_key(*name) && !own(name);
         for name in variables.keys().filter(strange) {
-            wrong(unknown("variable", "variables", name, &names));
+            wrong(unknown("input", "inputs", name, &names));
         }
         for name in secrets.keys() {
             match self.inputs.get(name) {

@@ -81,6 +81,25 @@ pub(super) fn words(line: &str) -> Result<Vec<String>, String> {
     Ok(words)
 }
 
+/// True where a backslash stands outside of single quotes, where [`words`] takes it away.
+pub(super) fn has_bare_backslash(line: &str) -> bool {
+    let outside = line.split('\'').step_by(2);
+    outside.into_iter().any(|part| part.contains('\\'))
+}
+
+/// A command line of Windows as a list of YAML: up to `.exe` it is the program's path, which may have spaces.
+pub(super) fn as_list(line: &str) -> String {
+    let lower = line.to_ascii_lowercase();
+    let end = lower.find(".exe").map_or(0, |at| at + 4);
+    let (program, rest) = line.split_at(end);
+    let words = [program].into_iter().chain(rest.split_whitespace());
+    let words = words
+        .map(|word| word.trim_matches(['"', '\'']))
+        .filter(|word| !word.is_empty());
+    let words: Vec<String> = words.map(|word| format!("'{}'", word.replace('\'', "''"))).collect();
+    format!("[{}]", words.join(", "))
+}
+
 /// Up to three telling words of a text, joined for an id: `the Save button` becomes `save`.
 pub(super) fn slug(text: &str) -> String {
     const DULL: [&str; 18] = [
@@ -128,6 +147,22 @@ mod tests {
         );
         for wrong in ["", "a | b", "a && b", "a > b", "$HOME/x", "'a", "a\\"] {
             assert!(words(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn backslashes_of_windows_are_seen() {
+        assert!(has_bare_backslash(r"C:\a.exe") && has_bare_backslash(r"'C:\a' C:\b"));
+        assert!(!has_bare_backslash(r"'C:\Program Files\a.exe' --x") && !has_bare_backslash("notepad.exe"));
+        for (line, list) in [
+            (
+                r"C:\Program Files\N\n.exe /a b",
+                r"['C:\Program Files\N\n.exe', '/a', 'b']",
+            ),
+            (r#""C:\N\n.EXE" x"#, r"['C:\N\n.EXE', 'x']"),
+            (r"C:\run.cmd x", r"['C:\run.cmd', 'x']"),
+        ] {
+            assert_eq!(as_list(line), list);
         }
     }
 

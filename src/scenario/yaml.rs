@@ -4,6 +4,7 @@
 //! follow the YAML 1.2 core schema (`yes` and `on` are text), so a file means what the API server understands of it.
 
 use super::error::{Place, Problems};
+use super::mistakes;
 use super::node::{Entry, Node, Value};
 use granit_parser::{Event, Options, Parser, ScalarStyle, Span};
 use std::collections::HashMap;
@@ -63,7 +64,7 @@ impl<'a> Reader<'a, '_> {
                 Some(Err(error)) => {
                     let mark = error.marker();
                     let place = Place::Line(mark.line().max(1), mark.col() + 1);
-                    let hint = missing_space(self.text, mark.line());
+                    let hint = mistakes::hint(self.text, mark.line().max(1), &error.info());
                     self.problems.add(&place, format!("not YAML: {}{hint}", error.info()));
                     return Err(Stop);
                 }
@@ -94,8 +95,15 @@ impl<'a> Reader<'a, '_> {
         }
         self.count(1, &at)?;
         let anchor = event.anchor_id();
+        let mut written = None;
         let (value, size) = match event {
-            Event::Scalar(text, style, _, tag) => (self.scalar(&text, style, tag.as_deref(), &at), 1),
+            Event::Scalar(text, style, _, tag) => {
+                let value = self.scalar(&text, style, tag.as_deref(), &at);
+                if matches!(value, Value::Int(_) | Value::Float(_)) {
+                    written = Some(text.to_string());
+                }
+                (value, 1)
+            }
             Event::SequenceStart(..) => {
                 let (mut items, mut size) = (Vec::new(), 1);
                 loop {
@@ -113,6 +121,7 @@ impl<'a> Reader<'a, '_> {
             Event::Alias(id) => match self.anchors.get(&id).cloned() {
                 Some((node, size)) => {
                     self.count(size, &at)?;
+                    written = node.written;
                     (node.value, size)
                 }
                 None => {
@@ -125,7 +134,11 @@ impl<'a> Reader<'a, '_> {
                 return Err(Stop);
             }
         };
-        let node = Node { place: at, value };
+        let node = Node {
+            written,
+            place: at,
+            value,
+        };
         if let Some(id) = anchor {
             self.anchors.insert(id, (node.clone(), size));
         }
@@ -144,7 +157,8 @@ impl<'a> Reader<'a, '_> {
             let key = match event {
                 Event::Scalar(text, ..) => text.to_string(),
                 _ => {
-                    self.problems.add(&at, "a key must be plain text");
+                    let hint = mistakes::hint(self.text, span.start.line(), "");
+                    self.problems.add(&at, format!("a key must be plain text{hint}"));
                     return Err(Stop);
                 }
             };
@@ -182,6 +196,7 @@ impl<'a> Reader<'a, '_> {
             }
             if self.old && tag.original() == "!import" {
                 let value = Node {
+                    written: None,
                     place: at.clone(),
                     value: Value::Str(text.to_string()),
                 };
@@ -199,24 +214,6 @@ impl<'a> Reader<'a, '_> {
             _ => Value::Str(text.to_string()),
         }
     }
-}
-
-/// A hint where a line at the error, or right before it, begins with `word:text`: to YAML that is no key, and what follows makes
-/// no sense then.
-fn missing_space(text: &str, line: usize) -> String {
-    let nearby = text.lines().enumerate().take(line).skip(line.saturating_sub(3));
-    for (at, written) in nearby.collect::<Vec<_>>().into_iter().rev() {
-        let item = written.trim_start().trim_start_matches("- ").trim_start();
-        let Some((word, rest)) = item.split_once(':') else {
-            continue;
-        };
-        let is_key = !word.is_empty() && word.chars().all(|c| c.is_ascii_lowercase() || c == '_');
-        let glued = rest.starts_with(|c: char| !c.is_whitespace() && c != '/' && c != ':');
-        if is_key && glued {
-            return format!("; in line {} a space is missing behind '{word}:'", at + 1);
-        }
-    }
-    String::new()
 }
 
 /// The value of an unquoted scalar in the YAML 1.2 core schema.

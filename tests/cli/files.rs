@@ -32,6 +32,65 @@ fn what_is_not_there_is_wrong_input_for_every_command() {
 }
 
 #[test]
+fn yaml_is_no_file_of_the_predecessor() {
+    let place = Place::empty();
+    place.file("x.yaml", "name: t\nsteps: [{key: tab}]\n");
+    for command in [
+        &["convert", "x.yaml"][..],
+        &["list-vms", "x.yaml"],
+        &["preflight", "x.yaml"],
+    ] {
+        let ran = place.mosdat(command);
+        assert_eq!(ran.code, Some(3), "{command:?}: {}", ran.all());
+        assert!(
+            ran.err.starts_with("x.yaml: this is YAML") && ran.err.lines().count() == 1,
+            "{}",
+            ran.err
+        );
+    }
+}
+
+#[test]
+fn a_login_without_its_password_has_one_exit_code() {
+    let place = Place::empty();
+    place.file(
+        "x.toml",
+        "[proxmox]\nhost = \"127.0.0.1\"\nport = 9\nuser = \"root@pam\"\ninsecure = true\n[[vms]]\nname = \"a\"\nvmid = 100\n",
+    );
+    let ran = place
+        .command(&["preflight", "x.toml"])
+        .env_remove("PROXMOX_PASSWORD")
+        .output();
+    let ran = ran.expect("mosdat");
+    let told = String::from_utf8_lossy(&ran.stdout).into_owned();
+    assert!(told.contains("set PROXMOX_PASSWORD"), "{told}");
+    assert_eq!(ran.status.code(), Some(3), "{told}");
+}
+
+#[test]
+fn a_report_is_made_anew_from_the_page_too() {
+    let place = Place::empty();
+    place.file("run/report.html", "");
+    // What is named is taken for its folder, which has no log here.
+    let ran = place.mosdat(&["report", "run/report.html"]);
+    assert_eq!(ran.code, Some(3), "{}", ran.all());
+    assert!(ran.err.contains("run: no events.jsonl in this folder"), "{}", ran.err);
+}
+
+#[test]
+fn a_screen_is_named_by_its_address_or_by_its_vm() {
+    let place = Place::empty();
+    let ran = place.mosdat(&["vnc", "shot", "-o", "x.png"]);
+    assert!(ran.err.contains("--to <ADDRESS>"), "{}", ran.err);
+    let ran = place.mosdat(&["vnc", "shot", "--to", "127.0.0.1:9", "--vm", "a", "-o", "x.png"]);
+    assert!(
+        ran.code == Some(3) && ran.err.contains("give one of them"),
+        "{}",
+        ran.all()
+    );
+}
+
+#[test]
 fn a_folder_to_import_is_told_how() {
     let place = Place::empty();
     place.file("old/a.yaml", "name: a\n");

@@ -46,20 +46,26 @@ impl Place {
 
     /// Runs `mosdat` there, with a state folder `state` of its own.
     pub fn mosdat(&self, args: &[&str]) -> Ran {
-        let out = Command::new(env!("CARGO_BIN_EXE_mosdat"))
-            .args(args)
-            .current_dir(self.path())
-            .env("MOSDAT_STATE", "state")
-            .env("PROXMOX_PASSWORD", "x")
-            .env_remove("KUBECONFIG")
-            .stdin(std::process::Stdio::null())
-            .output()
-            .expect("mosdat");
+        let out = self.command(args).output().expect("mosdat");
         Ran {
             code: out.status.code(),
             out: String::from_utf8(out.stdout).expect("text"),
             err: String::from_utf8(out.stderr).expect("text"),
         }
+    }
+
+    /// The same, to be changed before it is run.
+    pub fn command(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_mosdat"));
+        command
+            .args(args)
+            .current_dir(self.path())
+            .env("MOSDAT_STATE", "state")
+            .env("PROXMOX_PASSWORD", "x")
+            .env_remove("KUBECONFIG")
+            .env_remove("MOSDAT_VNC")
+            .stdin(std::process::Stdio::null());
+        command
     }
 
     /// True where a command has started something, or left anything.

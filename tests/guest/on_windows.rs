@@ -167,7 +167,10 @@ async fn programs_are_started_and_their_ends_told() {
     let error = guest::launch(&guest, &session, &["missing".to_string()])
         .await
         .unwrap_err();
-    assert!(error.to_string().contains("no program missing"), "{error}");
+    assert!(
+        matches!(&error, guest::Error::NoProgram { detail } if detail.starts_with("no program missing")),
+        "{error}"
+    );
     far.check_lines();
 }
 

@@ -241,15 +241,18 @@ async fn a_program_that_ends_well_is_no_crash() {
         (RunResult::Failed, "WindowNotShown")
     );
     let ran = run(&scenario("  - {id: a, launch: no-such-program}"), |_| {}).await;
-    assert_eq!(
-        (ran.outcome.result, ran.reason()),
-        (RunResult::Error, "GuestScriptFailed")
-    );
+    assert_eq!((ran.outcome.result, ran.reason()), (RunResult::Failed, "NoSuchProgram"));
     assert!(
         ran.message().contains("no program no-such-program"),
         "{}",
         ran.message()
     );
+    let ran = run(
+        &scenario("  - {id: a, launch: no-such-program, soft: true}\n  - {id: b, note: x}"),
+        |_| {},
+    )
+    .await;
+    assert_eq!(ran.outcome.result, RunResult::SoftFailed, "{}", ran.message());
 }
 
 #[tokio::test(flavor = "multi_thread")]

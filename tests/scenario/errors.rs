@@ -501,3 +501,127 @@ fn comments_do_not_count() {
     let loaded = Scenario::from_str("t.yaml", &text).unwrap_or_else(|e| panic!("{e}"));
     assert_eq!(loaded.steps.len(), 2);
 }
+
+/// What people write, and what they are told to write instead.
+#[test]
+fn texts_that_are_not_what_they_look_like() {
+    let table = [
+        // YAML that is none.
+        ("  - type: {{ user }}", "put a template in quotes: \"{{ user }}\""),
+        (
+            "  - expect: 'Saved' is shown",
+            "quotes within a text need others around all of it: \"'Saved' is shown\"",
+        ),
+        (
+            "  - expect: \"Saved\" is shown",
+            "around all of it: '\"Saved\" is shown'",
+        ),
+        ("  - note: x: y", "a text with ': ' in it needs quotes: \"x: y\""),
+        ("  - launch: x\n     label: y", "look at the indentation"),
+        ("  - key: tab\n  label: y", "look at the indentation"),
+        ("\t- key: tab", "indent with spaces"),
+        (
+            "  - expect: {file: \"C:\\Users\\a.txt\"}",
+            "use single quotes: 'C:\\Users\\a.txt'",
+        ),
+        ("  - note: [a, b\n    label:x", "a space is missing behind 'label:'"),
+        // Numbers that are meant as texts.
+        (
+            "  - type: 0123",
+            "login.yaml:3:11: 'type' must be text, not an integer; write \"0123\"",
+        ),
+        ("  - type: 1.10", "'type' must be text, not a number; write \"1.10\""),
+        (
+            "  - expect: {shell: ls, contains: 3.10}",
+            "'contains' must be text, not a number; write \"3.10\"",
+        ),
+        // Targets.
+        ("  - click: {text: Save}", "write click: {target: {text: Save}}"),
+        (
+            "  - click: {role: push button, name: \"Save: all\", button: right}",
+            "write click: {target: {role: push button, name: \"Save: all\"}, button: right}",
+        ),
+        (
+            "  - scroll: {text: List, direction: down}",
+            "write scroll: {target: {text: List}, direction: down}",
+        ),
+        (
+            "  - hover: {target: {text: Save, nth: 2}}",
+            "write hover: {text: Save, nth: 2}",
+        ),
+        (
+            "  - drag: {text: A, to: {text: B}}",
+            "write drag: {target: {text: A}, to: {text: B}}",
+        ),
+        // Depth.
+        (
+            "  - launch:\n    command: x\n    window: y",
+            "login.yaml:3:5: 'launch' is empty: 'command' and 'window' must be indented below it, further than 'launch' itself",
+        ),
+        (
+            "  - launch: C:\\Notes\\notes.exe a",
+            "single quotes: ['C:\\Notes\\notes.exe', 'a']",
+        ),
+    ];
+    for (text, wanted) in table {
+        let said = steps(text);
+        assert!(said.contains(wanted), "{text}\n{said}\nwanted: {wanted}");
+        assert_eq!(said.lines().count(), 1, "{text}\n{said}");
+    }
+    let said = steps("  - expect: {text: Saved, rightof: x}");
+    assert_eq!(said.matches("'rightof'").count(), 1, "{said}");
+}
+
+#[test]
+fn what_is_only_for_one_system_asks_for_what_that_has() {
+    let of_system = |platform: &str, steps: &str| {
+        let text = format!("name: t\nplatforms: [{platform}]\ninputs: {{path: {{type: string}}}}\nsteps:\n{steps}\n");
+        Scenario::from_str("t.yaml", &text).map_or_else(|e| e.to_string(), |_| String::new())
+    };
+    let table = [
+        (
+            "windows",
+            "- launch: C:\\Program Files\\N\\n.exe",
+            "['C:\\Program Files\\N\\n.exe']",
+        ),
+        ("windows", "- launch: [\"C:\\new.exe\"]", "write paths in single quotes"),
+        (
+            "windows",
+            "- launch: {command: x, display: x11}",
+            "t.yaml:5:3: a guest with windows (platforms) has not what this step needs",
+        ),
+        (
+            "windows",
+            "- stage: {path: ~/x, content: y, mode: \"0755\"}",
+            "mode (files have no such permissions there",
+        ),
+        ("windows", "- install: /tmp/a.deb", "packages of format deb"),
+        (
+            "windows",
+            "- shell: ls",
+            "t.yaml:3:10: every shell has a variable 'path'",
+        ),
+        ("linux", "- install: 'C:\\a.exe'", "packages of format exe"),
+        ("linux", "- expect: {file: 'C:\\a.txt'}", "the path C:\\a.txt"),
+    ];
+    for (platform, steps, wanted) in table {
+        let said = of_system(platform, steps);
+        assert!(said.contains(wanted), "{steps}\n{said}");
+        // A launch line of Windows is refused anywhere.
+        if !steps.contains("launch: C:") {
+            assert_eq!(
+                of_system("linux, windows", steps).is_empty(),
+                !steps.contains("launch: [\"C:"),
+                "{steps}"
+            );
+        }
+    }
+    for right in [
+        "- launch: ['C:\\a b\\c.exe']",
+        "- launch: \"'C:\\\\a.exe' x\"",
+        "- key: tab",
+    ] {
+        assert_eq!(of_system("windows", right), "");
+    }
+    assert_eq!(of_system("linux", "- shell: ls"), "");
+}

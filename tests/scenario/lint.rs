@@ -104,6 +104,21 @@ const CASES: &[Case] = &[
         "- expect: {not: {any: [{text: a b}, {text: c d}]}}",
         "- expect: {not: {not: {text: a b}}}",
     ),
+    // Variables of shells.
+    (
+        "unknown-shell-variable",
+        WARNING,
+        4,
+        "inputs: {user: {type: string}}\nsteps:\n- expect: {shell: 'grep -q \"user=$usr\" f'}\n- shell: test \"$user\"",
+        "inputs: {user: {type: string}}\nsteps:\n- expect: {shell: 'u=1; grep -q \"$user$u$HOME\" f'}",
+    ),
+    (
+        "unknown-shell-variable",
+        WARNING,
+        4,
+        "- shell: {command: whoami, capture: who}\n- shell: test \"$whoo\" = a",
+        "- shell: {command: test $X = $who, env: {X: a}}\n- shell: {command: whoami, capture: who}\n- shell: 'test ${OTHER:-} = a'",
+    ),
     // The order of steps.
     (
         "unchecked-end",

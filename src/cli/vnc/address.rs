@@ -1,5 +1,6 @@
 //! Where a VNC screen is: `HOST:PORT`, a Unix socket, or a VM of Proxmox VE.
 
+use super::super::machine::{Machine, Plane};
 use super::invalid;
 use crate::desktop::{Auth, Desktop, Dialled, Encoding, Error, Options, Stream};
 use crate::proxmox;
@@ -110,8 +111,13 @@ fn proxmox_address(text: &str) -> Option<Address> {
 #[derive(clap::Args)]
 pub struct To {
     /// HOST:PORT (display N is port 5900 + N), a socket's path, or pve://HOST[:PORT]/VMID.
-    #[arg(long, value_name = "ADDRESS", env = "MOSDAT_VNC")]
-    to: Address,
+    #[arg(long, value_name = "ADDRESS", env = "MOSDAT_VNC", required_unless_present = "vm")]
+    to: Option<Address>,
+    /// The screen of this ProxmoxVM, as the control plane knows it; it counts before MOSDAT_VNC.
+    #[arg(long, value_name = "NAME")]
+    vm: Option<String>,
+    #[command(flatten)]
+    plane: Plane,
     /// File with the VNC password, as plain text.
     #[arg(long, value_name = "FILE")]
     password_file: Option<PathBuf>,
@@ -137,16 +143,28 @@ impl To {
         let options = Options {
             layout: self.layout,
             takes_pointer: acts,
-            encodings: match self.to.is_here() {
+            encodings: match self.vm.is_none() && self.to.as_ref().is_some_and(Address::is_here) {
                 true => Encoding::LOCAL,
                 false => Encoding::COMPRESSED,
             },
             ..Options::default()
         };
         let password = self.password_file.as_ref().map(secret).transpose()?;
-        let to = self.to.clone();
+        let (to, shown) = match (&self.vm, &self.to) {
+            (Some(_), Some(_)) if std::env::var_os("MOSDAT_VNC").is_none() => {
+                return Err(invalid(
+                    "--to and --vm both say which screen is meant; give one of them",
+                ));
+            }
+            (Some(name), _) => (None, format!("ProxmoxVM {name}")),
+            (None, to) => (to.clone(), to.as_ref().map(ToString::to_string).unwrap_or_default()),
+        };
         let desktop = match to {
-            Address::Tcp(address) => {
+            None => {
+                let Machine { client, node, vmid } = self.plane.machine(self.vm.as_deref().unwrap_or_default()).await?;
+                console(client, node, vmid, options).await
+            }
+            Some(Address::Tcp(address)) => {
                 let dial = move || {
                     let (address, password) = (address.clone(), password.clone());
                     async move {
@@ -158,30 +176,23 @@ impl To {
                 };
                 Desktop::connect(dial, options).await
             }
-            Address::Unix(path) => {
+            Some(Address::Unix(path)) => {
                 let dial = move || {
                     let (path, password) = (path.clone(), password.clone());
                     async move { dialled(UnixStream::connect(&path).await, &path.display().to_string(), password) }
                 };
                 Desktop::connect(dial, options).await
             }
-            Address::Proxmox { endpoint, vmid } => {
+            Some(Address::Proxmox { endpoint, vmid }) => {
                 let client = self.client(endpoint)?;
                 let node = node(&client, vmid).await?;
-                let dial = move || {
-                    let (client, node) = (client.clone(), node.clone());
-                    async move {
-                        let vnc = client.vnc(&node, vmid).await.map_err(|e| e.to_string())?;
-                        Ok((Box::new(vnc.stream) as Box<dyn Stream>, Auth::Password(vnc.password)))
-                    }
-                };
-                Desktop::connect(dial, options).await
+                console(client, node, vmid, options).await
             }
         };
         desktop.map_err(|e| match e {
             // It says where.
             Error::Dial { .. } => e.into(),
-            e => anyhow::Error::new(e).context(self.to.to_string()),
+            e => anyhow::Error::new(e).context(shown),
         })
     }
 
@@ -211,6 +222,18 @@ impl To {
             timeout: Duration::from_secs(15),
         })?)
     }
+}
+
+/// The console of a VM of Proxmox VE, with a new ticket for each link.
+async fn console(client: proxmox::Client, node: String, vmid: u32, options: Options) -> Result<Desktop, Error> {
+    let dial = move || {
+        let (client, node) = (client.clone(), node.clone());
+        async move {
+            let vnc = client.vnc(&node, vmid).await.map_err(|e| e.to_string())?;
+            Ok((Box::new(vnc.stream) as Box<dyn Stream>, Auth::Password(vnc.password)))
+        }
+    };
+    Desktop::connect(dial, options).await
 }
 
 /// The node that has the VM.

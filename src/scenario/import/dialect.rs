@@ -71,11 +71,17 @@ pub fn old_dialect(origin: &str, text: &str) -> Option<Problem> {
     let documents = yaml::read_old(text, &mut Problems::new(origin))?;
     let [tree] = documents.as_slice() else { return None };
     let (place, sign) = sign(tree)?;
+    let list = match tree.value {
+        Value::Seq(_) => {
+            ". If it is written for this language, it begins with 'name: ...', and the list stands below 'steps:'"
+        }
+        _ => "",
+    };
     Some(Problem {
         origin: origin.to_string(),
         place,
         message: format!(
-            "this file is of the predecessor's dialect ({sign} there); 'mosdat import {origin}' turns it into this language"
+            "this file is of the predecessor's dialect ({sign} there); 'mosdat import {origin}' turns it into this language{list}"
         ),
     })
 }
@@ -148,6 +154,7 @@ mod tests {
         ] {
             let said = said(old).expect(old);
             assert!(said.contains("'mosdat import a.yaml'"), "{said}");
+            assert_eq!(said.contains("below 'steps:'"), old.starts_with('-'), "{said}");
         }
         assert!(
             said("name: x\nvars: {}\nsteps: []\n")

@@ -319,6 +319,7 @@ impl Import {
                 _ => "string",
             };
             let none = Node {
+                written: None,
                 place: input.place.clone(),
                 value: Value::Null,
             };

@@ -11,6 +11,7 @@ mod shells;
 mod steps;
 mod subject;
 mod targets;
+mod variables;
 
 pub use comment::allows;
 
@@ -239,6 +240,7 @@ const OF_SH: &[&str] = &[
     "pointer-in-shell",
     "sleep",
     "swallowed-exit",
+    "unknown-shell-variable",
 ];
 
 static RULES: &[Rule] = &[
@@ -332,6 +334,13 @@ static RULES: &[Rule] = &[
         about: "a pipe in a `shell` step: a failure before its last command is not seen",
         hint: "run the commands one by one, with a file between them",
         look: shells::pipe_hides_exit,
+    },
+    Rule {
+        id: "unknown-shell-variable",
+        severity: Severity::Warning,
+        about: "a variable in a shell's text that is no input, variable or captured value, and that the text does not set: it is empty, and a check may hold for that",
+        hint: "write the name as it is declared; where the guest has such a variable by itself, say what is to be without it: `${NAME:-}`",
+        look: variables::unknown_shell_variable,
     },
     Rule {
         id: "heredoc",

@@ -1,6 +1,7 @@
 //! What each action says, in its short and its long form.
 
 use super::super::chord;
+use super::super::machine::is_of_drive;
 use super::super::model::{
     Action, Button, Check, Click, Display, Key, Launch, Shell, Target, TargetFields, Type, Words,
 };
@@ -14,7 +15,7 @@ impl Parser<'_> {
         match name {
             "launch" => self.launch(node).map(Action::Launch),
             "click" => self.click(node).map(Action::Click),
-            "hover" => self.target(node, "'hover'").map(Action::Hover),
+            "hover" => self.hover(node).map(Action::Hover),
             "drag" => self.drag(node).map(Action::Drag),
             "scroll" => self.scroll(node).map(Action::Scroll),
             "wait_gone" => {
@@ -65,6 +66,17 @@ impl Parser<'_> {
     /// A command line, or a list of words. Templates are filled in word by word: a value stays one word.
     fn command(&mut self, node: &Node, what: &str) -> Option<Vec<String>> {
         match &node.value {
+            Value::Str(line) if (self.windows || is_of_drive(line)) && text::has_bare_backslash(line) => {
+                self.problem(
+                    &node.place,
+                    format!(
+                        "{what}: in a command line a backslash only keeps the next letter from meaning something, and is gone \
+                         then; write it as a list in single quotes: {}",
+                        text::as_list(line)
+                    ),
+                );
+                None
+            }
             Value::Str(line) => match text::words(line) {
                 Ok(words) => words.iter().map(|w| self.fill_in(&node.place, w, what)).collect(),
                 Err(message) => {
@@ -73,6 +85,17 @@ impl Parser<'_> {
                 }
             },
             Value::Seq(items) if !items.is_empty() => {
+                let has_control = |item: &&Node| item.as_str().is_some_and(|word| word.contains(char::is_control));
+                if self.windows
+                    && let Some(item) = items.iter().find(has_control)
+                {
+                    self.problem(
+                        &item.place,
+                        "a word of the command has a line's end or another control character: in double quotes '\\n' and '\\t' \
+                         are such; write paths in single quotes",
+                    );
+                    return None;
+                }
                 let words: Vec<_> = items
                     .iter()
                     .map(|item| self.text(item, "a word of the command"))
@@ -98,6 +121,9 @@ impl Parser<'_> {
         };
         if !matches!(node.value, Value::Map(_)) {
             return self.text(node, "'click'").map(|words| simple(Target::Words(words)));
+        }
+        if self.target_beside(node, "click", v::CLICK) {
+            return None;
         }
         let fields = self.fields(node, "click", v::CLICK)?;
         let button = self.button(&fields);

@@ -59,6 +59,8 @@ impl Parser<'_> {
                 let fits = self.fits(&fields)?;
                 Some(Check::Shell(ShellCheck { shell, fits }))
             }
+            // Of a target, the unknown keys are told already.
+            "reference" | "text" if fields.has_strangers() => None,
             "reference" => self.target(node, "'reference'").map(Check::Text),
             "window" => self.text(value, "'window'").map(Check::Window),
             "file" => self.file(value, &fields),

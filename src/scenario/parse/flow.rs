@@ -24,6 +24,7 @@ impl Parser<'_> {
         };
         let is_way = |e: &&Entry| e.key == "then" || e.key == "else";
         let rest = Node {
+            written: None,
             place: node.place.clone(),
             value: Value::Map(entries.iter().filter(|e| !is_way(e)).cloned().collect()),
         };

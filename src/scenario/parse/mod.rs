@@ -24,6 +24,7 @@ pub(super) use area::sidecar;
 pub(super) use reference::named as reference;
 pub(super) use scenario::{is_id, is_input_name, library, scenario, typed};
 pub(super) use scope::Scope;
+pub(super) use stage::BIGGER;
 
 use super::error::{Place, Problems};
 use super::model::{Input, Words};
@@ -51,6 +52,8 @@ pub(super) struct Parser<'a> {
     inputs: BTreeMap<String, Input>,
     /// Values that some step captures.
     captures: BTreeMap<String, captured::At>,
+    /// It is written for Windows, perhaps among others.
+    windows: bool,
 }
 
 /// What a parser has found besides the steps.
@@ -75,6 +78,7 @@ impl Parser<'_> {
             references,
             inputs: BTreeMap::new(),
             captures: BTreeMap::new(),
+            windows: false,
         }
     }
 
@@ -252,6 +256,9 @@ impl Parser<'_> {
 /// `'timeout' must be text, not a list`
 fn expected(what: &str, wanted: &str, node: &Node) -> String {
     let hint = match &node.value {
+        Value::Int(_) | Value::Float(_) if wanted == "text" && node.written.is_some() => {
+            format!("; write \"{}\"", node.written.as_deref().unwrap_or_default())
+        }
         Value::Int(i) if wanted == "text" => format!("; write \"{i}\""),
         Value::Bool(b) if wanted == "text" => format!("; write \"{b}\""),
         _ => String::new(),

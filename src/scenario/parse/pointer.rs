@@ -1,6 +1,6 @@
 //! What the pointer does besides clicking, fixed places, and watches over a span of time.
 
-use super::super::model::{Button, Direction, Drag, Length, Never, Scroll, Within};
+use super::super::model::{Button, Direction, Drag, Length, Never, Scroll, Target, Within};
 use super::super::node::{Entry, Node, Value};
 use super::super::vocabulary as v;
 use super::Parser;
@@ -31,7 +31,39 @@ impl Parser<'_> {
         Some(held)
     }
 
+    /// What is pointed at stands beside the action's own words, and not in `target`: true where it does, which is told then.
+    pub(super) fn target_beside(&mut self, node: &Node, action: &str, own: &[&str]) -> bool {
+        let Value::Map(entries) = &node.value else { return false };
+        let of_target = |e: &&Entry| v::TARGET.contains(&e.key.as_str()) && !own.contains(&e.key.as_str());
+        let Some(first) = entries.iter().find(of_target).filter(|_| node.get("target").is_none()) else {
+            return false;
+        };
+        let written = |e: &Entry| format!("{}: {}", e.key, e.value.flow());
+        let (target, others): (Vec<&Entry>, Vec<&Entry>) = entries.iter().partition(|e| of_target(e));
+        let target: Vec<String> = target.into_iter().map(written).collect();
+        let target = format!("target: {{{}}}", target.join(", "));
+        let all: Vec<String> = [target].into_iter().chain(others.into_iter().map(written)).collect();
+        let message = format!(
+            "{action} has what it points at in 'target': write {action}: {{{}}}",
+            all.join(", ")
+        );
+        self.problem(&first.place, message);
+        true
+    }
+
+    pub(super) fn hover(&mut self, node: &Node) -> Option<Target> {
+        if let Some(target) = node.get("target") {
+            let message = format!("hover takes the target itself: write hover: {}", target.flow());
+            self.problem(&node.place, message);
+            return None;
+        }
+        self.target(node, "'hover'")
+    }
+
     pub(super) fn drag(&mut self, node: &Node) -> Option<Drag> {
+        if self.target_beside(node, "drag", v::DRAG) {
+            return None;
+        }
         let fields = self.fields(node, "drag", v::DRAG)?;
         let button = self.button(&fields);
         let target = self.required(node, &fields, "target", "drag");
@@ -53,6 +85,9 @@ impl Parser<'_> {
                 direction,
                 notches: 3,
             });
+        }
+        if self.target_beside(node, "scroll", v::SCROLL) {
+            return None;
         }
         let fields = self.fields(node, "scroll", v::SCROLL)?;
         let notches = match fields.get("notches") {
@@ -170,6 +205,7 @@ impl Parser<'_> {
             None => Some(None),
         };
         let rest = Node {
+            written: None,
             place: node.place.clone(),
             value: Value::Map(entries.iter().filter(|e| !is_span(e)).cloned().collect()),
         };

@@ -243,6 +243,7 @@ impl Parser<'_> {
 pub(in crate::scenario) fn named(name: &str, library: Library, problems: &mut Problems) -> Option<Arc<Reference>> {
     let mut parser = Parser::new(problems, Scope::default(), library);
     parser.reference(&Node {
+        written: None,
         place: super::Place::Whole,
         value: Value::Str(name.to_string()),
     })

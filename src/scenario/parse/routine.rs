@@ -166,11 +166,13 @@ impl Parser<'_> {
             key: key.to_string(),
             place: entry.place.clone(),
             value: Node {
+                written: None,
                 place: entry.place.clone(),
                 value: Value::Str(text),
             },
         };
         let node = Node {
+            written: None,
             place: entry.place.clone(),
             value: Value::Map(vec![
                 text("id", key.to_string()),
@@ -239,6 +241,7 @@ impl Parser<'_> {
                     references: std::mem::take(&mut self.references),
                     inputs: BTreeMap::new(),
                     captures: BTreeMap::new(),
+                    windows: self.windows,
                 };
                 let steps = parser.body(name, routine, values, late, &prefix, &id_prefix, section);
                 (self.ids, self.budget, self.references) = (parser.ids, parser.budget, parser.references);

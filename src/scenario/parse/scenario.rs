@@ -1,7 +1,7 @@
 //! The outermost object: name, inputs, sections.
 
 use super::super::error::unknown;
-use super::super::model::{Action, Input, InputType, Platform, Scalar, Section, Step};
+use super::super::model::{Action, Check, Input, InputType, Platform, Scalar, Section, Step};
 use super::super::node::{Node, Value};
 use super::super::phase::Phase;
 use super::super::{template, vocabulary as v};
@@ -44,6 +44,14 @@ pub(in crate::scenario) fn scenario(parser: &mut Parser<'_>, node: &Node) -> Opt
     if let Some(references) = fields.get("references") {
         parser.read_references(references);
     }
+    let mut platforms = Vec::new();
+    if let Some(list) = fields.get("platforms") {
+        for item in parser.list(list, "'platforms'").unwrap_or_default() {
+            let word = parser.choice(item, "'platforms'", v::PLATFORMS);
+            platforms.extend(Platform::ALL.iter().filter(|p| word == Some(p.as_str())));
+        }
+    }
+    parser.windows = platforms.contains(&Platform::Windows);
     if let Some(routines) = fields.get("routines") {
         parser.routines(routines);
     }
@@ -53,13 +61,6 @@ pub(in crate::scenario) fn scenario(parser: &mut Parser<'_>, node: &Node) -> Opt
     let description = fields
         .get("description")
         .and_then(|n| parser.literal(n, "'description'"));
-    let mut platforms = Vec::new();
-    if let Some(list) = fields.get("platforms") {
-        for item in parser.list(list, "'platforms'").unwrap_or_default() {
-            let word = parser.choice(item, "'platforms'", v::PLATFORMS);
-            platforms.extend(Platform::ALL.iter().filter(|p| word == Some(p.as_str())));
-        }
-    }
     parser.captures = super::captured::captured(&["setup", "steps", "cleanup"].map(|key| fields.get(key)));
     let mut section = |section: Section, max: usize| match fields.get(section.as_str()) {
         Some(list) => parser.steps(list, section, max),
@@ -80,6 +81,15 @@ pub(in crate::scenario) fn scenario(parser: &mut Parser<'_>, node: &Node) -> Opt
         Some(_) => {}
     }
     again_only_in_the_test(parser, [&setup, &steps, &cleanup]);
+    if let [platform] = platforms.as_slice() {
+        let all = [&setup, &steps, &cleanup].into_iter().flatten().flat_map(Step::flatten);
+        only_what_the_system_has(
+            parser,
+            *platform,
+            all.collect(),
+            [fields.get("inputs"), fields.get("variables")],
+        );
+    }
     let phases = fields.get("phases").map(|n| parser.phases(n, fields.get("steps")));
     let outputs = fields.get("outputs").map(|n| parser.told(n));
     if let (Some(references), Some(name)) = (fields.get("references"), parser.references.unused())
@@ -122,6 +132,38 @@ fn again_only_in_the_test(parser: &mut Parser<'_>, sections: [&Vec<Step>; 3]) {
                 "'attempts' of a snapshot counts tries of the steps after it, so it has to be one of 'steps' itself, not \
                  within another step, in setup or in cleanup",
             );
+        }
+    }
+}
+
+/// A scenario that is for one system can ask for what that has. `named` are the objects whose keys become variables of shells.
+fn only_what_the_system_has(parser: &mut Parser<'_>, platform: Platform, all: Vec<&Step>, named: [Option<&Node>; 2]) {
+    let mut told = Vec::new();
+    for step in &all {
+        let lacks = super::super::platform::lacks(step, platform);
+        // A routine's step is there as often as it is used; and of values, each is told once below.
+        if !lacks.is_empty() && parser.scope.values.is_none() && !told.contains(&&step.place) {
+            told.push(&step.place);
+            let message = format!(
+                "a guest with {} (platforms) has not what this step needs; leave it out, or write it otherwise: {}",
+                platform.as_str(),
+                lacks.join(", ")
+            );
+            parser.problem(&step.place, message);
+        }
+    }
+    let is_shell = |check: &Check| matches!(check, Check::Shell(_));
+    let runs = |step: &&&Step| {
+        matches!(step.action, Action::Shell(_)) || step.conditions().flat_map(Check::parts).any(is_shell)
+    };
+    if all.iter().any(|step| runs(&step)) {
+        for entry in named.into_iter().flatten().flat_map(|node| match &node.value {
+            Value::Map(entries) => entries.as_slice(),
+            _ => &[],
+        }) {
+            if let Some(why) = super::super::platform::reserved_name(platform, &entry.key) {
+                parser.problem(&entry.place, format!("every shell has {why}"));
+            }
         }
     }
 }

@@ -9,6 +9,9 @@ use base64::Engine;
 
 /// Bytes of all files in a scenario: it is one object of the API server.
 pub(super) const MOST: usize = 512 * 1024;
+/// What to do with one that is larger.
+pub(in crate::scenario) const BIGGER: &str = "let a 'shell' step of 'setup' fetch it from a server of yours (curl or wget in Linux, \
+    Invoke-WebRequest in Windows), or put it into the template";
 
 impl Parser<'_> {
     pub(super) fn stage(&mut self, node: &Node) -> Option<Stage> {
@@ -51,7 +54,7 @@ impl Parser<'_> {
             self.problem(
                 &node.place,
                 format!(
-                    "the file has {} KiB; a scenario may hold {} KiB",
+                    "the file has {} KiB; a scenario may hold {} KiB; {BIGGER}",
                     content.len() / 1024,
                     MOST / 1024
                 ),

@@ -276,6 +276,23 @@ impl Parser<'_> {
             }
             return None;
         };
+        let of_action =
+            |e: &&Entry| keys_of(word.name).contains(&e.key.as_str()) && !word.options.contains(&e.key.as_str());
+        let beside: Vec<String> = entries
+            .iter()
+            .filter(of_action)
+            .map(|e| format!("'{}'", e.key))
+            .collect();
+        if matches!(entry.value.value, Value::Null) && !beside.is_empty() {
+            let message = format!(
+                "'{}' is empty: {} must be indented below it, further than '{}' itself",
+                word.name,
+                beside.join(" and "),
+                word.name
+            );
+            self.problem(&entry.place, message);
+            return None;
+        }
         for entry in entries {
             let key = entry.key.as_str();
             if names.contains(&key) || word.options.contains(&key) {
@@ -452,4 +469,19 @@ fn describe(action: &Action) -> String {
         label = label.chars().take(119).collect::<String>() + "…";
     }
     label
+}
+
+/// The keys of what an action takes as an object.
+fn keys_of(action: &str) -> &'static [&'static str] {
+    match action {
+        "launch" => v::LAUNCH,
+        "click" => v::CLICK,
+        "type" => v::TYPE,
+        "key" => v::KEY,
+        "drag" => v::DRAG,
+        "scroll" => v::SCROLL,
+        "shell" => v::SHELL,
+        "stage" => v::STAGE,
+        _ => &[],
+    }
 }

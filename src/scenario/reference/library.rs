@@ -110,6 +110,7 @@ impl Library {
                     key: KEY.to_string(),
                     place: tree.place.clone(),
                     value: Node {
+                        written: None,
                         place: tree.place.clone(),
                         value: Value::Map(Vec::new()),
                     },

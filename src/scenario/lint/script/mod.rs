@@ -6,6 +6,9 @@
 mod read;
 #[cfg(test)]
 mod tests;
+mod variables;
+
+pub(super) use variables::is_usual;
 
 /// What stands between a command and the one before it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -83,6 +86,10 @@ pub(super) struct Script {
     polls: bool,
     /// There are round brackets around commands.
     brackets: bool,
+    /// Variables whose values it takes, without those for which it says what is to be where there is none.
+    used: Vec<String>,
+    /// Variables that it sets.
+    set: Vec<String>,
 }
 
 impl Script {
@@ -94,6 +101,29 @@ impl Script {
     pub fn all(&self) -> Vec<&Command> {
         let inner = self.inner.iter().flat_map(Script::all);
         self.commands.iter().chain(inner).collect()
+    }
+
+    /// Variables that it uses and does not set, in order; none where it runs a text that is not known (`.`, `eval`), which may
+    /// set any.
+    pub fn unset(&self) -> Vec<&str> {
+        let (mut used, mut set) = (Vec::new(), Vec::new());
+        self.variables(&mut used, &mut set);
+        if self.all().iter().any(|c| [".", "source", "eval"].contains(&c.name())) {
+            return Vec::new();
+        }
+        used.retain(|name| !set.contains(name));
+        used
+    }
+
+    /// An inner text knows what the outer one sets, or may: whether it is exported is not looked at.
+    fn variables<'s>(&'s self, used: &mut Vec<&'s str>, set: &mut Vec<&'s str>) {
+        for name in &self.used {
+            if !used.contains(&name.as_str()) {
+                used.push(name);
+            }
+        }
+        set.extend(self.set.iter().map(String::as_str));
+        self.inner.iter().for_each(|inner| inner.variables(used, set));
     }
 
     pub fn has_heredoc(&self) -> bool {

@@ -1,6 +1,6 @@
 //! A shell's text to commands.
 
-use super::{Command, Join, Script, base_name};
+use super::{Command, Join, Script, base_name, variables};
 use std::collections::VecDeque;
 
 /// How deep texts within texts (`$(...)`, `sh -c '...'`) are read.
@@ -145,15 +145,44 @@ impl Reader {
             (_, Some('(')) => {
                 let arithmetic = self.peek(1) == Some('(');
                 let inner = self.balanced('(', ')');
-                if !arithmetic {
-                    self.inner(&inner);
+                match arithmetic {
+                    true => self.variables_in(&inner),
+                    false => self.inner(&inner),
                 }
             }
             (_, Some('{')) => {
                 let inner = self.balanced('{', '}');
                 inner.chars().for_each(|c| self.push(c));
+                let letters: Vec<char> = inner.chars().collect();
+                let (name, rest) = variables::expanded(&letters);
+                self.script.used.extend(name);
+                if rest.contains('=') {
+                    // `${x:=value}`
+                    self.script.set.push(variables::name(&letters));
+                }
+                self.variables_in(&rest);
             }
-            _ => {}
+            _ => {
+                let name = variables::name(&self.chars[self.at..]);
+                // `$env:NAME` is PowerShell's.
+                let other = name == "env" && self.peek(name.len()) == Some(':');
+                if !name.is_empty() && !other {
+                    self.script.used.push(name);
+                }
+            }
+        }
+    }
+
+    /// Takes the variables of a text that is no command.
+    fn variables_in(&mut self, text: &str) {
+        if text.contains('$') {
+            let found = script(text, self.depth + 1);
+            let only = Script {
+                used: found.used,
+                set: found.set,
+                ..Script::default()
+            };
+            self.script.inner.push(only);
         }
     }
 
@@ -258,7 +287,19 @@ impl Reader {
             rest.next();
         }
         let bare = rest.peek().is_none();
-        command.words = unwrapped(rest.collect());
+        let words: Vec<String> = rest.collect();
+        command.words = unwrapped(words.clone());
+        let before = &words[..words.len() - command.words.len()];
+        self.script
+            .set
+            .extend(before.iter().filter_map(|w| variables::assigned(w)));
+        // `a+=1`, `a[0]=1`.
+        let more = command.words.iter().map_while(|w| variables::assigned(w));
+        self.script.set.extend(more);
+        // `env A=1` alone.
+        let shown = command.words.iter().take_while(|_| command.name() == "env");
+        self.script.set.extend(shown.filter_map(|w| variables::assigned(w)));
+        self.script.set.extend(variables::set_by(&command));
         if keywords && bare {
             // `a || {` and the end of the line.
             if join == Join::Then {

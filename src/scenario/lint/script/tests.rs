@@ -99,3 +99,35 @@ fn what_is_thrown_away() {
         assert_eq!(Script::of(text).commands[0].quiet, quiet, "{text}");
     }
 }
+
+#[test]
+fn variables_that_nobody_sets() {
+    for (text, wanted) in [
+        ("grep -q \"user=$usr\" f", "usr"),
+        (
+            "echo $a \"${b}\" ${#c} ${d%x} ${e[0]} $1 $? $$ $@ ${1} \\$f '$g' \"\\$h\" # $i",
+            "a b c d e",
+        ),
+        ("a=1; b+=2; c[1]=x; echo $a $b $c", ""),
+        ("X=1 Y=2 sh -c 'echo $X $Y $Z'", "Z"),
+        ("env A=1 sh -c 'echo $A'", ""),
+        ("grep \"a=$a\" f", "a"),
+        ("export A=1 B; local c=$d; echo $A $B $c", "d"),
+        ("for i in 1 2; do echo $i; done", ""),
+        ("while IFS= read -r line rest; do echo \"$line$rest\"; done < f", ""),
+        ("echo ${a:-none} ${b-} ${c:=x} ${d+y} ${e:?no} $c", ""),
+        ("echo ${a:-$b}", "b"),
+        ("echo $(( $n + 1 )) $(cat $f) `ls $g`", "n f g"),
+        ("x=$(cat f); echo \"$x\"", ""),
+        ("if y=$(cat f); then echo $y; fi", ""),
+        (". ./vars; echo $a", ""),
+        ("eval \"$(tool)\"; echo $a", ""),
+        ("echo $env:user", ""),
+        ("printf -v out %s x; getopts ab opt; echo $out $opt", ""),
+        ("awk '{print $name}' f; cat <<'E'\n$x\nE\n", ""),
+        ("f() { echo $1; }; f \"$who\"", "who"),
+    ] {
+        assert_eq!(Script::of(text).unset().join(" "), wanted, "{text}");
+    }
+    assert!(is_usual("XDG_RUNTIME_DIR") && is_usual("HOME") && !is_usual("user"));
+}
