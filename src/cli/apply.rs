@@ -1,15 +1,15 @@
 //! Reading manifests and scenario files, and applying them.
 
-use super::plain;
+use super::files::{Part, Texts, texts};
 use crate::api::{CloneSource, FunctionalTestRun, FunctionalTestRunSpec, LocalRef, ProxmoxVMSpec, RunScenario, RunVm};
-use crate::api::{ScenarioSpec, VmSource};
-use crate::scenario::{Place, Problem, Scenario, old_dialect};
+use crate::api::{GROUP, ScenarioSpec, VmSource};
+use crate::scenario::{Place, Problem, Remark, Scenario};
 use anyhow::Context;
 use kube::api::{Api, DeleteParams, DynamicObject, Patch, PatchParams};
 use kube::core::GroupVersionKind;
 use kube::{Client, ResourceExt};
 use serde_json::Value;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 const FIELD_MANAGER: &str = "mosdat-run";
@@ -40,14 +40,13 @@ pub struct Read {
     pub documents: Vec<Document>,
     /// All problems of all files, each with its place.
     pub problems: Vec<String>,
-    /// Files of the predecessor's dialect that a folder holds; they are left aside.
-    pub aside: Vec<Problem>,
+    /// What is left aside of a folder, and why.
+    pub aside: Vec<Remark>,
     /// How many files were read.
     pub files: usize,
 }
 
-/// Reads files and folders (their `*.yaml` and `*.yml`, sorted, without sidecars of references; with `deep` those of their
-/// subfolders too, but not of hidden ones), and checks every scenario in them.
+/// Reads files and folders as [`texts`] finds them, and checks every scenario in them.
 pub fn read(paths: &[PathBuf], deep: bool) -> Read {
     let Texts {
         parts,
@@ -68,159 +67,6 @@ pub fn read(paths: &[PathBuf], deep: bool) -> Read {
         aside,
         files,
     }
-}
-
-/// The text of one document, with the line numbers of its file.
-pub struct Part {
-    /// The file.
-    pub file: PathBuf,
-    /// The document's first line.
-    pub line: usize,
-    /// What stands before the document is blank lines.
-    pub text: String,
-}
-
-impl Part {
-    /// Something that is wrong with the document as a whole.
-    pub fn problem(&self, message: String) -> Problem {
-        Problem {
-            origin: self.file.display().to_string(),
-            place: Place::Line(self.line, 1),
-            message,
-        }
-    }
-}
-
-/// What files hold, as text.
-#[derive(Default)]
-pub struct Texts {
-    /// Their documents.
-    pub parts: Vec<Part>,
-    /// Files and folders that could not be read, or hold nothing.
-    pub problems: Vec<Problem>,
-    /// Files of the predecessor's dialect in folders that are looked through with all below them: whoever checks all
-    /// that is there has not asked for them. Why they are left aside.
-    pub aside: Vec<Problem>,
-    /// How many files were read.
-    pub files: usize,
-}
-
-/// Finds the files of [`read`] and parts them into documents.
-pub fn texts(paths: &[PathBuf], deep: bool) -> Texts {
-    let mut texts = Texts::default();
-    for file in files(paths, deep, &mut texts.problems) {
-        match std::fs::read_to_string(&file) {
-            Ok(text) => {
-                let named = paths.contains(&file);
-                if let Some(old) = (deep && !named)
-                    .then(|| old_dialect(&file.display().to_string(), &text))
-                    .flatten()
-                {
-                    texts.aside.push(old);
-                    continue;
-                }
-                texts.files += 1;
-                let parts = split(&text);
-                if parts.is_empty() {
-                    texts
-                        .problems
-                        .push(whole(&file, "there is nothing in this file".into()));
-                }
-                texts.parts.extend(parts.into_iter().map(|(line, text)| Part {
-                    file: file.clone(),
-                    line,
-                    text,
-                }));
-            }
-            Err(e) => texts.problems.push(whole(&file, plain(&e.to_string()))),
-        }
-    }
-    texts
-}
-
-/// A problem of a file or a folder as a whole.
-fn whole(path: &Path, message: String) -> Problem {
-    Problem {
-        origin: path.display().to_string(),
-        place: Place::Whole,
-        message,
-    }
-}
-
-fn files(paths: &[PathBuf], deep: bool, problems: &mut Vec<Problem>) -> Vec<PathBuf> {
-    let mut out = Vec::new();
-    for path in paths {
-        if !path.is_dir() {
-            out.push(path.clone());
-            continue;
-        }
-        let mut inside = Vec::new();
-        walk(path, deep, &mut inside, problems);
-        if inside.is_empty() {
-            let subfolders = if deep { " or below it" } else { "" };
-            problems.push(whole(path, format!("no .yaml file in this folder{subfolders}")));
-        }
-        inside.sort();
-        out.append(&mut inside);
-    }
-    out
-}
-
-fn walk(folder: &Path, deep: bool, out: &mut Vec<PathBuf>, problems: &mut Vec<Problem>) {
-    let entries = match std::fs::read_dir(folder) {
-        Ok(entries) => entries,
-        Err(e) => {
-            problems.push(whole(folder, plain(&e.to_string())));
-            return;
-        }
-    };
-    for entry in entries.flatten() {
-        let path = entry.path();
-        // A link to a folder is not followed: it could lead back here.
-        if entry.file_type().is_ok_and(|t| t.is_dir()) {
-            if deep && !entry.file_name().to_string_lossy().starts_with('.') {
-                walk(&path, deep, out, problems);
-            }
-        } else if path.extension().is_some_and(|x| x == "yaml" || x == "yml") && !path.with_extension("png").is_file() {
-            // Beside a picture of its name it is the sidecar of a reference.
-            out.push(path);
-        }
-    }
-}
-
-/// Splits a stream into documents. Each keeps the line numbers of the file: what stands before it is blank lines.
-fn split(text: &str) -> Vec<(usize, String)> {
-    let mut out: Vec<(usize, String)> = Vec::new();
-    let (mut start, mut body) = (0, String::new());
-    let mut flush = |start: usize, body: &mut String| {
-        if body
-            .lines()
-            .any(|l| !l.trim().is_empty() && !l.trim_start().starts_with('#'))
-        {
-            out.push((start + 1, format!("{}{}", "\n".repeat(start), body)));
-        }
-        body.clear();
-    };
-    for (i, line) in text.lines().enumerate() {
-        if line == "---" || line.starts_with("--- ") {
-            flush(start, &mut body);
-            // A document may begin on the line of its separator.
-            let rest = line[3..].trim_start();
-            if rest.is_empty() || rest.starts_with('#') {
-                start = i + 1;
-            } else {
-                start = i;
-                body.push_str("    ");
-                body.push_str(&line[4..]);
-                body.push('\n');
-            }
-        } else {
-            body.push_str(line);
-            body.push('\n');
-        }
-    }
-    flush(start, &mut body);
-    out
 }
 
 /// A document as the loader reads it, and YAML 1.2: `n` is text.
@@ -279,6 +125,7 @@ pub fn document(part: &Part) -> (Option<Document>, Vec<Problem>) {
             Err(e) => problems = e.0,
         }
     }
+    let ours = is_ours(&value);
     let mut object: DynamicObject = match serde_json::from_value(value) {
         Ok(object) => object,
         Err(e) => {
@@ -287,13 +134,16 @@ pub fn document(part: &Part) -> (Option<Document>, Vec<Problem>) {
         }
     };
     let scenario_is_wrong = !problems.is_empty();
-    if object.metadata.name.is_none() && object.metadata.generate_name.is_none() {
+    if ours && object.types.is_none() {
+        problems.push(wrong("kind is missing".into()));
+    }
+    if ours && is_nameless(&object) {
         problems.push(wrong("metadata.name is missing".into()));
         object.metadata.name = Some("unnamed".into());
     }
     if scenario_is_wrong {
         put_scenario(&mut object, harmless());
-    } else {
+    } else if ours || HOLDERS.contains(&kind_of(&object)) {
         // Scenarios inside runs too; with their lines in the file.
         match Scenario::in_manifests(&origin, text, file.parent()) {
             Ok(scenarios) => {
@@ -315,11 +165,37 @@ pub fn document(part: &Part) -> (Option<Document>, Vec<Problem>) {
     (Some(Document { place, body }), problems)
 }
 
-/// Puts a scenario where an object has its own.
+/// Kinds of the core group that are judged here.
+pub const CORE: [&str; 2] = ["Secret", "ConfigMap"];
+
+/// Kinds in which a scenario stands.
+const HOLDERS: [&str; 2] = ["Scenario", "FunctionalTestRun"];
+
+/// Whether a manifest is one of those that are judged here; others are for their own tools and servers, which know
+/// what has to be in them: a kustomization has no name.
+fn is_ours(manifest: &Value) -> bool {
+    let word = |key: &str| manifest.get(key).and_then(Value::as_str).unwrap_or_default();
+    match word("apiVersion") {
+        "v1" => CORE.contains(&word("kind")),
+        version => version.split('/').next() == Some(GROUP),
+    }
+}
+
+/// Whether an object says no name by which it could be applied.
+pub fn is_nameless(object: &DynamicObject) -> bool {
+    object.metadata.name.is_none() && object.metadata.generate_name.is_none()
+}
+
+/// Puts a scenario where an object has its own; nowhere, if it has none.
 fn put_scenario(object: &mut DynamicObject, spec: Value) {
     match kind_of(object) {
         "Scenario" => object.data["spec"] = spec,
-        _ => object.data["spec"]["scenario"]["inline"] = spec,
+        "FunctionalTestRun" => {
+            if let Some(own) = object.data.pointer_mut("/spec/scenario/inline") {
+                *own = spec;
+            }
+        }
+        _ => {}
     }
 }
 
@@ -499,17 +375,71 @@ impl ApplyError {
 mod tests {
     use super::*;
 
+    fn of(text: &str) -> (Option<DynamicObject>, String) {
+        let part = Part {
+            file: "x.yaml".into(),
+            line: 1,
+            text: text.to_string(),
+        };
+        let (document, problems) = document(&part);
+        let object = document.and_then(|d| match d.body {
+            Body::Object(object) => Some(*object),
+            _ => None,
+        });
+        let told: Vec<String> = problems.iter().map(ToString::to_string).collect();
+        (object, told.join("\n"))
+    }
+
     #[test]
-    fn documents_keep_the_line_numbers_of_their_file() {
-        let parts = split("a: 1\n--- {b: 2}\n--- # nothing\nc: 3\n");
-        assert_eq!(parts.len(), 3);
-        assert_eq!(parts[1], (2, "\n    {b: 2}\n".to_string()));
-        assert_eq!(parts[2], (4, "\n\n\nc: 3\n".to_string()));
-        let parts = split("# head\na: 1\n---\n# only a comment\n---\nb: 2\n");
-        assert_eq!(parts.len(), 2);
-        assert_eq!(parts[0].0, 1);
-        assert_eq!(parts[1].0, 6);
-        assert_eq!(parts[1].1.lines().position(|l| l == "b: 2"), Some(5));
+    fn a_harmless_scenario_stands_only_where_one_stood() {
+        // A tag, which is YAML and which the scenarios' loader refuses.
+        for (kind, spec) in [
+            ("ProxmoxVM", "{a: !x z}"),
+            ("FunctionalTestRun", "{scenario: {ref: {name: !x z}}}"),
+            ("FunctionalTestRun", "[!x z]"),
+            ("FunctionalTestRun", "!x z"),
+            ("FunctionalTestRun", "{scenario: [!x z]}"),
+            ("FunctionalTestRun", "{scenario: !x z}"),
+            ("FunctionalTestRun", "{vm: !x z}"),
+        ] {
+            let text = format!("apiVersion: mosdat.dev/v1alpha1\nkind: {kind}\nmetadata: {{name: a}}\nspec: {spec}\n");
+            let (object, told) = of(&text);
+            assert!(told.contains("the tag !x"), "{kind} {spec}: {told}");
+            let written: Value = serde_saphyr::from_str(&spec.replace("!x ", "")).expect("YAML");
+            assert_eq!(object.expect("an object").data["spec"], written, "{kind}");
+        }
+        let (object, told) = of(
+            "apiVersion: mosdat.dev/v1alpha1\nkind: FunctionalTestRun\nmetadata: {name: a}\n\
+            spec: {scenario: {inline: {name: t, steps: [{clik: x}]}}}\n",
+        );
+        assert!(told.contains("'clik'"), "{told}");
+        let object = object.expect("an object");
+        assert_eq!(object.data["spec"]["scenario"]["inline"], harmless());
+    }
+
+    #[test]
+    fn only_what_is_judged_here_needs_a_name() {
+        for foreign in [
+            "apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\nresources: [a.yaml]\n",
+            "apiVersion: v2\nname: chart\nversion: 1.0.0\n",
+            "apiVersion: v1\nkind: List\nitems: []\n",
+        ] {
+            assert_eq!(of(foreign).1, "", "{foreign}");
+        }
+        for (ours, told) in [
+            ("apiVersion: v1\nkind: Secret\n", "metadata.name is missing"),
+            ("apiVersion: v1\nkind: ConfigMap\n", "metadata.name is missing"),
+            (
+                "apiVersion: mosdat.dev/v1alpha1\nkind: GpuProfile\n",
+                "metadata.name is missing",
+            ),
+            (
+                "apiVersion: mosdat.dev/v1alpha1\nmetadata: {name: a}\n",
+                "kind is missing",
+            ),
+        ] {
+            assert!(of(ours).1.contains(told), "{ours}: {}", of(ours).1);
+        }
     }
 
     #[test]

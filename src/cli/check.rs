@@ -1,9 +1,10 @@
 //! Checking objects as the API server would, without one: a control plane in a temporary folder is asked to create
 //! them, and nothing is kept.
 
-use super::apply::{Body, Document, kind_of};
+use super::apply::{Body, CORE, Document, kind_of};
+use super::kinds::kinds;
 use crate::api::{GROUP, VERSION};
-use crate::controlplane::{ControlPlane, Kinds, Options};
+use crate::controlplane::{ControlPlane, Options};
 use anyhow::Context;
 use kube::Resource;
 use kube::api::{DynamicObject, ObjectMeta};
@@ -29,7 +30,7 @@ pub async fn each(bodies: &[&Body]) -> anyhow::Result<Vec<Option<String>>> {
     let dir = tempfile::tempdir().context("cannot make a temporary folder for checking")?;
     let plane = ControlPlane::open(Options {
         state_file: dir.path().join("check.redb"),
-        kinds: Kinds::new(crate::api::crds())?,
+        kinds: kinds()?,
     })?;
     let client = plane.client("default");
     let mut out = Vec::new();
@@ -48,12 +49,15 @@ async fn problem(client: &kube::Client, object: &DynamicObject) -> anyhow::Resul
         Ok(g) => g,
         Err(e) => return Ok(Some(e.to_string())),
     };
+    if types.api_version == GROUP {
+        return Ok(Some(format!("apiVersion has no version; use {GROUP}/{VERSION}")));
+    }
     let resource = match gvk.group.as_str() {
         GROUP => match known(&gvk) {
             Ok(r) => r,
             Err(text) => return Ok(Some(text)),
         },
-        "" if gvk.kind == "Secret" || gvk.kind == "ConfigMap" => ApiResource::from_gvk(&gvk),
+        "" if CORE.contains(&gvk.kind.as_str()) => ApiResource::from_gvk(&gvk),
         _ => return Ok(None),
     };
     // In a namespace that is there, whatever the object says.
@@ -138,6 +142,7 @@ mod tests {
                 "did you mean 'FunctionalTestRun'?",
             ),
             (with("good", "5").replace("v1alpha1", "v2"), "use mosdat.dev/v1alpha1"),
+            (with("good", "5").replace("/v1alpha1", ""), "use mosdat.dev/v1alpha1"),
         ] {
             let found = of(&text).await;
             assert!(

@@ -2,19 +2,18 @@
 //! there, a question that nobody could answer.
 
 use super::apply::kind_of;
-use super::missing::typed;
+use super::missing::{Files, typed};
 use crate::api::{FunctionalTestRun, Scenario, ScenarioSpec, VisionProvider};
 use crate::executor::{Candidate, Executor, Local};
 use crate::vision::models;
 use kube::api::DynamicObject;
-use kube::core::NamespaceResourceScope;
 use secrecy::SecretString;
-use serde::de::DeserializeOwned;
 use std::collections::BTreeMap;
 
-/// What is wrong with the runs among the objects, as far as these tell, each with the place of the run. A scenario or a
-/// provider that only the control plane has is left to the controller.
-pub fn problems(objects: &[(String, DynamicObject)]) -> Vec<String> {
+/// What is wrong with the runs among the objects, as far as these tell, each with the place of the run. `namespace` is that
+/// of objects that name none, where it is known. A scenario or a provider that only the control plane has is left to
+/// the controller.
+pub fn problems(objects: &[(String, DynamicObject)], namespace: Option<&str>) -> Vec<String> {
     let mut out = Vec::new();
     for (place, object) in objects {
         if kind_of(object) != "FunctionalTestRun" {
@@ -23,27 +22,23 @@ pub fn problems(objects: &[(String, DynamicObject)]) -> Vec<String> {
         let Some(run) = typed::<FunctionalTestRun>(object) else {
             continue;
         };
-        if let Some(scenario) = scenario(&run, objects) {
-            out.extend(of_run(place, &run, &scenario, objects));
+        let files = Files::of(objects, namespace, object);
+        if let Some(scenario) = scenario(&run, &files) {
+            out.extend(of_run(place, &run, &scenario, &files));
         }
     }
     out
 }
 
-fn scenario(run: &FunctionalTestRun, objects: &[(String, DynamicObject)]) -> Option<ScenarioSpec> {
+fn scenario(run: &FunctionalTestRun, files: &Files<'_>) -> Option<ScenarioSpec> {
     match (&run.spec.scenario.inline, &run.spec.scenario.reference) {
         (Some(inline), _) => Some(inline.clone()),
-        (None, Some(reference)) => find::<Scenario>(objects, "Scenario", &reference.name).map(|s| s.spec),
+        (None, Some(reference)) => typed::<Scenario>(files.find("Scenario", &reference.name)?).map(|s| s.spec),
         (None, None) => None,
     }
 }
 
-fn of_run(
-    place: &str,
-    run: &FunctionalTestRun,
-    scenario: &ScenarioSpec,
-    objects: &[(String, DynamicObject)],
-) -> Vec<String> {
+fn of_run(place: &str, run: &FunctionalTestRun, scenario: &ScenarioSpec, files: &Files<'_>) -> Vec<String> {
     // Which value a secret has decides nothing here; that it is given, does.
     let secrets: BTreeMap<String, SecretString> = run
         .spec
@@ -54,7 +49,9 @@ fn of_run(
     let model = match &run.spec.vision_ref {
         None => false,
         Some(reference) => {
-            find::<VisionProvider>(objects, "VisionProvider", &reference.name).is_none_or(|v| v.spec.openai.is_some())
+            let provider = files.find("VisionProvider", &reference.name);
+            let provider = provider.and_then(typed::<VisionProvider>);
+            provider.is_none_or(|v| v.spec.openai.is_some())
         }
     };
     let checked = Local::new(models::default_dir()).check(&Candidate {
@@ -72,13 +69,4 @@ fn of_run(
         false => format!("{place}: {text}"),
     };
     checked.err().into_iter().flatten().map(with_place).collect()
-}
-
-fn find<K>(objects: &[(String, DynamicObject)], kind: &str, name: &str) -> Option<K>
-where
-    K: kube::Resource<Scope = NamespaceResourceScope> + DeserializeOwned,
-{
-    let mut all = objects.iter().map(|(_, o)| o);
-    let found = all.find(|o| kind_of(o) == kind && o.metadata.name.as_deref() == Some(name))?;
-    typed(found)
 }

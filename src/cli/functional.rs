@@ -154,10 +154,10 @@ pub async fn run(args: Args) -> anyhow::Result<u8> {
     // The controller would go on trying, as it has to; a person is told at once. One on a cluster that was named may be
     // reached from there alone.
     if !args.cluster.named()
-        && let Some(why) = preflight::unreachable(&prepared.fleet).await
+        && let Some(unusable) = preflight::unusable(&prepared.fleet).await
     {
-        eprintln!("{why}");
-        return Ok(exit::INFRASTRUCTURE);
+        eprintln!("{}", unusable.why);
+        return Ok(unusable.exit);
     }
     let mut session = Session::open_with(&args.cluster, &args.state, false).await?;
     let (client, afterwards) = (session.client.clone(), session.afterwards());

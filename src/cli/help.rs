@@ -49,10 +49,15 @@ pub fn man(args: ManArgs) -> anyhow::Result<u8> {
         Some(dir) => {
             let failed = |e| anyhow::anyhow!("cannot write manual pages to {}: {e}", dir.display());
             std::fs::create_dir_all(&dir).map_err(failed)?;
-            clap_mangen::generate_to(Cli::command(), &dir).map_err(failed)?;
-            let pages = std::fs::read_dir(&dir).map_err(failed)?.flatten();
-            let pages = pages.filter(|page| page.path().extension().is_some_and(|end| end == "1"));
-            let (count, first) = (pages.count(), dir.join("mosdat.1"));
+            // In a folder of their own first: in this one other pages may be.
+            let made = tempfile::tempdir_in(&dir).map_err(failed)?;
+            clap_mangen::generate_to(Cli::command(), &made).map_err(failed)?;
+            let (mut count, first) = (0, dir.join("mosdat.1"));
+            for page in std::fs::read_dir(&made).map_err(failed)? {
+                let page = page.map_err(failed)?;
+                std::fs::rename(page.path(), dir.join(page.file_name())).map_err(failed)?;
+                count += 1;
+            }
             println!(
                 "wrote the manual pages to {} ({count} files); to read the first: man {}",
                 dir.display(),

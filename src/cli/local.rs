@@ -60,7 +60,7 @@ impl Local {
         std::fs::create_dir_all(&state).with_context(|| format!("cannot create {}", state.display()))?;
         let plane = controlplane::ControlPlane::open(controlplane::Options {
             state_file: state.join("controlplane.redb"),
-            kinds: controlplane::Kinds::new(crate::api::crds())?,
+            kinds: super::kinds::kinds()?,
         })?;
         let token = token(&state.join("token"))?;
         let serving = plane

@@ -17,11 +17,7 @@ pub async fn missing(client: &Client, namespace: &str, objects: &[(String, Dynam
             continue;
         };
         let ns = object.namespace().unwrap_or_else(|| namespace.to_string());
-        let files = Files {
-            objects,
-            namespace,
-            ns: &ns,
-        };
+        let files = Files::of(objects, Some(namespace), object);
         if let Some(scenario) = &run.spec.scenario.reference
             && files.find("Scenario", &scenario.name).is_none()
             && absent::<Scenario>(client, &ns, &scenario.name).await
@@ -68,21 +64,33 @@ pub async fn missing(client: &Client, namespace: &str, objects: &[(String, Dynam
     out
 }
 
-struct Files<'a> {
+/// The files' objects as a run sees them: by name, in its own namespace.
+pub struct Files<'a> {
     objects: &'a [(String, DynamicObject)],
     /// Of objects that name none.
-    namespace: &'a str,
+    namespace: Option<&'a str>,
     /// Of the run.
-    ns: &'a str,
+    ns: Option<&'a str>,
 }
 
 impl<'a> Files<'a> {
-    fn find(&self, kind: &str, name: &str) -> Option<&'a DynamicObject> {
+    /// For this run. `namespace` is that of objects that name none; while it is not known, they are in one with each
+    /// other only.
+    pub fn of(objects: &'a [(String, DynamicObject)], namespace: Option<&'a str>, run: &'a DynamicObject) -> Files<'a> {
+        Files {
+            objects,
+            namespace,
+            ns: run.metadata.namespace.as_deref().or(namespace),
+        }
+    }
+
+    /// The object that the run means by a name.
+    pub fn find(&self, kind: &str, name: &str) -> Option<&'a DynamicObject> {
         let mut all = self.objects.iter().map(|(_, o)| o);
         all.find(|o| {
             kind_of(o) == kind
                 && o.metadata.name.as_deref() == Some(name)
-                && o.metadata.namespace.as_deref().unwrap_or(self.namespace) == self.ns
+                && o.metadata.namespace.as_deref().or(self.namespace) == self.ns
         })
     }
 }

@@ -5,10 +5,11 @@ use super::doctor::{Finding, Format, State, answer};
 use super::seed::{Form, read, secret, tell_errors};
 use super::{exit, functional};
 use crate::controller::{client_config, privileges};
-use crate::proxmox::{Client, VmResource};
+use crate::proxmox::{Client, ErrorKind, VmResource};
 use crate::scenario::Fate;
 use crate::seed::{self, Config, Machine, Options, SecretValue, Vlm, Vm};
 use crate::vision::only_points;
+use k8s_openapi::api::core::v1::Secret;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
 use std::path::PathBuf;
@@ -77,12 +78,15 @@ pub async fn run(args: Args) -> anyhow::Result<u8> {
     if let Some(test) = &args.test {
         scenario(&config, &vms, test, &args.variables, &mut found);
     }
-    let input = found.0.iter().any(|f| f.state == State::Failed) || lacks_login(&config, &vms);
-    proxmox(&config, &vms, &mut found).await;
+    let file = found.0.iter().any(|f| f.state == State::Failed) || lacks_login(&config, &vms);
+    let login = proxmox(&config, &vms, &mut found).await;
     vision(&config, &mut found).await;
-    // What `functional` would refuse before it asks anybody has the code that it would end with.
+    // What `functional` would refuse before it starts anything has the code that it would end with.
     let answered = answer(&found.0, args.format)?;
-    Ok(if input { exit::INVALID } else { answered })
+    Ok(match file || !login {
+        true => exit::INVALID,
+        false => answered,
+    })
 }
 
 /// True where the file's login is not whole, such as without PROXMOX_PASSWORD: `functional` refuses that, too.
@@ -151,9 +155,8 @@ fn scenario(config: &Config, vms: &[&Vm], test: &str, given: &[(String, String)]
 }
 
 /// A client with the file's login.
-fn client(fleet: &seed::Fleet) -> Result<Client, String> {
-    let need = fleet.needs.first().ok_or("no login")?;
-    let client = client_config(&fleet.cluster, &secret(need)?)?;
+fn client(fleet: &seed::Fleet, login: &Secret) -> Result<Client, String> {
+    let client = client_config(&fleet.cluster, login)?;
     let client = crate::proxmox::Config {
         timeout: PATIENCE,
         ..client
@@ -161,20 +164,36 @@ fn client(fleet: &seed::Fleet) -> Result<Client, String> {
     Client::new(client).map_err(|e| e.to_string())
 }
 
-async fn proxmox(config: &Config, vms: &[&Vm], found: &mut Found) {
+/// Answers with false where what was given lets nobody in.
+async fn proxmox(config: &Config, vms: &[&Vm], found: &mut Found) -> bool {
     let area = "Proxmox";
     let fleet = match seed::fleet(config, vms) {
         Ok(fleet) => fleet,
-        Err(errors) => return found.tell(area, "host", State::Failed, errors.to_string()),
+        Err(errors) => {
+            found.tell(area, "host", State::Failed, errors.to_string());
+            return false;
+        }
     };
     let about = fleet.cluster.spec.endpoints.join(", ");
-    let client = match client(&fleet) {
+    let login = fleet
+        .needs
+        .first()
+        .ok_or_else(|| "no login".to_string())
+        .and_then(secret);
+    let client = match login.and_then(|login| client(&fleet, &login)) {
         Ok(client) => client,
-        Err(why) => return found.tell(area, about, State::Failed, why),
+        Err(why) => {
+            found.tell(area, about, State::Failed, why);
+            return false;
+        }
     };
     let version = match client.version().await {
         Ok(version) => version.version,
-        Err(e) => return found.tell(area, about, State::Failed, advised(&e.to_string())),
+        Err(e) => {
+            let hurdle = Hurdle::of(&e);
+            found.tell(area, about, State::Failed, advised(&e.to_string(), hurdle));
+            return !hurdle.is_given();
+        }
     };
     found.tell(area, about, State::Ok, format!("Proxmox VE {version}"));
     // What the ProxmoxCluster will ask for.
@@ -205,32 +224,79 @@ async fn proxmox(config: &Config, vms: &[&Vm], found: &mut Found) {
         }
         Err(e) => found.tell("machines", "list", State::Failed, e.to_string()),
     }
+    true
 }
 
-/// Why nothing of Proxmox answers, with what to do, after [`PATIENCE`] at most; a login that is not whole is told elsewhere.
-pub async fn unreachable(fleet: &seed::Fleet) -> Option<String> {
+/// Why Proxmox cannot be used.
+pub struct Unusable {
+    /// What it or the way to it said, with what to do.
+    pub why: String,
+    /// The exit code that this makes.
+    pub exit: u8,
+}
+
+/// Asks Proxmox for its version, and tells why it cannot be used. That takes twice [`PATIENCE`] at most: the login of a
+/// password is a request of its own. A login that is not whole is told elsewhere.
+pub async fn unusable(fleet: &seed::Fleet) -> Option<Unusable> {
     let about = fleet.cluster.spec.endpoints.join(", ");
-    let client = client(fleet).ok()?;
-    let why = match tokio::time::timeout(PATIENCE * 2, client.version()).await {
-        Ok(Ok(_)) => return None,
-        Ok(Err(e)) => e.to_string(),
-        Err(_) => format!("no answer within {} s", PATIENCE.as_secs() * 2),
+    let secret = secret(fleet.needs.first()?).ok()?;
+    let client = match client(fleet, &secret) {
+        Ok(client) => client,
+        Err(why) => {
+            let exit = exit::INVALID;
+            return Some(Unusable { why, exit });
+        }
     };
-    let why = super::plain(&why);
-    Some(match why.contains(&about) {
-        true => advised(&why),
-        false => format!("Proxmox at {about} cannot be used: {}", advised(&why)),
+    let (why, hurdle) = match tokio::time::timeout(PATIENCE * 2, client.version()).await {
+        Ok(Ok(_)) => return None,
+        Ok(Err(e)) => (super::plain(&e.to_string()), Hurdle::of(&e)),
+        Err(_) => (format!("no answer within {} s", (PATIENCE * 2).as_secs()), Hurdle::Way),
+    };
+    let advised = advised(&why, hurdle);
+    Some(Unusable {
+        why: match why.contains(&about) {
+            true => advised,
+            false => format!("Proxmox at {about} cannot be used: {advised}"),
+        },
+        exit: match hurdle.is_given() {
+            true => exit::INVALID,
+            false => exit::INFRASTRUCTURE,
+        },
     })
 }
 
+/// What stands between us and Proxmox.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Hurdle {
+    Certificate,
+    Login,
+    Way,
+}
+
+impl Hurdle {
+    fn of(e: &crate::proxmox::Error) -> Hurdle {
+        match e.kind {
+            ErrorKind::Auth => Hurdle::Login,
+            // Only what goes wrong before there is an answer tells of certificates.
+            ErrorKind::Transport if e.message.contains("certificate") => Hurdle::Certificate,
+            _ => Hurdle::Way,
+        }
+    }
+
+    /// Whether it is in what was given: Proxmox answers, and asking again changes nothing.
+    fn is_given(self) -> bool {
+        self != Hurdle::Way
+    }
+}
+
 /// What Proxmox or the way to it said, with what to do about it in the file.
-fn advised(why: &str) -> String {
-    let what = if why.contains("certificate") {
-        "give `fingerprint` in [proxmox], the SHA-256 that 'pvenode cert info' prints on the node; `insecure = true` trusts any"
-    } else if why.contains("401") {
-        "look at `user` in [proxmox] and at PROXMOX_PASSWORD"
-    } else {
-        "look at `host` and `port` in [proxmox]"
+fn advised(why: &str, hurdle: Hurdle) -> String {
+    let what = match hurdle {
+        Hurdle::Certificate => {
+            "give `fingerprint` in [proxmox], the SHA-256 that 'pvenode cert info' prints on the node; `insecure = true` trusts any"
+        }
+        Hurdle::Login => "look at `user` in [proxmox] and at PROXMOX_PASSWORD",
+        Hurdle::Way => "look at `host` and `port` in [proxmox]",
     };
     format!("{why}\n{what}")
 }
@@ -375,14 +441,32 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_to_do_depends_on_what_was_said() {
-        for (why, word) in [
-            ("invalid peer certificate: UnknownIssuer", "`fingerprint`"),
-            ("GET /version: 401 Authentication failed!", "PROXMOX_PASSWORD"),
-            ("connection refused", "`host`"),
+    fn what_to_do_depends_on_what_went_wrong() {
+        for (kind, message, word, given) in [
+            (
+                ErrorKind::Transport,
+                "invalid peer certificate: UnknownIssuer",
+                "`fingerprint`",
+                true,
+            ),
+            (ErrorKind::Auth, "Authentication failed!", "PROXMOX_PASSWORD", true),
+            (ErrorKind::Transport, "connection refused", "`host`", false),
+            (ErrorKind::Other, "proxy: bad certificate of the node", "`host`", false),
         ] {
-            let told = advised(why);
-            assert!(told.starts_with(why) && told.contains(word), "{told}");
+            let error = crate::proxmox::Error {
+                kind,
+                // Neither the port nor the host is what went wrong.
+                endpoint: "https://certificate:4010".into(),
+                method: "GET",
+                path: "/version".into(),
+                status: None,
+                message: message.into(),
+                fields: Default::default(),
+            };
+            let (why, hurdle) = (error.to_string(), Hurdle::of(&error));
+            let told = advised(&why, hurdle);
+            assert!(told.starts_with(&why) && told.contains(word), "{told}");
+            assert_eq!(hurdle.is_given(), given, "{told}");
         }
     }
 

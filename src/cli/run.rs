@@ -64,8 +64,12 @@ pub async fn run(args: Args) -> anyhow::Result<u8> {
         mut problems,
         ..
     } = apply::read(&args.files, false);
-    // Refused before anything is touched, and all at once.
+    // Refused before anything is touched, and all at once. What is not judged here has to have a name all the same.
     problems.extend(check::problems(&documents).await?);
+    problems.extend(documents.iter().filter_map(|d| match &d.body {
+        Body::Object(o) if apply::is_nameless(o) => Some(format!("{}: metadata.name is missing", d.place)),
+        _ => None,
+    }));
     if problems.is_empty() && !check::has_run(&documents) {
         problems
             .push("no FunctionalTestRun and no stand-alone scenario in these files, so there is nothing to run".into());
@@ -103,7 +107,7 @@ pub async fn run(args: Args) -> anyhow::Result<u8> {
     }
     // What runs refer to comes before the runs, whatever the order in the files.
     objects.sort_by_key(|(_, o)| is_run(o));
-    let problems = foresee::problems(&objects);
+    let problems = foresee::problems(&objects, args.namespace.as_deref());
     if !problems.is_empty() {
         problems.iter().for_each(|p| eprintln!("{}", args.with_flag(p)));
         return Ok(exit::INVALID);

@@ -1,6 +1,7 @@
 //! `mosdat validate FILE...`: nothing is touched, nothing is contacted.
 
 use super::{apply, check, exit, seed, steps};
+use crate::scenario::OLD_DIALECT;
 use std::path::PathBuf;
 
 #[derive(clap::Args)]
@@ -34,15 +35,27 @@ pub async fn run(args: Args) -> anyhow::Result<u8> {
     }
     let many = |n: usize, what: &str| format!("{n} {what}{}", if n == 1 { "" } else { "s" });
     let mut read = many(files + tomls.len(), "file");
-    if !aside.is_empty() {
-        read = format!("{} of the predecessor left aside, {read}", many(aside.len(), "file"));
+    let old = aside.iter().filter(|left| left.rule.id == OLD_DIALECT.id).count();
+    for (count, whose) in [(aside.len() - old, "other tools"), (old, "the predecessor")] {
+        if count > 0 {
+            read = format!("{} of {whose} left aside, {read}", many(count, "file"));
+        }
     }
     aside
         .iter()
-        .for_each(|old| eprintln!("{}: left aside: {}", old.origin, old.message));
+        .for_each(|left| eprintln!("{}: left aside: {}", left.origin, left.message));
     if problems.is_empty() {
         if args.steps {
-            print!("{}", steps::list(&documents));
+            let list = steps::list(&documents);
+            if list.is_empty() {
+                let of_tests = match tomls.is_empty() {
+                    true => "",
+                    false => "; those of a TOML file's tests are in its `tests_dir`",
+                };
+                eprintln!("no scenario in these files, so there are no steps: give --steps the file of one{of_tests}");
+                return Ok(exit::INVALID);
+            }
+            print!("{list}");
             return Ok(exit::PASSED);
         }
         documents.iter().for_each(|d| println!("{}: ok", d.place));

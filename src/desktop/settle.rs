@@ -17,6 +17,8 @@ pub struct Settled {
     pub still: bool,
     /// How long the wait took.
     pub waited: Duration,
+    /// How long the first picture took to come: as long, the machine may have stood still with the last input underway.
+    pub answered: Duration,
     /// Where the last change was, if anything changed: what kept moving when `still` is false.
     pub moving: Option<Rect>,
     /// The smallest rectangle around all changes of the wait.
@@ -46,6 +48,7 @@ impl Desktop {
     pub async fn settle_ignoring(&self, quiet: Duration, max: Duration, ignored: &[Rect]) -> Result<Settled, Error> {
         let start = Instant::now();
         let mut frame = self.capture().await?;
+        let answered = start.elapsed();
         let mut watch = Watched::new(frame.image().clone(), ignored);
         let (mut version, mut changed_at) = (frame.version, frame.received_at);
         let (mut moving, mut changed) = (None, None);
@@ -67,6 +70,7 @@ impl Desktop {
                         return Ok(Settled {
                             still: late.is_none() && changed_at.elapsed() >= quiet,
                             waited: start.elapsed(),
+                            answered,
                             moving: late.or(moving),
                             changed: late.map_or(changed, |l| around(changed, l)),
                             frame,

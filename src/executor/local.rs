@@ -6,18 +6,22 @@ use crate::desktop::{self, Auth, Desktop, Layout, Options, Stream};
 use crate::guest::{AgentGuest, Guest, SshGuest, System};
 use crate::results::{Body, Encoder, Event, Film, PlannedStep, Recorder, RunMeta};
 use crate::runner::{self, Limits, Rig};
-use crate::scenario::{Plan, Scenario};
+use crate::scenario::{Plan, Platform, Scenario};
 use crate::vision::{Cascade, Ocr, Vision};
 use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{OnceCell, broadcast, watch};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 /// Steps kept in a run's status, and characters of a step's message there: the object must stay small.
 const STATUS_STEPS: usize = 200;
 const STATUS_MESSAGE: usize = 500;
+
+/// Reason of a run that was ended before its first step.
+const CANCELLED: &str = "Cancelled";
 
 /// How often the console is opened before it counts as broken.
 const CONSOLE_TRIES: u32 = 3;
@@ -120,20 +124,57 @@ fn refused(job: &Job, recorder: &Recorder, why: RunFailure) -> Outcome {
     ended(RunResult::Invalid, why)
 }
 
-/// How long the guest's agent may take to tell what runs there.
+/// How long the guest's agent may take to tell what runs there, each time and in all.
 const SYSTEM: Duration = Duration::from_secs(10);
+const SYSTEM_AT_ALL: Duration = Duration::from_secs(45);
 
-/// What runs in the guest, and its name for people, where that matters to the plan. One whose agent does not tell is taken for
-/// Linux: the first command says what is amiss.
-async fn system(machine: &Machine, plan: &Plan) -> (System, String) {
-    let unknown = (System::Linux, System::Linux.name().to_string());
-    if !runner::asks_for_system(plan) {
-        return unknown;
+/// What runs in the guest, and its name for people, or why nobody knows. An agent that does not answer yet is asked again; where
+/// commands go by SSH, it may be that there is none.
+async fn system(machine: &Machine) -> Result<(System, String), String> {
+    let until = Instant::now() + SYSTEM_AT_ALL;
+    loop {
+        let asked = machine.client.agent_osinfo(&machine.node, machine.vmid);
+        let (why, again) = match tokio::time::timeout(SYSTEM, asked).await {
+            Ok(Ok(told)) => return Ok((System::of(&told.id), told.pretty_name)),
+            Ok(Err(error)) => (error.to_string(), error.is_transient()),
+            Err(_) => (format!("no answer within {SYSTEM:?}"), true),
+        };
+        if !again || machine.ssh.is_some() || Instant::now() >= until {
+            return Err(why);
+        }
+        tokio::time::sleep(Duration::from_millis(500)).await;
     }
-    let asked = machine.client.agent_osinfo(&machine.node, machine.vmid);
-    match tokio::time::timeout(SYSTEM, asked).await {
-        Ok(Ok(told)) => (System::of(&told.id), told.pretty_name),
-        _ => unknown,
+}
+
+/// What runs in the guest, where the plan can be carried out there. One whose agent does not tell is taken for Linux if the plan
+/// is for Linux: the first command says what is amiss.
+async fn fitting(machine: &Machine, plan: &Plan) -> Result<System, RunFailure> {
+    if !runner::asks_for_system(plan) {
+        return Ok(System::Linux);
+    }
+    let linux = System::Linux.name();
+    match system(machine).await {
+        Ok((system, name)) => match unfit(machine, plan, system, &name) {
+            None => Ok(system),
+            Some((reason, message)) => Err(RunFailure {
+                class: None,
+                reason: reason.into(),
+                message,
+                step: None,
+            }),
+        },
+        Err(_)
+            if !plan.platforms.contains(&Platform::Windows) && runner::unfit(plan, System::Linux, linux).is_none() =>
+        {
+            Ok(System::Linux)
+        }
+        Err(why) => Err(failure(
+            FailureClass::Guest,
+            "GuestSystemUnknown",
+            format!(
+                "the guest's agent does not tell what runs there, on which it depends how the steps are carried out: {why}"
+            ),
+        )),
     }
 }
 
@@ -249,24 +290,23 @@ impl Executor for Local {
                 return refused(&job, &recorder, why);
             }
         };
-        let (system, name) = system(&job.machine, &plan).await;
-        if let Some((reason, message)) = unfit(&job.machine, &plan, system, &name) {
-            let why = RunFailure {
-                class: None,
-                reason: reason.into(),
-                message,
-                step: None,
-            };
-            return refused(&job, &recorder, why);
-        }
-        let rig = tokio::select! {
-            rig = self.rig(&job, system, &recorder) => rig,
-            () = cancel.cancelled() => Err(RunFailure {
-                class: None,
-                reason: "Cancelled".into(),
-                message: "cancelled before the first step".into(),
-                step: None,
-            }),
+        let cancelled = || RunFailure {
+            class: None,
+            reason: CANCELLED.into(),
+            message: "cancelled before the first step".into(),
+            step: None,
+        };
+        let fits = tokio::select! {
+            fits = fitting(&job.machine, &plan) => fits,
+            () = cancel.cancelled() => Err(cancelled()),
+        };
+        let rig = match fits {
+            Ok(system) => tokio::select! {
+                rig = self.rig(&job, system, &recorder) => rig,
+                () = cancel.cancelled() => Err(cancelled()),
+            },
+            Err(why) if why.class.is_none() && why.reason != CANCELLED => return refused(&job, &recorder, why),
+            Err(why) => Err(why),
         };
         let rig = match rig {
             Ok(r) => r,
@@ -317,8 +357,8 @@ impl Executor for Local {
 }
 
 /// What stands above the steps that have no model.
-const NO_MODEL: &str = "this run has no vision model (no visionRef, or a VisionProvider without spec.openai), and these steps \
-                        can be answered only by one";
+const NO_MODEL: &str = "this run has no vision model (no visionRef, or a VisionProvider without spec.openai; of a TOML file of \
+                        the predecessor: no `base_url` in [vlm]), and these steps can be answered only by one";
 
 fn plan(candidate: &Candidate<'_>) -> Result<(Scenario, Plan), Vec<String>> {
     let lines = |e: crate::scenario::Errors| e.to_string().lines().map(String::from).collect::<Vec<_>>();

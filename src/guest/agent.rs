@@ -169,7 +169,15 @@ impl Guest for AgentGuest {
     async fn exec(&self, command: Command) -> Result<Output, Error> {
         let (guest, limit) = (self.clone(), command.timeout);
         let carry_out = |script, gone| async move { guest.carry_out(script, limit, gone).await };
-        self.underway.exec(&self.name(), self.system, &command, carry_out).await
+        let mut output = self
+            .underway
+            .exec(&self.name(), self.system, &command, carry_out)
+            .await?;
+        if command.of_scenario {
+            output.stdout = self.system.lines(output.stdout);
+            output.stderr = self.system.lines(output.stderr);
+        }
+        Ok(output)
     }
 
     async fn read_file(&self, path: &str) -> Result<Vec<u8>, Error> {

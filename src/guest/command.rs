@@ -18,6 +18,8 @@ pub struct Command {
     pub user: Option<String>,
     /// Wall-clock limit.
     pub timeout: Duration,
+    /// True for what a scenario says: where PowerShell does not handle an error, that is how it ends, and no fault of mosdat's.
+    pub of_scenario: bool,
 }
 
 /// What runs.
@@ -38,12 +40,19 @@ impl Command {
             input: None,
             user: None,
             timeout,
+            of_scenario: false,
         }
     }
 
     /// The same command as this user.
     pub fn as_user(mut self, user: &str) -> Command {
         self.user = Some(user.to_string());
+        self
+    }
+
+    /// The same command as one that a scenario says.
+    pub fn of_scenario(mut self) -> Command {
+        self.of_scenario = true;
         self
     }
 
@@ -181,10 +190,12 @@ fn shell(command: &Command) -> SecretString {
 
 /// Why the bootstrap did not come to the command, if it did not: its exit code is then not the command's.
 pub fn refused(command: &Command, output: &Output) -> Option<Error> {
-    let said = output.stderr.strip_prefix(MARK)?.trim_end();
     if output.exit != Exit::Code(REFUSED) {
         return None;
     }
+    // In Windows the command may have said something before the way to it broke.
+    let after = || Some(output.stderr.rsplit_once(&format!("\n{MARK}"))?.1);
+    let said = output.stderr.strip_prefix(MARK).or_else(after)?.trim_end();
     let purpose = match &command.user {
         Some(user) => format!("run commands as {user}"),
         None => "run commands".to_string(),
@@ -257,6 +268,10 @@ mod tests {
         let said = "mosdat-bootstrap: broken Task-Scheduler Access is denied.\n";
         let error = refused(&command, &output(said)).unwrap();
         assert!(error.to_string().contains("Access is denied."), "{error}");
+        let said = "half of what it says\nmosdat-bootstrap: broken Task-Scheduler ended by somebody else\n";
+        let error = refused(&command, &output(said)).unwrap();
+        assert!(error.to_string().contains("ended by somebody else"), "{error}");
+        assert!(refused(&command, &output("it says mosdat-bootstrap: user\n")).is_none());
     }
 
     #[test]

@@ -126,7 +126,7 @@ pub async fn log_since(guest: &dyn Guest, session: &Session, path: &str, marks: 
     }
     let output = guest.exec(command).await?;
     match output.exit {
-        Exit::Code(0) => Ok(Log::Since(Read::of(output))),
+        Exit::Code(0) => Ok(Log::Since(Read::of(guest.system(), output))),
         Exit::Code(3) => Ok(Log::Missing),
         Exit::Code(6) => Ok(Log::Unmarked),
         _ => Err(failed(&format!("reading {path}"), &output)),

@@ -1,7 +1,7 @@
 //! Looks at the guest's files and ports, without changing anything there.
 
 use super::session::failed;
-use super::{Command, Error, Exit, Guest, Output, Session, windows};
+use super::{Command, Error, Exit, Guest, Output, Session, System, windows};
 use std::time::Duration;
 
 const TIMEOUT: Duration = Duration::from_secs(20);
@@ -22,17 +22,18 @@ impl Read {
     pub(super) async fn by(guest: &dyn Guest, command: Command, what: &str) -> Result<Option<Read>, Error> {
         let output = guest.exec(command).await?;
         match output.exit {
-            Exit::Code(0) => Ok(Some(Read::of(output))),
+            Exit::Code(0) => Ok(Some(Read::of(guest.system(), output))),
             Exit::Code(3) => Ok(None),
             _ => Err(failed(what, &output)),
         }
     }
 
     /// What a script printed that prints at most one byte more than [`MOST`].
-    pub(super) fn of(output: Output) -> Read {
+    pub(super) fn of(system: System, output: Output) -> Read {
         Read {
+            // Before the line ends are changed, which makes it shorter.
             whole: !output.truncated && output.stdout.len() <= MOST,
-            text: output.stdout,
+            text: system.lines(output.stdout),
         }
     }
 }

@@ -5,7 +5,9 @@
 //! whole process group is killed); values of environment variables are in no process list. Both ways in, the QEMU guest
 //! agent and SSH, keep them, with the same script around a command.
 //!
-//! In a guest that is Windows the scripts are PowerShell's (`windows/`); they print and end as those of `sh` do.
+//! In a guest that is Windows the scripts are PowerShell's (`windows/`); they print and end as those of `sh` do. One promise is
+//! weaker there: what runs in the user's session has another parent than the command that is killed, and ends by itself within
+//! a moment of it, not before the next command starts.
 
 mod agent;
 mod app;

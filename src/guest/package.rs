@@ -139,6 +139,9 @@ pub enum PackageError {
         /// What the manager said.
         told: String,
     },
+    /// Not what mosdat installs or removes, whatever it is like otherwise.
+    #[error("{0}")]
+    Unsupported(String),
     /// The manager said no.
     #[error("{0}")]
     Refused(String),
@@ -393,7 +396,7 @@ pub async fn uninstall(
 }
 
 /// Whether the version that was read back is the wanted one: the same, or the same with a packaging revision, which only
-/// deb and rpm have: elsewhere `1.2-beta1` comes before 1.2.
+/// deb and rpm have: elsewhere `1.2-beta1` comes before 1.2. Windows programs tell `1.2` as 1.2.0.0, too.
 pub fn is_version(format: &str, found: &str, wanted: &str) -> bool {
     let more: &[char] = match format {
         "deb" | "rpm" => &['-', '+'],
@@ -401,10 +404,21 @@ pub fn is_version(format: &str, found: &str, wanted: &str) -> bool {
     };
     // Debian's epoch is no part of what people call the version.
     let bare = found.split_once(':').map_or(found, |(_, rest)| rest);
+    if is_of_windows(format) && without_zeros(found) == without_zeros(wanted) {
+        return true;
+    }
     [found, bare].iter().any(|f| {
         f.strip_prefix(wanted)
             .is_some_and(|rest| rest.is_empty() || rest.starts_with(more))
     })
+}
+
+/// The version without parts at its end that are 0.
+fn without_zeros(mut version: &str) -> &str {
+    while let Some(shorter) = version.strip_suffix(".0") {
+        version = shorter;
+    }
+    version
 }
 
 #[cfg(test)]
@@ -470,6 +484,16 @@ mod tests {
             ("unknown", "1.2", false),
         ] {
             assert_eq!(is_version("deb", found, wanted), same, "{found} for {wanted}");
+        }
+        for (found, wanted, same) in [
+            ("1.2.0.0", "1.2", true),
+            ("1.2", "1.2.0", true),
+            ("1.2.0.1", "1.2", false),
+            ("1.20", "1.2", false),
+            ("10.0", "1.0", false),
+        ] {
+            assert_eq!(is_version("msi", found, wanted), same, "{found} for {wanted}");
+            assert!(!is_version("deb", found, wanted), "{found} for {wanted}");
         }
         for format in ["appimage", "snap", "flatpak"] {
             assert!(!is_version(format, "1.2.0-beta1", "1.2.0"), "{format}");

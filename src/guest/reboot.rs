@@ -57,14 +57,17 @@ pub async fn reboot(guest: &dyn Guest, until: Instant) -> Result<bool, Error> {
         match tokio::time::timeout_at(until, boot_id(guest)).await {
             Ok(Ok(now)) if now != before => return Ok(true),
             Ok(answer) => last = Some(answer.map(|_| ())),
-            // The last whole answer counts.
-            Err(_) => {}
+            // What was said before that is not what there was in the end.
+            Err(_) => {
+                last = None;
+                break;
+            }
         }
         sleep(PAUSE).await;
     }
     let last = match last {
         Some(last) => last,
-        // Nobody has answered to the end yet: who it is that does not answer shows only then.
+        // The last question was cut off: who it is that does not answer shows only when it is put to the end.
         None => match boot_id(guest).await {
             Ok(now) if now != before => return Ok(true),
             answer => answer.map(|_| ()),

@@ -1,6 +1,6 @@
 //! The desktop session: who is logged in, and the environment that a program needs to appear there.
 
-use super::{App, Command, Error, Exit, Guest, Output, windows};
+use super::{App, Command, Error, Exit, Guest, Output, System, windows};
 use secrecy::SecretString;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -62,6 +62,8 @@ impl Session {
 // No program is started per process: on an emulated CPU that took twelve seconds.
 // The environment is the leader's own, not guessed: where XAUTHORITY lies differs from one desktop to the next.
 const DISCOVER: &str = r#"
+# Not echo: in some shells it makes of what it prints something else (\n), or ends there (\c).
+say() { printf '%s\n' "$1"; }
 best=; rank=999
 for d in /proc/[0-9]*; do
   read -r comm 2>/dev/null <"$d/comm" || continue
@@ -82,42 +84,42 @@ for d in /proc/[0-9]*; do
 done
 [ -n "$best" ] || exit 3
 user=$(stat -c %U "$best") || exit 3
-echo "MOSDAT_USER=$user"
-echo "MOSDAT_LEADER=$leader"
+say "MOSDAT_USER=$user"
+say "MOSDAT_LEADER=$leader"
 env=$(tr '\0' '\n' <"$best/environ") || exit 3
 # What a compositor opened for its clients (its socket, the X server for old programs) it tells them only, and only those
 # that it starts after that.
 told() {
   for child in $(cat "$best"/task/*/children 2>/dev/null); do
     more=$(tr '\0' '\n' 2>/dev/null <"/proc/$child/environ")
-    more=$(echo "$more" | grep -E "^$1=" && echo "$more" | grep -E "^($2)=")
-    [ -n "$more" ] && { echo "$more"; return; }
+    more=$(say "$more" | grep -E "^$1=" && say "$more" | grep -E "^($2)=")
+    [ -n "$more" ] && { say "$more"; return; }
   done
 }
-echo "$env" | grep -q '^DISPLAY=' || env=$(echo "$env"; told DISPLAY "$(echo "$env" | grep -q '^XAUTHORITY=' || echo XAUTHORITY)")
+say "$env" | grep -q '^DISPLAY=' || env=$(say "$env"; told DISPLAY "$(say "$env" | grep -q '^XAUTHORITY=' || say XAUTHORITY)")
 case "$leader $env" in
   *WAYLAND_DISPLAY=*) ;;
-  kwin_wayland*|labwc*|weston*|sway*|*XDG_SESSION_TYPE=wayland*) env=$(echo "$env"; told WAYLAND_DISPLAY -) ;;
+  kwin_wayland*|labwc*|weston*|sway*|*XDG_SESSION_TYPE=wayland*) env=$(say "$env"; told WAYLAND_DISPLAY -) ;;
 esac
-echo "$env" | grep -E '^(DISPLAY|XAUTHORITY|WAYLAND_DISPLAY|DBUS_SESSION_BUS_ADDRESS|XDG_RUNTIME_DIR|XDG_SESSION_TYPE|XDG_CURRENT_DESKTOP|LANG)='
+say "$env" | grep -E '^(DISPLAY|XAUTHORITY|WAYLAND_DISPLAY|DBUS_SESSION_BUS_ADDRESS|XDG_RUNTIME_DIR|XDG_SESSION_TYPE|XDG_CURRENT_DESKTOP|LANG)='
 # It has started nobody yet.
 case "$leader $env" in
   *WAYLAND_DISPLAY=*) ;;
   kwin_wayland*|labwc*|weston*|sway*|*XDG_SESSION_TYPE=wayland*)
-     runtime=$(echo "$env" | sed -n 's/^XDG_RUNTIME_DIR=//p' | tail -n 1)
+     runtime=$(say "$env" | sed -n 's/^XDG_RUNTIME_DIR=//p' | tail -n 1)
      for s in "${runtime:-/run/user/$(id -u "$user")}"/wayland-[0-9]*; do
-       [ -S "$s" ] && { echo "WAYLAND_DISPLAY=${s##*/}"; break; }
+       [ -S "$s" ] && { say "WAYLAND_DISPLAY=${s##*/}"; break; }
      done ;;
 esac
 case "$env" in
   *XAUTHORITY=*) ;;
   *) home=$(getent passwd "$user"); home=${home#*:*:*:*:*:}; home=${home%%:*}
-     [ -e "$home/.Xauthority" ] && echo "XAUTHORITY=$home/.Xauthority" ;;
+     [ -e "$home/.Xauthority" ] && say "XAUTHORITY=$home/.Xauthority" ;;
 esac
-(. /etc/os-release && echo "MOSDAT_ABOUT_system=$PRETTY_NAME") 2>/dev/null
-echo "MOSDAT_ABOUT_kernel=$(uname -srm)"
+(. /etc/os-release && say "MOSDAT_ABOUT_system=$PRETTY_NAME") 2>/dev/null
+say "MOSDAT_ABOUT_kernel=$(uname -srm)"
 while read -r name size unit; do
-  [ "$name" = MemTotal: ] && { echo "MOSDAT_ABOUT_memory=$((size / 1024)) MiB"; break; }
+  [ "$name" = MemTotal: ] && { say "MOSDAT_ABOUT_memory=$((size / 1024)) MiB"; break; }
 done </proc/meminfo 2>/dev/null
 exit 0
 "#;
@@ -142,6 +144,10 @@ pub async fn discover(guest: &dyn Guest, max: Duration) -> Result<Session, Error
             _ => return Err(failed("looking for the desktop session", &output)),
         }
         if Instant::now() >= until {
+            // Windows that cannot tell says why.
+            if guest.system() == System::Windows && !output.stderr.trim().is_empty() {
+                return Err(failed("looking for the desktop session", &output));
+            }
             return Err(Error::NoSession {
                 waited: max,
                 looked_for: guest.system().script(LEADERS, windows::LEADER).to_string(),
@@ -408,5 +414,66 @@ async fn look_for(
             why: output.stderr.trim().to_string(),
         }),
         _ => Err(failed("looking for a window", &output)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::{MetadataExt, chown};
+
+    /// Processes as `/proc` has them: number, name, environment, children.
+    fn processes(all: &[(u32, &str, &str, &str)]) -> tempfile::TempDir {
+        let proc = tempfile::tempdir().unwrap();
+        std::fs::write(proc.path().join("meminfo"), "MemTotal: 2048000 kB\n").unwrap();
+        for (pid, comm, environ, children) in all {
+            let dir = proc.path().join(pid.to_string());
+            let task = dir.join("task").join(pid.to_string());
+            std::fs::create_dir_all(&task).unwrap();
+            for (file, text) in [("comm", *comm), ("stat", "1 (x) S 1"), ("environ", *environ)] {
+                std::fs::write(
+                    dir.join(file),
+                    format!("{text}{}", if file == "environ" { "" } else { "\n" }),
+                )
+                .unwrap();
+            }
+            std::fs::write(task.join("children"), children).unwrap();
+            // Users of the system lead no session.
+            if std::fs::metadata(&dir).unwrap().uid() < 1000 {
+                chown(&dir, Some(4321), None).unwrap();
+            }
+        }
+        proc
+    }
+
+    fn discovered(proc: &tempfile::TempDir) -> Session {
+        let script = DISCOVER.replace("/proc/", &format!("{}/", proc.path().display()));
+        let output = std::process::Command::new("sh")
+            .args(["-c", &script])
+            .env("leaders", LEADERS)
+            .output()
+            .unwrap();
+        let text = String::from_utf8(output.stdout).unwrap();
+        assert_eq!(
+            output.status.code(),
+            Some(0),
+            "{text}{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+        parse(&text).unwrap_or_else(|| panic!("{text}"))
+    }
+
+    /// `echo` of dash, and of others, understands these.
+    #[test]
+    fn a_backslash_in_the_environment_stays_one() {
+        let own = "A=1\0LANG=C\\c.UTF-8\0XDG_RUNTIME_DIR=/run\\nuser\\0101\0XDG_SESSION_TYPE=x11\0";
+        let told = "DISPLAY=:7\0XAUTHORITY=/home\\c/x\0";
+        let session = discovered(&processes(&[(7, "xfce4-session", own, "8 \n"), (8, "panel", told, "")]));
+        let of = |name: &str| session.env.get(name).map(String::as_str);
+        assert_eq!(session.leader, "xfce4-session");
+        assert_eq!(of("LANG"), Some("C\\c.UTF-8"));
+        assert_eq!(of("XDG_RUNTIME_DIR"), Some("/run\\nuser\\0101"));
+        assert_eq!((of("DISPLAY"), of("XAUTHORITY")), (Some(":7"), Some("/home\\c/x")));
+        assert_eq!(session.machine.get("memory").map(String::as_str), Some("2000 MiB"));
     }
 }

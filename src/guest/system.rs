@@ -27,6 +27,14 @@ impl System {
         }
     }
 
+    /// A text of this system with the line ends that everybody else has.
+    pub(super) fn lines(self, text: String) -> String {
+        match self {
+            System::Windows if text.contains("\r\n") => text.replace("\r\n", "\n"),
+            _ => text,
+        }
+    }
+
     /// Which of two scripts that do the same is the one for this system.
     pub(super) fn script<'s>(self, sh: &'s str, powershell: &'s str) -> &'s str {
         match self {

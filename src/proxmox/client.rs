@@ -1,8 +1,9 @@
 //! Requests: authentication, time limits, retries and failing over.
 
 use super::auth::{Auth, Credentials};
+use super::chain::chain;
 use super::observer::{Observer, Seen};
-use super::wire::{Params, base, chain, encode, method_name, template};
+use super::wire::{Params, base, encode, method_name, template};
 use super::{Error, ErrorKind, Tls, Upid, classify, tls};
 use reqwest::Method;
 use reqwest::header::CONTENT_TYPE;

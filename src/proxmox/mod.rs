@@ -9,6 +9,8 @@
 mod access;
 mod agent;
 mod auth;
+mod authorities;
+mod chain;
 mod client;
 mod cluster;
 mod config;
@@ -30,6 +32,7 @@ mod wire;
 pub use access::Permissions;
 pub use agent::{AgentExecStatus, Interface, MAX_INPUT, OsInfo};
 pub use auth::Auth;
+pub(crate) use chain::chain;
 pub use client::{Client, Config};
 pub use cluster::{Node, StorageResource, Version, VmResource};
 pub use config::{ConfigChange, PendingKey};

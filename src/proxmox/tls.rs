@@ -1,12 +1,13 @@
 //! Trust in the API's certificate.
 
+use super::authorities::SystemAuthorities;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
 use sha2::{Digest, Sha256};
-use std::sync::{Arc, LazyLock};
+use std::sync::Arc;
 
 /// How the server's certificate is trusted.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,11 +36,11 @@ pub(super) fn client_config(tls: &Tls) -> Result<ClientConfig, String> {
         .map_err(|e| format!("TLS cannot be set up: {e}"))?;
     let config = match tls {
         Tls::SystemRoots => {
-            let roots = system_roots();
-            if roots.is_empty() {
-                return Err("the system has no certificate authorities; give caBundle or fingerprint".to_string());
-            }
-            builder.with_root_certificates(roots).with_no_client_auth()
+            let authorities = SystemAuthorities::new(provider)?;
+            builder
+                .dangerous()
+                .with_custom_certificate_verifier(Arc::new(authorities))
+                .with_no_client_auth()
         }
         Tls::Ca(pem) => {
             let mut roots = RootCertStore::empty();
@@ -58,17 +59,6 @@ pub(super) fn client_config(tls: &Tls) -> Result<ClientConfig, String> {
         Tls::InsecureSkipVerify => dangerous(builder, provider, None),
     };
     Ok(config)
-}
-
-/// The operating system's authorities. Read once while the process lives: there are more than a hundred, and each client
-/// of a cluster needs them.
-fn system_roots() -> Arc<RootCertStore> {
-    static ROOTS: LazyLock<Arc<RootCertStore>> = LazyLock::new(|| {
-        let mut roots = RootCertStore::empty();
-        roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-        Arc::new(roots)
-    });
-    ROOTS.clone()
 }
 
 fn dangerous(

@@ -146,7 +146,7 @@ impl Recorder {
         self.lock().veiled.insert(step.to_string());
     }
 
-    /// The step has [told](Recorder::cover) what no picture shows, or has ended well without it.
+    /// The step has [told](Recorder::cover) what no picture shows.
     pub fn unveil(&self, step: &str) {
         self.lock().veiled.remove(step);
     }

@@ -22,6 +22,8 @@ use tokio::time::{Instant, sleep};
 /// The desktop counts as still after this long without a change, and is waited for at most so long.
 pub(super) const QUIET: Duration = Duration::from_millis(400);
 pub(super) const SETTLE: Duration = Duration::from_secs(3);
+/// A screen that answers later than this after an action had stood still with it. Screens answer within a tenth of that.
+const STOOD_STILL: Duration = Duration::from_secs(2);
 /// How long a desktop session is waited for.
 const SESSION: Duration = Duration::from_secs(30);
 /// The first letter: no layout needs Shift for it. And how long it has to show.
@@ -228,6 +230,7 @@ impl Stage<'_> {
         let most = self.step.settle.unwrap_or(SETTLE);
         let settled = self.run.rig.desktop.settle(QUIET, most).await?;
         self.look_at_link(&settled.frame);
+        self.stood_still = Some(settled.answered).filter(|time| *time > STOOD_STILL);
         if let Some(before) = self.before.take() {
             let pointers: &[Point] = if before.has_cursor() { &[] } else { &self.pointers };
             let effect = Effect::between(&before, &settled.frame, self.run.moving, pointers);
@@ -520,7 +523,10 @@ pub(super) fn command(shell: &Shell, user: &str, limit: Duration) -> Command {
         };
         (name.clone(), value)
     });
-    Command::script(shell.script.clone(), limit).as_user(user).with_env(env)
+    Command::script(shell.script.clone(), limit)
+        .of_scenario()
+        .as_user(user)
+        .with_env(env)
 }
 
 fn button(button: scenario::Button) -> Button {

@@ -8,7 +8,7 @@ use crate::api::FailureClass;
 use crate::desktop::Frame;
 use crate::guest::Exit;
 use crate::results::{Evidence, Mark, Role};
-use crate::scenario::{Check, Fact, ShellCheck, Within};
+use crate::scenario::{Check, Fact, ShellCheck, Target, TargetFields, Within};
 use crate::vision::{self, Located, Verdict};
 use futures::future::BoxFuture;
 use std::sync::Arc;
@@ -54,13 +54,16 @@ pub(super) fn needs_frame(check: &Check) -> bool {
     (check.parts().iter()).any(|part| matches!(part, Check::See(_) | Check::Text(_)))
 }
 
+/// True where the guest has a part in where the target is: of a window or an element, it knows.
+pub(super) fn guest_knows(target: &Target) -> bool {
+    let of_guest = |t: &TargetFields| t.element.is_some() || matches!(t.within, Some(Within::Window(_)));
+    target.fields().is_some_and(of_guest)
+}
+
 pub(super) fn needs_guest(check: &Check) -> bool {
     match check {
         Check::See(_) | Check::Fact(_) => false,
-        // Where the window or the element is, the guest knows.
-        Check::Text(target) => target
-            .fields()
-            .is_some_and(|t| t.element.is_some() || matches!(t.within, Some(Within::Window(_)))),
+        Check::Text(target) => guest_knows(target),
         Check::Shell(_)
         | Check::Process(_)
         | Check::Window(_)
@@ -105,6 +108,7 @@ impl Stage<'_> {
                 unanswered = None;
                 seen = digest.or(Some(String::new()));
                 judged = frame.clone();
+                self.unreadable = false;
                 match self.look(check, frame.as_ref(), until).await {
                     Ok(finding) => {
                         // What is one question or one search has its own record.

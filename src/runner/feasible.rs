@@ -2,6 +2,7 @@
 //! the guest's agent does not take. Both depend on the values of inputs, so that only a plan can tell.
 
 use super::act::command;
+use super::ahead::will_run;
 use crate::desktop::Options;
 use crate::guest::{self, Command, MAX_SCRIPT, System, bootstrap};
 use crate::scenario::{Action, Check, Plan, Platform, Shell, Step, Type, Words};
@@ -13,15 +14,15 @@ const SESSION: usize = 4096;
 /// Time beside the typing that is proposed: finding the field, and the desktop coming to rest.
 const BESIDE: Duration = Duration::from_secs(20);
 
-/// Why the plan cannot be carried out: every reason, with its step; empty where it can.
+/// Why the plan cannot be carried out: every reason, with its step; empty where it can. Steps that will not run are asked for
+/// nothing.
 pub fn infeasible(plan: &Plan) -> Vec<String> {
-    let unknown = |step: &&Step| step.late.is_none();
     // Where it may be either, the guest refuses what is too long for it.
     let system = match plan.platforms.as_slice() {
         [Platform::Windows] => System::Windows,
         _ => System::Linux,
     };
-    let steps = plan.all_steps().filter(unknown);
+    let steps = will_run(plan).into_iter().filter(|step| step.late.is_none());
     steps.flat_map(|step| problems(step, system)).collect()
 }
 

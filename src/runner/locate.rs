@@ -1,5 +1,6 @@
 //! Finding a target, and making sure that it is still there when it is used.
 
+use super::check::guest_knows;
 use super::failure::Failure;
 use super::record;
 use super::step::Stage;
@@ -48,7 +49,8 @@ impl Stage<'_> {
             let frame = self.capture().await?;
             return Ok((self.fixed(target, *x, *y, &frame)?, frame));
         }
-        let mut looked_at: Option<String> = None;
+        // The picture, and the part of it, that the last answer is about.
+        let mut looked_at: Option<(String, Option<Part>)> = None;
         let mut why: Option<Failure> = None;
         let mut again = true;
         // An element may appear without a change of the picture.
@@ -57,12 +59,19 @@ impl Stage<'_> {
         loop {
             let began = Instant::now();
             let frame = self.capture().await?;
-            let digest = frame.digest();
-            if !by_picture || looked_at.as_deref() != Some(digest.as_str()) {
-                match self.locate(&frame, target, false, until).await {
+            self.unreadable = false;
+            // So may a window: its title is set when it is painted already.
+            let part = self.part_of(target, &frame).await;
+            let now = part.as_ref().ok().map(|part| (frame.digest(), part.clone()));
+            if !by_picture || now.is_none() || looked_at != now {
+                let located = match part {
+                    Ok(part) => self.locate_within(&frame, target, part, false, until).await,
+                    Err(failure) => Err(failure),
+                };
+                match located {
                     // The same picture would be read in the same way: only another one helps.
                     Ok(Located::Found(hit)) if !hit.is_certain() => {
-                        looked_at = Some(digest);
+                        looked_at = now;
                         why = Some(doubted(target, &hit));
                     }
                     Ok(Located::Found(hit)) => {
@@ -83,8 +92,7 @@ impl Stage<'_> {
                                 if is_point(hit.rect) {
                                     return Err(nothing_to_mask(target, &hit));
                                 }
-                                self.run.recorder.cover(hit.rect);
-                                self.run.recorder.unveil(&self.run.planned_id(self.step));
+                                self.cover(target, hit.rect);
                             }
                             self.healed = healed(target, hit.rung).or(self.healed.take());
                             return Ok((hit, live));
@@ -99,7 +107,7 @@ impl Stage<'_> {
                         ));
                     }
                     Ok(Located::NotFound { reason, sure }) => {
-                        looked_at = Some(digest);
+                        looked_at = now;
                         let message = format!("{target} was not found: {reason}");
                         why = Some(match sure {
                             true => Failure::failed("TargetNotFound", message),
@@ -115,14 +123,18 @@ impl Stage<'_> {
                         });
                     }
                     Ok(Located::Ambiguous { hits }) => {
-                        looked_at = Some(digest);
+                        looked_at = now;
                         let reason = record::ambiguous(&hits);
-                        why = Some(Failure::failed("TargetAmbiguous", format!("{target}: {reason}")));
+                        why = Some(match hits.iter().filter(|hit| hit.is_certain()).count() {
+                            // It may be there once, or not at all.
+                            0 | 1 => several_doubted(target, &reason),
+                            _ => Failure::failed("TargetAmbiguous", format!("{target}: {reason}")),
+                        });
                     }
                     // An outage may pass while there is time; what it says in the end is an error, not a failure.
                     Err(failure) if Instant::now() < until && !self.hopeless && !failure.is_lack() => {
                         if self.unreadable {
-                            looked_at = Some(digest);
+                            looked_at = now;
                         }
                         why = Some(failure)
                     }
@@ -139,9 +151,18 @@ impl Stage<'_> {
                 return Err(failure);
             }
             sleep(pause.min(until.saturating_duration_since(Instant::now()))).await;
-            if !by_picture {
+            if guest_knows(target) {
                 pause = (pause * 5 / 4).min(SLOW_POLL);
             }
+        }
+    }
+
+    /// What must not be seen is here. Until the places of all targets are known, pictures show nothing.
+    fn cover(&mut self, target: &Target, place: Rect) {
+        self.run.recorder.cover(place);
+        self.covered.insert(target.to_string());
+        if (self.step.targets().iter()).all(|target| self.covered.contains(&target.to_string())) {
+            self.run.recorder.unveil(&self.run.planned_id(self.step));
         }
     }
 
@@ -184,15 +205,36 @@ impl Stage<'_> {
         presence: bool,
         until: Instant,
     ) -> Result<Located, Failure> {
+        self.unreadable = false;
+        let part = self.part_of(target, frame).await?;
+        self.locate_within(frame, target, part, presence, until).await
+    }
+
+    /// The part of the screen that the target says it is in, if it says one.
+    async fn part_of(&mut self, target: &Target, frame: &Frame) -> Result<Option<Part>, Failure> {
+        match target.fields().and_then(|t| t.within.as_ref()) {
+            Some(within) => self.part(within, frame).await.map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// As `locate`, where the part is known.
+    async fn locate_within(
+        &mut self,
+        frame: &Arc<Frame>,
+        target: &Target,
+        part: Option<Part>,
+        presence: bool,
+        until: Instant,
+    ) -> Result<Located, Failure> {
         let start = Instant::now();
         let vision = self.run.rig.vision.clone();
         let mut wanted = target_of(target);
         wanted.presence = presence;
-        if let Some(within) = target.fields().and_then(|t| t.within.as_ref()) {
-            match self.part(within, frame).await? {
-                Part::Here(rect) => wanted.region = Some(rect),
-                Part::Nowhere(reason) => return Ok(Located::NotFound { reason, sure: true }),
-            }
+        match part {
+            Some(Part::Here(rect)) => wanted.region = Some(rect),
+            Some(Part::Nowhere(reason)) => return Ok(Located::NotFound { reason, sure: true }),
+            None => {}
         }
         let element = target.fields().and_then(|t| t.element.as_ref());
         let mut asked = None;
@@ -275,7 +317,10 @@ impl Stage<'_> {
             Ok(Err(error)) => {
                 self.trouble = Some(error.to_string());
                 self.unreadable = matches!(error, vision::Error::Answer { .. });
-                self.hopeless = !matches!(error, vision::Error::Unreachable { .. } | vision::Error::Answer { .. });
+                self.hopeless = !matches!(
+                    error,
+                    vision::Error::Unreachable { .. } | vision::Error::Empty { .. } | vision::Error::Answer { .. }
+                );
                 Err(error.into())
             }
             Err(_) => {
@@ -357,6 +402,18 @@ fn doubted(target: &Target, hit: &Hit) -> Failure {
             "{target}: '{}' was read at {},{}, but with little certainty ({:.2}), and nothing else confirms it; it may be \
              another text, so that nothing was done there",
             hit.matched, hit.point.x, hit.point.y, hit.confidence
+        ),
+    )
+}
+
+/// As [`doubted`], of several places of which not even two were read with certainty: `reason` names them.
+fn several_doubted(target: &Target, reason: &str) -> Failure {
+    Failure::error(
+        FailureClass::Vision,
+        "CannotTell",
+        format!(
+            "{target}: {reason}; most of them were read with little certainty and may be other texts, so that nothing was \
+             done there"
         ),
     )
 }

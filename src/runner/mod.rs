@@ -5,6 +5,7 @@
 //! input; what is written anywhere holds no secret.
 
 mod act;
+mod ahead;
 mod check;
 mod display;
 mod failure;

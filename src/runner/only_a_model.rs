@@ -1,6 +1,7 @@
 //! What can be answered only by a model that understands words, found before a VM exists: text recognition, reference
 //! images and the guest answer nothing of it, on any VM.
 
+use super::ahead::{known, will_run};
 use super::locate::target_of;
 use crate::scenario::{Action, Check, Plan, Step, Target};
 use crate::vision::{self, unreadable_question, unreadable_target};
@@ -11,49 +12,20 @@ pub(super) const NEEDS_MODEL: &str = "NeedsModel";
 /// The steps that will run and that only a model can answer, each with why. A step that waits for a value of the run is
 /// judged when it has it.
 pub fn needs_model(plan: &Plan) -> Vec<String> {
-    let test = &plan.steps[plan.range.clone()];
-    let mut found = Vec::new();
-    for step in plan.setup.iter().chain(test).chain(&plan.cleanup) {
-        collect(step, &mut found);
-    }
-    found
-}
-
-fn collect(step: &Step, found: &mut Vec<String>) {
-    if step.when.iter().any(|fact| fact.holds() == Some(false)) {
-        return;
-    }
-    if step.late.is_none() {
-        found.extend(in_step(step));
-    }
-    let way = match &step.action {
-        // The way that is not taken asks nobody.
-        Action::If(branch) => known(&branch.condition).map(|held| if held { "then" } else { "else" }),
-        _ => None,
-    };
-    for (by, child) in step.children() {
-        if way.is_none_or(|way| way == by) {
-            collect(child, found);
-        }
-    }
+    let steps = will_run(plan).into_iter().filter(|step| step.late.is_none());
+    steps.flat_map(in_step).collect()
 }
 
 /// What of the step itself only a model can answer.
 pub(super) fn in_step(step: &Step) -> Vec<String> {
     let targets = step.targets().into_iter().filter_map(of_target);
-    let checks = step.conditions().filter_map(of_check);
-    let why: Vec<String> = targets.chain(checks).collect();
+    let of = |check: &Check| {
+        // It has to be told each time that it does not hold.
+        let watched = matches!(&step.action, Action::Never(never) if std::ptr::eq(&never.check, check));
+        of_check(check, watched)
+    };
+    let why: Vec<String> = targets.chain(step.conditions().filter_map(of)).collect();
     why.iter().map(|why| format!("step {}: {why}", step.id)).collect()
-}
-
-/// Whether a condition holds that is decided by values which are known already.
-fn known(check: &Check) -> Option<bool> {
-    let Check::Fact(facts) = check else { return None };
-    let answers: Vec<Option<bool>> = facts.iter().map(|fact| fact.holds()).collect();
-    match answers.contains(&Some(false)) {
-        true => Some(false),
-        false => answers.iter().all(Option::is_some).then_some(true),
-    }
 }
 
 fn of_target(target: &Target) -> Option<String> {
@@ -64,17 +36,22 @@ fn of_target(target: &Target) -> Option<String> {
     }
 }
 
-fn of_check(check: &Check) -> Option<String> {
+/// What of the condition only a model can answer; where it is `denied`, its opposite is what is wanted.
+fn of_check(check: &Check, denied: bool) -> Option<String> {
+    if known(check).is_some() {
+        return None;
+    }
     match check {
         Check::See(question) => unreadable_question(question).map(|why| format!("\"{question}\": {why}")),
         Check::Text(target) => of_target(target),
-        Check::Not(inner) => of_check(inner),
-        // One that can be answered may be enough.
-        Check::Any(parts) => {
-            let all: Option<Vec<String>> = parts.iter().map(of_check).collect();
+        Check::Not(inner) => of_check(inner, !denied),
+        // One that can be answered may be enough, unless it is decided already, and has decided nothing.
+        Check::Any(parts) | Check::All(parts) if matches!(check, Check::Any(_)) != denied => {
+            let open = parts.iter().filter(|part| known(part).is_none());
+            let all: Option<Vec<String>> = open.map(|part| of_check(part, denied)).collect();
             all.map(|all| all.join("; "))
         }
-        Check::All(parts) => parts.iter().find_map(of_check),
+        Check::Any(parts) | Check::All(parts) => parts.iter().find_map(|part| of_check(part, denied)),
         Check::Shell(_)
         | Check::Process(_)
         | Check::Window(_)

@@ -59,6 +59,8 @@ fn failure(reason: &'static str, error: PackageError) -> Failure {
         }
         e @ PackageError::NoFile(_) => Failure::error(FailureClass::Guest, "NoPackageFile", e.to_string()),
         e @ PackageError::Surroundings { .. } => Failure::error(FailureClass::Guest, reason, e.to_string()),
+        // It says nothing about the product, and is the same on every VM.
+        e @ PackageError::Unsupported(_) => Failure::author("PackageNotSupported", e.to_string()),
         e @ PackageError::Refused(_) => Failure::failed(reason, e.to_string()),
         e @ PackageError::Late(_) => Failure {
             kind: Kind::TimedOut,

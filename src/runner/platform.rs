@@ -1,12 +1,13 @@
 //! Whether a scenario and a guest fit: the systems that the scenario is written for, and what is there in one system only. Looking
 //! at the screen, clicking and typing need nothing of the guest.
 
+use super::ahead::will_run;
 use crate::guest::System;
 use crate::scenario::{Action, Check, Plan, Platform, Power, Step, Within, lacks};
 
 /// True where the plan runs commands in the guest, or says for which systems it is: then it matters what the guest is.
 pub fn asks_for_system(plan: &Plan) -> bool {
-    !plan.platforms.is_empty() || plan.all_steps().any(runs_commands)
+    !plan.platforms.is_empty() || will_run(plan).into_iter().any(runs_commands)
 }
 
 /// Why the plan cannot be carried out on a guest of this system, which `name` tells people: a word for programs and a sentence.
@@ -28,7 +29,7 @@ pub fn unfit(plan: &Plan, system: System, name: &str) -> Option<(&'static str, S
         ));
     }
     // What is filled in late is not known yet; the guest refuses it then.
-    let known = plan.all_steps().filter(|step| step.late.is_none());
+    let known = will_run(plan).into_iter().filter(|step| step.late.is_none());
     let steps = known.map(|step| (step, lacks(step, platform)));
     let wrong: Vec<String> = steps
         .filter(|(_, lacks)| !lacks.is_empty())

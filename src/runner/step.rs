@@ -1,6 +1,6 @@
 //! One step: its attempts, its time, its one end.
 
-use super::check::{Held, needs_guest};
+use super::check::{Held, guest_knows, needs_guest};
 use super::failure::{Failure, Kind, SETUP_FAILED};
 use super::locate::VISION_GRACE;
 use super::nodes::Owner;
@@ -13,6 +13,7 @@ use crate::desktop::{Frame, Point};
 use crate::guest::{self, Command, Exit};
 use crate::results::{Evidence, Role};
 use crate::scenario::{Action, Mask, Section, Step};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -39,8 +40,7 @@ fn uses_guest(step: &Step) -> bool {
         Action::Type(typing) => typing.paste.is_some(),
         _ => false,
     };
-    let by_element = |target: &crate::scenario::Target| target.fields().is_some_and(|t| t.element.is_some());
-    acts || step.targets().into_iter().any(by_element) || step.conditions().any(needs_guest)
+    acts || step.targets().into_iter().any(guest_knows) || step.conditions().any(needs_guest)
 }
 
 /// `within 6s`, where `given` is all of the step's time but what a look takes; else which part of it.
@@ -88,22 +88,25 @@ pub(super) struct Stage<'a> {
     pub pointers: Vec<Point>,
     /// The last action changed nothing that can be seen.
     pub noop: bool,
+    /// How long the machine stood still at the last action, if it did.
+    pub stood_still: Option<Duration>,
     /// The reference that was not found on the last look, and where it was looked for.
     pub missed: Option<Missed>,
     /// Whose element was found last.
     pub owner: Option<Owner>,
     /// What found a target that was pinned to something else.
     pub healed: Option<String>,
+    /// The targets whose places are hidden, where the step says that they are to be.
+    pub covered: BTreeSet<String>,
 }
 
 /// Runs a step that holds no others to its one end.
 pub(super) async fn run_leaf(run: &mut Run, step: &Step, stop: &Stop) -> Result<(), Ended> {
     let start = Instant::now();
-    // Where only the step finds out what must not be seen, nothing is to be seen until it has; and if it does not, from
-    // then on.
-    let veil = (step.mask == Some(Mask::Target)).then(|| run.planned_id(step));
-    if let Some(id) = &veil {
-        run.recorder.veil(id);
+    // Where only the step finds out what must not be seen, nothing is to be seen until it has; and if it does not, however
+    // it ends, from then on.
+    if step.mask == Some(Mask::Target) {
+        run.recorder.veil(&run.planned_id(step));
     }
     run.begin(step);
     run.tested |= step.section == Section::Steps;
@@ -143,9 +146,6 @@ pub(super) async fn run_leaf(run: &mut Run, step: &Step, stop: &Stop) -> Result<
             error.to_string(),
         ));
     }
-    if let (Some(id), Ok(())) = (&veil, &result) {
-        run.recorder.unveil(id);
-    }
     run.end(step, result.as_ref().map(|()| healed), attempts, start);
     result.map_err(|failure| Ended::new(failure, step))
 }
@@ -166,9 +166,11 @@ impl<'a> Stage<'a> {
             before: None,
             pointers: Vec::new(),
             noop: false,
+            stood_still: None,
             missed: None,
             owner: None,
             healed: None,
+            covered: BTreeSet::new(),
         }
     }
 }
@@ -297,13 +299,34 @@ impl Stage<'_> {
         match &self.step.verify {
             Some(verify) => {
                 let result = self.expect(verify, until, Kind::Failed, "NotVerified").await;
-                result.map_err(|failure| match self.noop && failure.is_about_the_product() {
-                    true => failure
-                        .with("right after the action nothing on the screen had changed, so it may not have arrived"),
-                    false => failure,
-                })
+                result.map_err(|failure| self.in_doubt(failure))
             }
             None => Ok(()),
+        }
+    }
+
+    /// What is not as it should be after an action that may not have arrived as it was meant. Keys that are sent to a machine
+    /// that stands still are repeated or lost when it goes on, which is nobody's fault.
+    fn in_doubt(&self, failure: Failure) -> Failure {
+        if !failure.is_about_the_product() && failure.kind != Kind::Error(FailureClass::Vision) {
+            return failure;
+        }
+        if let Some(time) = self.stood_still {
+            return Failure::error(
+                FailureClass::Desktop,
+                "StoodStill",
+                format!(
+                    "the machine stood still for {:.1}s at the action, so that keys and clicks may have been lost or repeated; then: {}",
+                    time.as_secs_f64(),
+                    failure.message
+                ),
+            );
+        }
+        match self.noop && failure.is_about_the_product() {
+            true => {
+                failure.with("right after the action nothing on the screen had changed, so it may not have arrived")
+            }
+            false => failure,
         }
     }
 

@@ -9,6 +9,7 @@ use crate::results::region;
 use crate::scenario::{Length, Within};
 
 /// What is known of the part.
+#[derive(Clone, PartialEq, Eq)]
 pub(super) enum Part {
     /// It is here.
     Here(Rect),

@@ -6,18 +6,26 @@ use super::model::{Action, Check, Display, Platform, Step};
 /// Variables without which Windows or PowerShell do not work. Their names are the same in small letters, and inputs become
 /// variables.
 const OF_WINDOWS: &[&str] = &[
+    "allusersprofile",
     "appdata",
+    "computername",
     "comspec",
+    "homedrive",
+    "homepath",
     "localappdata",
+    "os",
     "path",
     "pathext",
     "programdata",
     "programfiles",
     "psmodulepath",
+    "public",
     "systemdrive",
     "systemroot",
     "temp",
     "tmp",
+    "userdomain",
+    "username",
     "userprofile",
     "windir",
 ];

@@ -1,4 +1,4 @@
-//! The words of the language: what there is, and what is planned and refused by name until then.
+//! The words of the language.
 
 /// An action and the step options that it knows.
 pub(super) struct ActionWord {
@@ -220,11 +220,6 @@ pub(super) const ACTIONS: &[ActionWord] = &[
 pub(super) fn action_names() -> Vec<&'static str> {
     ACTIONS.iter().map(|a| a.name).collect()
 }
-
-/// Words of the language that this version does not carry out.
-pub(super) struct Planned(pub &'static [&'static str]);
-
-pub(super) const NONE: Planned = Planned(&[]);
 
 pub(super) const TOP: &[&str] = &[
     "name",

@@ -48,6 +48,14 @@ pub enum Error {
         /// What happened at each address, without credentials.
         attempts: Vec<String>,
     },
+    /// The VLM answered without a text, each time. That may pass.
+    #[error("VLM {model} gave an answer without a text: {}", attempts.join("; "))]
+    Empty {
+        /// The model.
+        model: String,
+        /// What happened at each address, without credentials.
+        attempts: Vec<String>,
+    },
     /// Every address of the VLM refused the request: a wrong key, an unknown model. Asking again changes nothing.
     #[error("VLM {model} refuses the request; check the provider's URL, key and model: {}", attempts.join("; "))]
     Refused {

@@ -14,10 +14,19 @@ fn help_takes_a_command() {
 #[test]
 fn manual_pages_are_told_where_they_are() {
     let place = Place::empty();
+    // Another program's page is none of those that are written; an old one of ours is written anew.
+    place.file("pages/other.1", "");
+    place.file("pages/mosdat.1", "");
     let ran = place.mosdat(&["man", "--output-dir", "pages"]);
     assert_eq!(ran.code, Some(0), "{}", ran.all());
     let there = std::fs::read_dir(place.path().join("pages")).expect("folder").count();
-    assert!(ran.out.contains(&format!("to pages ({there} files)")), "{}", ran.out);
+    assert!(
+        ran.out.contains(&format!("to pages ({} files)", there - 1)),
+        "{}",
+        ran.out
+    );
+    let page = std::fs::read_to_string(place.path().join("pages/mosdat.1")).expect("a page");
+    assert!(page.contains("mosdat"), "{page}");
     assert!(ran.out.contains("pages/mosdat.1"), "{}", ran.out);
 }
 

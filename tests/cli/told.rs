@@ -53,6 +53,80 @@ fn lint_fails_where_a_manifest_of_a_folder_does_not_load() {
     assert_eq!(place.mosdat(&["lint", "."]).code, Some(0));
 }
 
+/// Whoever looks through a folder has not asked for what other tools have there.
+#[test]
+fn a_folder_may_hold_files_of_other_tools() {
+    let place = Place::empty();
+    place.file("tests/good.yaml", "name: t\nsteps: [{expect: {text: Ready}}]\n");
+    place.file(
+        "kustomization.yaml",
+        "apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\nresources: [list.yaml]\n",
+    );
+    place.file("list.yaml", "apiVersion: v1\nkind: List\nitems: []\n");
+    place.file("compose.yml", "name: web\nservices: {a: {image: b}}\n");
+    place.file("chart/Chart.yaml", "apiVersion: v2\nname: demo\nversion: 1.0.0\n");
+    place.file("chart/values.yaml", "replicaCount: 1\n");
+    place.file("chart/templates/a.yaml", "{{- if .Values.on }}\nkind: [\n{{- end }}\n");
+    let lint = place.mosdat(&["lint", "."]);
+    assert_eq!(lint.code, Some(0), "{}", lint.all());
+    for file in ["compose.yml", "chart/Chart.yaml"] {
+        let told = format!("{file}: note[other-tool]: ");
+        assert!(lint.out.contains(&told), "{told}: {}", lint.out);
+    }
+    assert!(
+        lint.out.contains("3 files read, 1 scenario: 0 errors, "),
+        "{}",
+        lint.out
+    );
+    let validate = place.mosdat(&["validate", "."]);
+    assert_eq!(validate.code, Some(0), "{}", validate.all());
+    assert!(
+        validate.out.contains("2 files of other tools left aside, 3 files read"),
+        "{}",
+        validate.all()
+    );
+    // What is wrong with ours is told all the same, in a chart's folder too, and what is named is meant.
+    place.file("chart/ci/bad.yaml", "name: t\nstepz: [{key: f5}]\n");
+    let ran = place.mosdat(&["lint", "chart"]);
+    assert!(
+        ran.code == Some(3) && ran.out.contains("bad.yaml:2:1: error[load]: "),
+        "{}",
+        ran.all()
+    );
+    assert_eq!(place.mosdat(&["validate", "compose.yml"]).code, Some(3));
+    let own = concat!(env!("CARGO_MANIFEST_DIR"), "/charts");
+    let ran = place.mosdat(&["lint", own]);
+    assert_eq!(ran.code, Some(0), "{}", ran.all());
+}
+
+/// Objects that have another form than their kind, in a file that is refused beside that.
+#[test]
+fn what_has_another_form_is_refused_in_words() {
+    let place = Place::empty();
+    let head = "apiVersion: mosdat.dev/v1alpha1\nkind: FunctionalTestRun\nmetadata: {name: a}\n";
+    let config = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\n";
+    for (text, told) in [
+        (format!("{head}spec: [!x z]\n"), "spec: "),
+        (format!("{head}spec: !x z\n"), "spec: "),
+        (
+            format!("{head}spec: {{vm: {{ref: {{name: a}}}}, scenario: [!x z]}}\n"),
+            "spec.scenario: ",
+        ),
+        (format!("{config}data: {{a: !x z}}\n"), "the tag !x"),
+    ] {
+        place.file("x.yaml", &text);
+        for command in ["validate", "lint", "run"] {
+            let ran = place.mosdat(&[command, "x.yaml"]);
+            assert_eq!(ran.code, Some(3), "{command} {text}: {}", ran.all());
+            for told in [told, "the tag !x is not used here"] {
+                assert!(ran.all().contains(told), "{command} {text}: {told}: {}", ran.all());
+            }
+            // Nothing is told of what is not in the file.
+            assert!(!ran.all().contains("unknown field"), "{command} {text}: {}", ran.all());
+        }
+    }
+}
+
 #[test]
 fn the_hint_of_a_rule_is_told_once() {
     let place = Place::empty();

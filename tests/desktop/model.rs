@@ -38,6 +38,8 @@ enum Behaviour {
     /// Answers this text.
     Says(&'static str),
     Status(u16, Option<&'static str>),
+    /// Answers without a text.
+    Null,
     /// Answers what was cut off.
     CutOff,
     /// Repeats the key at the place where the text is cut.
@@ -98,6 +100,13 @@ async fn answer(State(model): State<Model>, headers: HeaderMap, body: String) ->
             let body = json!({
                 "choices": [{"message": {"role": "assistant", "content": "<think>well"}, "finish_reason": "length"}],
                 "usage": {"prompt_tokens": 900, "completion_tokens": body["max_tokens"]},
+            });
+            return ([("content-type", "application/json")], body.to_string()).into_response();
+        }
+        Behaviour::Null => {
+            let body = json!({
+                "choices": [{"message": {"role": "assistant", "content": null}, "finish_reason": "stop"}],
+                "usage": {"prompt_tokens": 900, "completion_tokens": 0},
             });
             return ([("content-type", "application/json")], body.to_string()).into_response();
         }

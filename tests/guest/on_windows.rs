@@ -39,6 +39,39 @@ async fn commands_end_with_the_codes_of_windows() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_error_in_a_script_of_mosdats_is_no_answer() {
+    let (guest, far) = Windows::start(World::default()).await;
+    let session = session(&guest).await;
+    far.world.lock().unwrap().broken = Some("Provider load failure".into());
+    let answers = [
+        guest::process_runs(&guest, "x").await.map(|_| ()),
+        guest::listens(&guest, 80).await.map(|_| ()),
+        guest::has_window(&guest, &session, "x").await.map(|_| ()),
+        guest::beneath_pointer(&guest, &session).await.map(|_| ()),
+        guest::discover(&guest, Duration::ZERO).await.map(|_| ()),
+    ];
+    for answer in answers {
+        let error = answer.unwrap_err();
+        assert!(
+            matches!(&error, Error::Script { detail, .. } if detail.contains("Provider load failure")),
+            "{error}"
+        );
+    }
+    // What a scenario says ends as a shell does.
+    far.world
+        .lock()
+        .unwrap()
+        .commands
+        .insert("theirs".into(), Some((1, "a\r\nb\r\n".into(), "c\r\n".into())));
+    let output = guest.exec(Command::script("theirs", SOON).of_scenario()).await.unwrap();
+    assert!(far.last().of_scenario);
+    assert_eq!(
+        (output.exit, output.stdout.as_str(), output.stderr.as_str()),
+        (Exit::Code(1), "a\nb\n", "c\n")
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn values_are_in_no_command_line() {
     let nasty = "it's \u{2019}\u{201b} $(calc) `n \"q\" \\u0041 % \n\tü 😀";
     let (guest, far) = Windows::start(World::default()).await;
@@ -175,7 +208,19 @@ async fn looks() {
     assert_eq!(sight.unwrap(), Sight::NotShown, "the old one does not count");
     assert_eq!(far.last().env["ended"], format!("{}/exit", app.dir));
     let read = guest::read_text(&guest, &session, "~/a.txt").await.unwrap().unwrap();
-    assert_eq!((read.text.as_str(), read.whole), ("one\r\ntwo\r\n", true));
+    assert_eq!((read.text.as_str(), read.whole), ("one\ntwo\n", true));
+    // Cut, though it is no longer than that with the line ends of everybody else.
+    let long = "\r\n".repeat(guest::MOST / 2 + 1).into_bytes();
+    far.world
+        .lock()
+        .unwrap()
+        .files
+        .insert(r"C:\long.txt".into(), long[..=guest::MOST].to_vec());
+    let read = guest::read_text(&guest, &session, r"C:\long.txt")
+        .await
+        .unwrap()
+        .unwrap();
+    assert!(!read.whole && read.text.len() < guest::MOST);
     assert_eq!(guest::read_text(&guest, &session, r"C:\b.txt").await.unwrap(), None);
     guest::put_clipboard(&guest, &session, "a\nb ü").await.unwrap();
     assert_eq!(guest::clipboard(&guest, &session).await.unwrap().text, "a\nb ü");
@@ -217,7 +262,7 @@ async fn files_and_logs() {
     let Log::Since(read) = guest::log_since(&guest, &session, &log, &marks).await.unwrap() else {
         panic!("no log");
     };
-    assert_eq!(read.text, "new\r\n");
+    assert_eq!(read.text, "new\n");
     assert_eq!(
         guest::log_since(&guest, &session, r"C:\none.log", &marks)
             .await
@@ -263,7 +308,13 @@ async fn installers() {
     world.installers.insert(r"C:\again.msi".into(), demo("1.3.0", 3010));
     world.installers.insert(r"C:\bad.exe".into(), demo("1.2.0", 2));
     world.installers.insert(r"C:\mine.exe".into(), demo("1.2.0", 7777));
+    world.installers.insert(r"C:\several.exe".into(), demo("1.2.0", 7778));
     world.installers.insert(r"C:\odd.exe".into(), None);
+    for code in [1601, 1603, 1618, 1632, 112] {
+        let path = |end: &str| format!(r"C:\{code}.{end}");
+        world.installers.insert(path("msi"), demo("1.2.0", code));
+        world.installers.insert(path("exe"), demo("1.2.0", code));
+    }
     let (guest, far) = Windows::start(world).await;
     let install = async |format: &str, path: &str| guest::install(&guest, format, path, SOON).await;
     let there = install("exe", r"C:\demo.exe").await.unwrap();
@@ -272,17 +323,39 @@ async fn installers() {
         ("Demo App", "1.2.0", false)
     );
     assert!(install("msi", r"C:\again.msi").await.unwrap().restart);
+    let error = install("exe", r"C:\bad.exe").await.unwrap_err();
+    assert!(
+        matches!(&error, PackageError::Refused(why) if why.contains("exit code 2")),
+        "{error}"
+    );
     for (path, word) in [
-        (r"C:\bad.exe", "exit code 2"),
         (r"C:\odd.exe", "a step 'shell'"),
         (r"C:\mine.exe", "only for the user who runs it"),
+        (r"C:\several.exe", "Demo App, Demo;"),
     ] {
         let error = install("exe", path).await.unwrap_err();
         assert!(
-            matches!(&error, PackageError::Refused(why) if why.contains(word)),
+            matches!(&error, PackageError::Unsupported(why) if why.contains(word)),
             "{error}"
         );
     }
+    // Windows Installer's own trouble; in others these codes mean something else.
+    for (code, word) in [
+        (1601, "does not answer"),
+        (1618, "another installation"),
+        (1632, "temporary files"),
+        (112, "no space"),
+    ] {
+        let error = install("msi", &format!(r"C:\{code}.msi")).await.unwrap_err();
+        assert!(
+            matches!(&error, PackageError::Surroundings { trouble, .. } if trouble.contains(word)),
+            "{error}"
+        );
+        let error = install("exe", &format!(r"C:\{code}.exe")).await.unwrap_err();
+        assert!(matches!(&error, PackageError::Refused(_)), "{error}");
+    }
+    let error = install("msi", r"C:\1603.msi").await.unwrap_err();
+    assert!(matches!(&error, PackageError::Refused(_)), "{error}");
     assert!(matches!(
         install("exe", r"C:\none.exe").await,
         Err(PackageError::NoFile(_))

@@ -22,6 +22,22 @@ fn said(text: &str) -> Output {
     }
 }
 
+fn link(kind: ErrorKind) -> Error {
+    Error::Link {
+        guest: "lab/100".into(),
+        doing: "starting a command".into(),
+        source: Box::new(proxmox::Error {
+            kind,
+            endpoint: "https://pve".into(),
+            method: "POST",
+            path: "/nodes/lab/qemu/100/agent/exec".into(),
+            status: None,
+            message: "no".into(),
+            fields: Default::default(),
+        }),
+    }
+}
+
 #[async_trait]
 impl Guest for Restarted {
     async fn exec(&self, command: Command) -> Result<Output, Error> {
@@ -40,19 +56,7 @@ impl Guest for Restarted {
             1 => answers[0],
             _ => answers.remove(0),
         };
-        answer.map(said).map_err(|kind| Error::Link {
-            guest: "lab/100".into(),
-            doing: "starting a command".into(),
-            source: Box::new(proxmox::Error {
-                kind,
-                endpoint: "https://pve".into(),
-                method: "POST",
-                path: "/nodes/lab/qemu/100/agent/exec".into(),
-                status: None,
-                message: "no".into(),
-                fields: Default::default(),
-            }),
-        })
+        answer.map(said).map_err(link)
     }
     async fn read_file(&self, _: &str) -> Result<Vec<u8>, Error> {
         unreachable!()
@@ -70,6 +74,7 @@ async fn by_ssh_a_guest_that_stays_away_is_an_outage() {
     let guest = OnceAway {
         guest: sshd.guest(),
         sshd: Mutex::new(Some(sshd)),
+        asked: Mutex::new(false),
     };
     let error = reboot(&guest, Instant::now() + Duration::from_secs(5))
         .await
@@ -77,10 +82,13 @@ async fn by_ssh_a_guest_that_stays_away_is_an_outage() {
     assert!(matches!(error, Error::Ssh { .. } | Error::ResultLost { .. }), "{error}");
 }
 
-/// A machine whose SSH server ends with the restart, which this machine is spared, and does not come again.
+/// A machine whose SSH server ends with the restart, which this machine is spared, and does not come again. Before that it
+/// answers once more: a restart takes a moment to begin.
 struct OnceAway {
     guest: mosdat::guest::SshGuest,
     sshd: Mutex<Option<super::sshd::Sshd>>,
+    /// The restart was asked for.
+    asked: Mutex<bool>,
 }
 
 #[async_trait]
@@ -90,10 +98,14 @@ impl Guest for OnceAway {
             panic!("{command:?}")
         };
         if script.contains("systemctl reboot") {
-            drop(self.sshd.lock().unwrap().take());
+            *self.asked.lock().unwrap() = true;
             return Ok(said(""));
         }
-        self.guest.exec(command).await
+        let answer = self.guest.exec(command).await;
+        if *self.asked.lock().unwrap() {
+            drop(self.sshd.lock().unwrap().take());
+        }
+        answer
     }
     async fn read_file(&self, _: &str) -> Result<Vec<u8>, Error> {
         unreachable!()
@@ -129,4 +141,48 @@ async fn an_outage_is_no_restart_that_did_not_come() {
         assert!(!after(&[Err(outage), Err(AgentNotRunning)]).await.unwrap());
         assert!(after(&[Err(outage), Ok("second\n")]).await.unwrap());
     }
+}
+
+/// A guest that answers once more, and then has an API that takes its time and fails.
+struct Hanging(Mutex<u32>);
+
+#[async_trait]
+impl Guest for Hanging {
+    async fn exec(&self, command: Command) -> Result<Output, Error> {
+        let What::Script(script) = &command.what else {
+            panic!("{command:?}")
+        };
+        if !script.contains("boot_id") {
+            return Ok(said(""));
+        }
+        let asked = {
+            let mut asked = self.0.lock().unwrap();
+            *asked += 1;
+            *asked
+        };
+        if asked <= 2 {
+            return Ok(said("first\n"));
+        }
+        tokio::time::sleep(Duration::from_secs(4)).await;
+        Err(link(ErrorKind::Transport))
+    }
+    async fn read_file(&self, _: &str) -> Result<Vec<u8>, Error> {
+        unreachable!()
+    }
+    async fn write_file(&self, _: &str, _: &[u8]) -> Result<(), Error> {
+        unreachable!()
+    }
+}
+
+/// What a guest says before it goes down is not that it stays up.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_question_that_is_cut_off_is_put_again() {
+    let guest = Hanging(Mutex::new(0));
+    let error = reboot(&guest, Instant::now() + Duration::from_millis(2500))
+        .await
+        .unwrap_err();
+    assert!(
+        matches!(&error, Error::Link { source, .. } if source.kind == ErrorKind::Transport),
+        "{error}"
+    );
 }

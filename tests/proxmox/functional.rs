@@ -219,6 +219,41 @@ async fn what_stands_on_the_cluster_is_used_and_left() {
     assert!(text(&out.stderr).contains("is another machine than VM 150"), "{out:?}");
 }
 
+/// Proxmox answers, and what was given lets nobody in: nothing is started, and it is not the infrastructure's fault.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_login_or_a_certificate_that_is_wrong_is_wrong_input() {
+    let stage = Stage::new().await;
+    let file = stage.dir.path().join("fleet/fleet.toml");
+    let right = std::fs::read_to_string(&file).expect("file");
+    let pin = right.lines().find(|l| l.starts_with("fingerprint")).expect("pin");
+    let other_pin = right.replace(pin, &format!("fingerprint = '{}'", ["AB"; 32].join(":")));
+    let unpinned = right.replace(pin, "");
+    for (text, password, told) in [
+        (&right, "wrong", "look at `user` in [proxmox] and at PROXMOX_PASSWORD"),
+        (&other_pin, TOKEN_SECRET, "give `fingerprint` in [proxmox]"),
+        (&unpinned, TOKEN_SECRET, "give `fingerprint` in [proxmox]"),
+    ] {
+        std::fs::write(&file, text).expect("file");
+        for more in [&["preflight"][..], &["functional", "--vms", "one", "--test", "t"]] {
+            let mut process = tokio::process::Command::new(env!("CARGO_BIN_EXE_mosdat"));
+            process
+                .args([more[0], "fleet.toml"])
+                .args(&more[1..])
+                .current_dir(stage.dir.path().join("fleet"))
+                .env("MOSDAT_STATE", "state")
+                .env("FUNCTIONAL_TEST_PASSWORD", "swordfish")
+                .env("PROXMOX_PASSWORD", password)
+                .env_remove("KUBECONFIG");
+            let out = process.kill_on_drop(true).output().await.expect("mosdat");
+            let all = format!("{}{}", self::text(&out.stdout), self::text(&out.stderr));
+            assert_eq!(out.status.code(), Some(3), "{more:?}: {all}");
+            assert!(all.contains(told), "{more:?}: {told}: {all}");
+            assert!(!all.contains(TOKEN_SECRET), "{all}");
+        }
+        assert!(!stage.dir.path().join("fleet/state").exists());
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn preflight_reads_and_writes_nothing() {
     let stage = Stage::new().await;

@@ -48,6 +48,8 @@ pub struct World {
     /// The answer to every question, if not from the world.
     pub verdict: Option<Verdict>,
     pub vision_error: Option<fn() -> vision::Error>,
+    /// How many looks end with that; none: all.
+    pub vision_errors: Option<u32>,
     pub desktop_down: bool,
     pub guest_down: bool,
     /// What every request about the VM as a whole ends with.
@@ -59,6 +61,8 @@ pub struct World {
     pub guest_hangs: bool,
     /// Between these moments the guest takes no command.
     pub guest_busy: Option<(Instant, Instant)>,
+    /// Between these moments every command is lost.
+    pub guest_breaks: Option<(Instant, Instant)>,
     /// Another guest than this machine as the world shows it.
     pub guest: Option<Arc<dyn Guest>>,
     /// How long a look at the screen takes.
@@ -67,6 +71,8 @@ pub struct World {
     pub keeps: Option<usize>,
     /// How certain the reading of a text is.
     pub confidence: Option<f32>,
+    /// The first so many places of a text are read with certainty all the same.
+    pub certain_places: usize,
     /// From this version on, every reading is certain.
     pub certain_from: Option<usize>,
     /// What is not found may have been misread.
@@ -161,6 +167,14 @@ impl World {
         &self.versions[World::version(frame)]
     }
 
+    fn error(&mut self) -> Option<vision::Error> {
+        let error = self.vision_error?;
+        if let Some(left) = &mut self.vision_errors {
+            *left = left.checked_sub(1)?;
+        }
+        Some(error())
+    }
+
     fn confidence(&self, frame: &Frame) -> Option<f32> {
         let certain = self.certain_from.is_some_and(|from| World::version(frame) >= from);
         self.confidence.filter(|_| !certain)
@@ -230,11 +244,13 @@ impl Screen for Double {
         if most != Duration::from_secs(3) {
             self.did(format!("settle {most:?}"));
         }
+        let begun = Instant::now();
         let frame = self.capture().await?;
         Ok(Settled {
             frame,
             still: true,
             waited: Duration::ZERO,
+            answered: begun.elapsed(),
             moving: None,
             changed: None,
         })
@@ -314,8 +330,8 @@ impl Vision for Double {
     async fn locate(&self, frame: &Frame, target: &Target) -> Result<Located, vision::Error> {
         self.looks.fetch_add(1, Ordering::Relaxed);
         let mut world = self.world.lock().unwrap();
-        if let Some(error) = world.vision_error {
-            return Err(error());
+        if let Some(error) = world.error() {
+            return Err(error);
         }
         let wanted = target.text.clone().or(target.describe.clone()).unwrap_or_default();
         if let Some((_, moved)) = world.moves.take_if(|(looked_for, _)| *looked_for == wanted) {
@@ -329,8 +345,12 @@ impl Vision for Double {
             .texts(frame)
             .iter()
             .filter(|(t, _)| *t == wanted)
-            .map(|text| Hit {
-                confidence: world.confidence(frame).unwrap_or(0.9),
+            .enumerate()
+            .map(|(i, text)| Hit {
+                confidence: world
+                    .confidence(frame)
+                    .filter(|_| i >= world.certain_places)
+                    .unwrap_or(0.9),
                 ..hit(text)
             })
             .collect();
@@ -345,9 +365,9 @@ impl Vision for Double {
     }
     async fn judge(&self, frame: &Frame, question: &str) -> Result<Judgement, vision::Error> {
         self.looks.fetch_add(1, Ordering::Relaxed);
-        let world = self.world.lock().unwrap();
-        if let Some(error) = world.vision_error {
-            return Err(error());
+        let mut world = self.world.lock().unwrap();
+        if let Some(error) = world.error() {
+            return Err(error);
         }
         let found = world
             .texts(frame)

@@ -54,6 +54,16 @@ async fn a_text_that_may_have_been_misread() {
     assert_eq!(ran.outcome.result, RunResult::Passed, "{:?}", ran.outcome);
 }
 
+/// Keys may be lost or repeated then; what the product did with them says nothing.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_machine_that_stood_still_at_the_action() {
+    let text = "name: t\nsteps:\n  - {id: a, type: frozen, verify: {text: frozen}, timeout: 9s}\n";
+    let ran = run(text, |w| w.slow = Duration::from_millis(2100)).await;
+    is_error(&ran, FailureClass::Desktop, "StoodStill");
+    let ran = run(text.replace("9s", "1s").as_str(), |_| {}).await;
+    assert_eq!(ran.outcome.result, RunResult::Failed, "{:?}", ran.outcome);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_text_that_was_read_with_little_certainty() {
     for what in ["expect: {text: Saved}", "expect: {not: {text: Saved}}"] {
@@ -102,15 +112,87 @@ async fn nothing_is_done_to_what_was_read_with_little_certainty() {
     assert_eq!(ran.done, ["click Saved Left 1"]);
 }
 
+/// Of several places, one alone may be the one that is meant, or none.
+#[tokio::test(flavor = "multi_thread")]
+async fn several_places_are_ambiguous_only_where_two_are_certain() {
+    for (places, certain) in [(2, 0), (2, 1), (3, 1), (2, 2), (3, 2)] {
+        let ran = step("click: Saved", |w| {
+            (0..places).for_each(|_| w.show("Saved"));
+            w.confidence = Some(0.4);
+            w.certain_places = certain;
+        })
+        .await;
+        assert!(ran.done.is_empty(), "{places} {certain}: {:?}", ran.done);
+        match certain {
+            2 => assert_eq!(
+                (ran.outcome.result, ran.reason()),
+                (RunResult::Failed, "TargetAmbiguous")
+            ),
+            _ => {
+                is_error(&ran, FailureClass::Vision, "CannotTell");
+                assert!(ran.message().contains("with little certainty"), "{}", ran.message());
+            }
+        }
+    }
+}
+
+/// That an answer could not be read says nothing of another picture, of which nobody was asked because the guest was away.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_guest_that_was_away_for_a_moment_is_asked_again() {
+    let text = "name: t\nsteps:\n  - {id: a, click: {target: {text: Save, in: Editor}}, timeout: 20s}\n";
+    let ran = run(text, |w| {
+        w.show("Save");
+        w.windows.push("Editor".into());
+        w.vision_error = Some(garbage);
+        w.vision_errors = Some(1);
+        let after = |ms| Instant::now() + Duration::from_millis(ms);
+        w.later.push((after(600), "Other".into()));
+        w.guest_breaks = Some((after(550), after(2000)));
+    })
+    .await;
+    assert_eq!(ran.outcome.result, RunResult::Passed, "{}", ran.message());
+}
+
+/// An answer without a text may be followed by one.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_without_a_text_passes() {
+    let empty = || vision::Error::Empty {
+        model: "m".into(),
+        attempts: vec!["an answer without text".into()],
+    };
+    for what in [
+        "expect: {see: \"'Save' is shown\"}",
+        "wait_for: {text: Save}",
+        "click: Save",
+    ] {
+        let text = format!("name: t\nsteps:\n  - {{id: a, {what}, timeout: 20s}}\n");
+        let ran = run(&text, |w| {
+            w.show("Save");
+            w.vision_error = Some(empty);
+            w.vision_errors = Some(2);
+        })
+        .await;
+        assert_eq!(
+            (ran.outcome.result, ran.looks),
+            (RunResult::Passed, 3),
+            "{}",
+            ran.message()
+        );
+    }
+}
+
+fn garbage() -> vision::Error {
+    vision::Error::Answer {
+        model: "m".into(),
+        problem: "no JSON".into(),
+        answer: "a lovely desktop".into(),
+    }
+}
+
 /// A model that answers what nobody can read says the same of the same picture: it is asked again of another one, and the
 /// step ends as an error.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_answer_that_cannot_be_read_is_asked_for_again_of_another_picture() {
-    let garbage = || vision::Error::Answer {
-        model: "m".into(),
-        problem: "no JSON".into(),
-        answer: "a lovely desktop".into(),
-    };
     for what in ["expect: {see: it looks good}", "wait_for: {text: Saved}", "click: Save"] {
         for (flickers, once) in [(false, true), (true, false)] {
             let text = format!("name: t\nsteps:\n  - {{id: a, {what}, timeout: 1500ms}}\n");

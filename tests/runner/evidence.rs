@@ -353,3 +353,77 @@ async fn what_is_to_be_masked_and_is_found_in_another_round_is_hidden_alone() {
     assert_eq!(picture.get_pixel(41, 51).0, [128; 3], "the field");
     assert_ne!(picture.get_pixel(41, 21).0, [128; 3], "what is beside it");
 }
+
+/// Pictures of the run: the step, and whether nothing at all is to be seen.
+fn hidden(ran: &super::doubles::Ran) -> Vec<(String, bool)> {
+    let mut all = Vec::new();
+    for event in &ran.events {
+        if let Body::Evidence {
+            step,
+            item: Evidence::Screenshot { file, .. },
+        } = &event.body
+        {
+            let picture = image::open(ran.dir.path().join(file)).unwrap().to_rgb8();
+            all.push((step.clone(), picture.pixels().all(|p| p.0 == [128; 3])));
+        }
+    }
+    all
+}
+
+/// A step that reaches its goal without its target has not found out what must not be seen.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_never_found_stays_hidden_though_the_step_passes() {
+    let text = "name: t\nsteps:\n  - {id: b, click: {target: {text: Password}}, mask: true, attempts: 2, timeout: 6s, \
+                verify: {text: Saved}}\n  - {id: c, screenshot: later}\n";
+    let ran = run(text, |w| {
+        w.show("Open");
+        w.later
+            .push((std::time::Instant::now() + Duration::from_millis(1000), "Saved".into()));
+    })
+    .await;
+    assert_eq!(ran.outcome.result, RunResult::Passed, "{}", ran.message());
+    assert!(ran.done.is_empty(), "{:?}", ran.done);
+    let seen = hidden(&ran);
+    assert!(
+        seen.iter().any(|(step, _)| step == "c") && seen.iter().all(|(_, hidden)| *hidden),
+        "{seen:?}"
+    );
+}
+
+/// Where the places of two are to be hidden, one is not enough.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_drag_hides_everything_until_both_its_ends_are_found() {
+    let text = "name: t\nsteps:\n  - {id: b, drag: {target: {text: Key}, to: {text: Lock}}, mask: true, timeout: 600ms}\n\
+                cleanup:\n  - {id: c, screenshot: later}\n";
+    for both in [false, true] {
+        let ran = run(text, |w| {
+            w.show("Key");
+            if both {
+                w.show("Lock");
+            }
+        })
+        .await;
+        let reason = if both { "" } else { "TargetNotFound" };
+        assert_eq!(ran.reason(), reason, "{}", ran.message());
+        let seen = hidden(&ran);
+        assert!(
+            seen.iter().any(|(step, _)| step == "c") && seen.iter().all(|(_, hidden)| *hidden != both),
+            "{seen:?}"
+        );
+        if both {
+            let file = ran.events.iter().rev().find_map(|event| match &event.body {
+                Body::Evidence {
+                    item: Evidence::Screenshot { file, .. },
+                    ..
+                } => Some(file),
+                _ => None,
+            });
+            let picture = image::open(ran.dir.path().join(file.expect("a picture")))
+                .unwrap()
+                .to_rgb8();
+            for y in [21, 51] {
+                assert_eq!(picture.get_pixel(41, y).0, [128; 3]);
+            }
+        }
+    }
+}

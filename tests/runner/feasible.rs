@@ -52,6 +52,105 @@ fn commands_that_the_agent_does_not_take_are_refused() {
     assert!(wrong.iter().all(|w| w.contains("takes 65536")), "{wrong:?}");
 }
 
+/// What will not run is asked for nothing.
+#[test]
+fn steps_that_will_not_run_are_not_judged() {
+    let text = "y".repeat(1900);
+    let steps = format!(
+        "  - {{id: a, type: '{text}'}}\n  - {{id: b, key: f5}}\n  - {{id: c, type: '{text}', when: {{word: y}}}}\n  \
+         - {{id: d, if: {{fact: {{word: x}}, then: [{{id: e, type: '{text}'}}], else: [{{id: f, type: '{text}'}}]}}}}\n  \
+         - {{id: g, type: '{text}'}}"
+    );
+    let mut plan = plan(&steps, &[("pw", "s")]);
+    let of = |plan: &Plan| -> Vec<String> {
+        let wrong = infeasible(plan);
+        wrong
+            .iter()
+            .map(|why| why.split(':').next().unwrap().to_string())
+            .collect()
+    };
+    assert_eq!(of(&plan), ["step a", "step e", "step g"]);
+    plan.limit(Some("b"), Some("d")).unwrap();
+    assert_eq!(of(&plan), ["step e"]);
+}
+
+#[test]
+fn a_model_is_needed_only_for_what_is_not_decided_without_it() {
+    // The word is x.
+    let late = "  - {id: late, shell: {command: ls, capture: late}}\n";
+    let both = "then: [{id: n, click: Save}], else: [{id: o, click: Save}]";
+    for (step, wanted) in [
+        (
+            "{id: a, expect: {any: [{fact: {word: x}}, {see: all is well}]}}".to_string(),
+            vec![],
+        ),
+        (
+            "{id: a, expect: {all: [{fact: {word: y}}, {see: all is well}]}}".to_string(),
+            vec![],
+        ),
+        (
+            "{id: a, expect: {not: {all: [{fact: {word: y}}, {see: all is well}]}}}".to_string(),
+            vec![],
+        ),
+        // Decided by nothing else.
+        (
+            "{id: a, expect: {any: [{fact: {word: y}}, {see: all is well}]}}".to_string(),
+            vec!["a"],
+        ),
+        (
+            "{id: a, expect: {all: [{fact: {word: x}}, {see: all is well}]}}".to_string(),
+            vec!["a"],
+        ),
+        // One of them may not hold, and that is enough; or none may.
+        (
+            "{id: a, expect: {not: {all: [{text: x}, {see: all is well}]}}}".to_string(),
+            vec![],
+        ),
+        (
+            "{id: a, expect: {not: {any: [{text: x}, {see: all is well}]}}}".to_string(),
+            vec!["a"],
+        ),
+        (
+            "{id: a, expect: {not: {not: {all: [{text: x}, {see: all is well}]}}}}".to_string(),
+            vec!["a"],
+        ),
+        (
+            "{id: a, never: {all: [{text: x}, {see: all is well}], for: 2s}}".to_string(),
+            vec![],
+        ),
+        (
+            "{id: a, never: {any: [{text: x}, {see: all is well}], for: 2s}}".to_string(),
+            vec!["a"],
+        ),
+        // Ways.
+        (
+            format!("{{id: a, if: {{not: {{fact: {{word: y}}}}, {both}}}}}"),
+            vec!["n"],
+        ),
+        (
+            format!("{{id: a, if: {{all: [{{fact: {{word: y}}}}, {{see: all is well}}], {both}}}}}"),
+            vec!["o"],
+        ),
+        (
+            format!("{{id: a, if: {{any: [{{fact: {{word: x}}}}, {{text: x}}], {both}}}}}"),
+            vec!["n"],
+        ),
+        // What is wanted is not known yet.
+        (
+            format!("{{id: a, if: {{fact: {{word: '{{{{ late }}}}'}}, {both}}}}}"),
+            vec!["n", "o"],
+        ),
+        (
+            format!("{{id: a, when: {{word: '{{{{ late }}}}'}}, if: {{text: x, {both}}}}}"),
+            vec!["n", "o"],
+        ),
+    ] {
+        let wrong = needs_model(&plan(&format!("{late}  - {step}"), &[("pw", "s")]));
+        let ids: Vec<&str> = wrong.iter().map(|why| why[5..].split(':').next().unwrap()).collect();
+        assert_eq!(ids, wanted, "{step}: {wrong:?}");
+    }
+}
+
 #[test]
 fn what_only_a_model_can_answer_is_named_with_its_step() {
     let steps = "  - {id: a, click: Save}\n  - {id: b, click: \"the 'Save' button\"}\n  - {id: c, click: \"the field right of 'Name'\"}\n  \

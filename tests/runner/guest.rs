@@ -75,6 +75,32 @@ async fn ports_and_windows() {
     assert_eq!(result("{not: {window: Other}}").await, RunResult::Passed);
 }
 
+/// A window is there before its title is, and nothing on the screen changes with that. What is looked for in it is not looked
+/// for again while neither the picture nor the window changes.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_window_that_comes_without_a_change_of_the_picture() {
+    let click = |target: &str, time: &str| {
+        format!("name: t\nsteps:\n  - {{id: a, click: {{target: {{text: {target}, in: Editor}}}}, timeout: {time}}}\n")
+    };
+    let ran = run(&click("Save", "20s"), |w| {
+        w.show("Save");
+        let soon = std::time::Instant::now() + std::time::Duration::from_millis(600);
+        w.windows_later.push((soon, "Editor".into()));
+    })
+    .await;
+    assert_eq!(ran.outcome.result, RunResult::Passed, "{}", ran.message());
+    assert_eq!(
+        (ran.done.as_slice(), ran.looks),
+        (["click Save Left 1".to_string()].as_slice(), 1)
+    );
+    let ran = run(&click("Other", "1500ms"), |w| {
+        w.show("Save");
+        w.windows.push("Editor".into());
+    })
+    .await;
+    assert_eq!((ran.reason(), ran.looks), ("TargetNotFound", 1), "{}", ran.message());
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn windows_that_cannot_be_listed_are_not_absent() {
     let ran = run(

@@ -2,7 +2,7 @@
 
 use super::doubles::{Ran, run};
 use super::far::{Windows, World};
-use mosdat::api::RunResult;
+use mosdat::api::{FailureClass, RunResult};
 use mosdat::guest::System;
 use mosdat::runner::{asks_for_system, infeasible, unfit};
 use mosdat::scenario::{Plan, Scenario};
@@ -115,6 +115,44 @@ async fn an_error_of_the_guest_is_no_verdict() {
     assert_eq!((ran.outcome.result, ran.reason()), (RunResult::Invalid, "NoSuchUser"));
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_question_that_windows_cannot_answer_is_no_verdict() {
+    for check in ["process: x", "port: 80", "not: {process: x}", "not: {port: 80}"] {
+        let world = World {
+            broken: Some("Provider load failure".into()),
+            ..World::default()
+        };
+        let (ran, _) = run_there(&format!("name: t\nsteps:\n  - {{id: a, expect: {{{check}}}}}\n"), world).await;
+        assert_eq!(
+            (ran.outcome.result, ran.reason()),
+            (RunResult::Error, "GuestScriptFailed"),
+            "{check}"
+        );
+        let class = ran.outcome.failure.as_ref().and_then(|why| why.class);
+        assert_eq!(class, Some(FailureClass::Guest), "{check}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_installer_that_mosdat_does_not_know_is_no_verdict() {
+    for (path, code, result, reason) in [
+        (r"C:\odd.exe", None, RunResult::Invalid, "PackageNotSupported"),
+        (r"C:\a.msi", Some(1618), RunResult::Error, "NotInstalled"),
+        (r"C:\a.msi", Some(1603), RunResult::Failed, "NotInstalled"),
+    ] {
+        let mut world = World::default();
+        let brings = code.map(|code| ("Demo".to_string(), "1.0".to_string(), code));
+        world.installers.insert(path.into(), brings);
+        let (ran, _) = run_there(&format!("name: t\nsteps:\n  - {{id: a, install: '{path}'}}\n"), world).await;
+        assert_eq!(
+            (ran.outcome.result, ran.reason()),
+            (result, reason),
+            "{}",
+            ran.message()
+        );
+    }
+}
+
 fn plan(text: &str) -> Plan {
     let scenario = Scenario::from_str("t.yaml", &format!("name: t\n{text}")).unwrap();
     scenario.plan(&BTreeMap::new(), &BTreeMap::new()).unwrap()
@@ -178,6 +216,20 @@ fn what_one_system_has_not_is_named_with_its_step() {
     ] {
         assert!(message.contains(word), "{word}: {message}");
     }
+}
+
+/// A scenario for both systems leaves out what one of them has not.
+#[test]
+fn what_will_not_run_needs_nothing_of_the_system() {
+    let inputs = "inputs: {os: {default: linux}}\n";
+    let steps = r"steps: [{id: a, install: 'C:\x.exe', when: {os: windows}}, {id: b, if: {fact: {os: windows}, then: [{id: c, expect: {file: 'C:\x'}}]}}]";
+    assert_eq!(
+        unfit(&plan(&format!("{inputs}{steps}")), System::Linux, "Debian 13"),
+        None
+    );
+    let all = plan(&format!("{}{steps}", inputs.replace("linux", "windows")));
+    let (_, message) = unfit(&all, System::Linux, "Debian 13").unwrap();
+    assert!(message.contains("step a") && message.contains("step c"), "{message}");
 }
 
 #[test]

@@ -164,7 +164,10 @@ fn preflight_tells_what_is_not_there() {
     let dir = tempfile::tempdir().expect("folder");
     let model = "[vlm]\nbase_url = 'http://127.0.0.1:9/v1'\n";
     let config = LEAST.replace("'pve.example'", "'127.0.0.1'\nport = 9\npassword = 'x'") + model;
+    // A file with which nothing could be begun is wrong input, as it is for `functional`.
     let file = written(dir.path(), "f.toml", &config);
+    assert_eq!(mosdat(&["preflight", &file]).status.code(), Some(3));
+    let file = written(dir.path(), "f.toml", &(config + "verify_model = 'judge'\n"));
     let out = mosdat(&["preflight", &file, "--format", "json"]);
     assert_eq!(out.status.code(), Some(2), "{out:?}");
     let found: Vec<Value> = serde_json::from_slice(&out.stdout).expect("JSON");
@@ -176,6 +179,9 @@ fn preflight_tells_what_is_not_there() {
         (state("file"), state("Proxmox"), state("vision")),
         ("ok", "failed", "failed")
     );
+    let proxmox = found.iter().find(|f| f["area"] == "Proxmox").expect("finding");
+    let says = proxmox["says"].as_str().expect("words");
+    assert!(says.contains("look at `host`"), "{says}");
 }
 
 #[test]

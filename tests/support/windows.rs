@@ -26,6 +26,8 @@ pub struct Asked {
     pub env: BTreeMap<String, String>,
     pub input: Option<String>,
     pub text: String,
+    /// An error in it is its end, and no fault.
+    pub of_scenario: bool,
 }
 
 /// How it ends; none: never by itself.
@@ -34,6 +36,8 @@ pub type Answer = Option<(i64, String, String)>;
 /// What is in the guest.
 #[derive(Default)]
 pub struct World {
+    /// What none of mosdat's own scripts gets beyond.
+    pub broken: Option<String>,
     /// Nobody is logged on.
     pub nobody: bool,
     /// What the Task Scheduler says no with.
@@ -53,7 +57,7 @@ pub struct World {
     pub shows: Option<(String, [i64; 4])>,
     /// What is installed: name and version.
     pub installed: BTreeMap<String, String>,
-    /// What an installer brings, by its path, and its exit code (7777: for its own user only); nothing: of an unknown kind.
+    /// What an installer brings, by its path, and its exit code (7777: for its own user only; 7778: which program it is, is not clear); nothing: of an unknown kind.
     pub installers: BTreeMap<String, Option<(String, String, i64)>>,
     pub boots: u32,
     /// What commands of a scenario do, by their text.
@@ -110,23 +114,29 @@ fn variable(script: &str, name: &str) -> Option<String> {
 
 /// As the loader and what it loads would read it.
 fn read(sent: &str) -> Asked {
-    assert!(sent.is_ascii() && !sent.contains('\n'), "not one line of ASCII: {sent}");
-    let mut script = unescaped(sent);
+    assert!(sent.is_ascii(), "not ASCII: {sent}");
+    let mut lines = sent.lines();
+    let mut script = unescaped(lines.next().unwrap());
     let user = variable(&script, "$mosdat_user");
     if user.is_some() {
         script = unescaped(&variable(&script, "$mosdat_work").unwrap());
     }
-    let mut env = BTreeMap::new();
-    for part in script.split("[Environment]::SetEnvironmentVariable(").skip(1) {
-        if part.starts_with('\'') {
-            let (name, rest) = quoted(part);
-            env.insert(name, quoted(rest.strip_prefix(", ").unwrap()).0);
+    let (mut env, mut input) = (BTreeMap::new(), None);
+    for line in lines {
+        let line = unescaped(line);
+        let (name, value) = line.split_once('=').unwrap();
+        // Windows may log what runs, and does where it has such words in it.
+        assert!(value.len() < 6 || !script.contains(value), "in the script: {line}");
+        match name {
+            "" => input = Some(value.to_string()),
+            name => drop(env.insert(name.to_string(), value.to_string())),
         }
     }
     Asked {
         user,
         env,
-        input: variable(&script, "$mosdat_input"),
+        input,
+        of_scenario: script.contains("\n$mosdat_fault = 1\n"),
         text: variable(&script, "$mosdat_text").unwrap(),
     }
 }
@@ -177,6 +187,9 @@ fn answer(world: &mut World, asked: &Asked) -> Answer {
     };
     if let Some(answer) = world.commands.get(&asked.text) {
         return answer.clone();
+    }
+    if let Some(why) = world.broken.as_ref().filter(|_| !asked.of_scenario) {
+        return complains(99, why);
     }
     if is("MOSDAT_LEADER") {
         return match world.nobody {
@@ -229,7 +242,7 @@ fn answer(world: &mut World, asked: &Asked) -> Answer {
             .contains("missing")
         {
             return of_session(complains(
-                1,
+                99,
                 "no program missing in PATH=C:\\Windows, and none that is registered by that name",
             ));
         }
@@ -321,7 +334,16 @@ fn answer(world: &mut World, asked: &Asked) -> Answer {
                 )
             }
             Some(Some((.., 7777))) => says(7, ""),
-            Some(Some((.., code))) => complains(5, format!("the installer (nsis) ended with exit code {code}\n")),
+            Some(Some((.., 7778))) => complains(8, "Demo App, Demo\n"),
+            Some(Some((.., code))) => {
+                let kind = if env("package").ends_with(".msi") {
+                    "msi"
+                } else {
+                    "nsis"
+                };
+                let why = format!("the installer ({kind}) ended with exit code {code}\n");
+                Some((5, format!("{kind} {code}\n"), why))
+            }
         };
     }
     if is("Removes the program that is installed") {
@@ -448,7 +470,7 @@ impl Windows {
             .unwrap();
         let units: Vec<u16> = script.chunks(2).map(|b| u16::from_le_bytes([b[0], b[1]])).collect();
         let script = String::from_utf16(&units).unwrap();
-        assert!(script.contains("$input") && !script.contains("mosdat"), "{script}");
+        assert!(script.contains("@($input)") && !script.contains("$env:"), "{script}");
         for line in lines.iter().filter(|line| line[0] != "powershell.exe") {
             assert_eq!(line[..4], ["taskkill.exe", "/T", "/F", "/PID"], "{line:?}");
         }

@@ -3,7 +3,7 @@
 mod sarif;
 
 use super::apply::{self, Body};
-use super::{check, exit};
+use super::{check, exit, files};
 use crate::scenario::{LOAD, OLD_DIALECT, Place, Remark, Rule, Scenario, Severity, allows, rules};
 use clap::builder::PossibleValuesParser;
 use serde_json::{Value, json};
@@ -86,13 +86,13 @@ fn allowable() -> Vec<&'static str> {
 }
 
 async fn look(paths: &[PathBuf]) -> anyhow::Result<Looked> {
-    let texts = apply::texts(paths, true);
+    let texts = files::texts(paths, true);
     let mut looked = Looked {
         remarks: texts
             .problems
             .into_iter()
             .map(Remark::from)
-            .chain(texts.aside.into_iter().map(Remark::left_aside))
+            .chain(texts.aside)
             .collect(),
         files: texts.files,
         scenarios: 0,

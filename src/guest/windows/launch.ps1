@@ -7,6 +7,12 @@ $d = Join-Path $env:TEMP ('mosdat-app.' + [guid]::NewGuid().ToString('N').Substr
 [System.IO.File]::WriteAllText("$d\arguments", $mosdat_arguments)
 $text = "`$d = '" + $d.Replace("'", "''") + "'`n$mosdat_supervisor"
 $text = [Convert]::ToBase64String([System.Text.Encoding]::Unicode.GetBytes($text))
+# A window of a program that is started by one without a window would only blink in the task bar.
+try {
+    Add-Type -Namespace Mosdat -Name Foreground -MemberDefinition '[DllImport("user32.dll")] public static extern bool SystemParametersInfo(uint what, uint number, IntPtr value, uint how);'
+    # 0x2001: SPI_SETFOREGROUNDLOCKTIMEOUT.
+    [void][Mosdat.Foreground]::SystemParametersInfo(0x2001, 0, [IntPtr]::Zero, 0)
+} catch { $null = $_ }
 # By the shell: it inherits no handle, so that nobody waits for its end to have this script's output.
 Start-Process -FilePath 'powershell.exe' -WindowStyle Hidden -ArgumentList @(
     '-NoProfile', '-NonInteractive', '-ExecutionPolicy', 'Bypass', '-EncodedCommand', $text)

@@ -22,7 +22,9 @@ foreach ($line in $mosdat_input -split "`r?`n") {
     if ($size -gt 0 -and $now -ge $size -and "$made" -eq $was -and (mosdat_sum $stream $size) -eq $sum) { $mark = $size }
 }
 if ($null -eq $mark) {
-    if ($made -gt $begin) {
+    if ($begin -eq 0) {
+        exit 6
+    } elseif ($made -gt $begin) {
         $mark = [long]0
     } elseif ([System.IO.File]::GetLastWriteTimeUtc($path).Ticks -lt $begin) {
         $mark = $now

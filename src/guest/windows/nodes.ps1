@@ -142,6 +142,10 @@ function mosdat_walk($node, $path, $id, $app) {
             value = $text; whole = $whole
         })
     }
+    # As in other systems: nothing that a closed menu holds is on the screen.
+    if (-not $query.hidden -and @('menu', 'menu item') -contains $role) {
+        if ($node.Cached.IsOffscreen -or "$(mosdat_get $node $expand)" -eq 'Collapsed') { return }
+    }
     $inner = @($path) + , @($role, $name)
     foreach ($child in $node.CachedChildren) { mosdat_walk $child $inner $id $app }
 }

@@ -1,13 +1,20 @@
 # The file of a program: a path, a name in PATH, or one that the system knows (App Paths).
 function mosdat_program($name) {
     $name = [Environment]::ExpandEnvironmentVariables($name)
-    $exact = [System.Management.Automation.WildcardPattern]::Escape($name)
-    $found = Get-Command -Name $exact -CommandType Application -ErrorAction SilentlyContinue | Select-Object -First 1
     $path = $null
-    if ($found) { $path = $found.Definition }
+    if ($name -match '[\\/]') {
+        foreach ($file in $name, "$name.exe") {
+            if (-not $path -and (Test-Path -LiteralPath $file -PathType Leaf)) { $path = [System.IO.Path]::GetFullPath($file) }
+        }
+        if (-not $path) { throw "there is no file $name" }
+    } else {
+        $exact = [System.Management.Automation.WildcardPattern]::Escape($name)
+        $found = Get-Command -Name $exact -CommandType Application -ErrorAction SilentlyContinue | Select-Object -First 1
+        if ($found) { $path = $found.Definition }
+    }
     foreach ($root in 'HKCU:', 'HKLM:') {
         foreach ($leaf in $name, "$name.exe") {
-            if ($path -or $name -match '[\\/]') { continue }
+            if ($path) { continue }
             $key = Get-Item -LiteralPath "$root\Software\Microsoft\Windows\CurrentVersion\App Paths\$leaf" -ErrorAction SilentlyContinue
             if ($key) { $path = [string]$key.GetValue('') -replace '"', '' }
         }

@@ -1,7 +1,7 @@
 # Makes the folder of a file and an empty file beside it; prints both names. 3: no such user; 4: it cannot be written.
 try {
     $sid = (New-Object System.Security.Principal.NTAccount -ArgumentList $env:owner).Translate([System.Security.Principal.SecurityIdentifier]).Value
-} catch {
+} catch [System.Security.Principal.IdentityNotMappedException] {
     $mosdat_err.WriteLine("no user $env:owner")
     exit 3
 }

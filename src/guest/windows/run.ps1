@@ -1,5 +1,5 @@
 # Runs $mosdat_text, with $mosdat_input as $input. Ends as it does: by `exit`, with the code of the last native program, or
-# with 1 where an error was not handled.
+# with $mosdat_fault where an error was not handled.
 $mosdat_objects = New-Object System.Collections.ArrayList
 function mosdat_flush {
     if ($mosdat_objects.Count -gt 0) {
@@ -31,7 +31,7 @@ try {
 } catch {
     mosdat_flush
     $mosdat_err.WriteLine(($_ | Out-String -Width 4096).Trim())
-    $mosdat_code = 1
+    $mosdat_code = $mosdat_fault
 } finally {
     # Also where the script has left by `exit`.
     mosdat_flush

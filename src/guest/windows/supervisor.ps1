@@ -11,8 +11,9 @@ try {
     $info.RedirectStandardInput = $true
     $info.RedirectStandardOutput = $true
     $info.RedirectStandardError = $true
-    $out = [System.IO.File]::Open("$d\out", 'Create', 'Write', 'Read')
-    $err = [System.IO.File]::Open("$d\err", 'Create', 'Write', 'Read')
+    # Without a buffer: what was said last is there when it ends.
+    $out = New-Object System.IO.FileStream -ArgumentList "$d\out", 'Create', 'Write', 'Read', 1
+    $err = New-Object System.IO.FileStream -ArgumentList "$d\err", 'Create', 'Write', 'Read', 1
     $process = [System.Diagnostics.Process]::Start($info)
     $process.StandardInput.Close()
     $copies = [System.Threading.Tasks.Task[]]@(
@@ -27,6 +28,8 @@ try {
     $err.Flush()
     [System.IO.File]::WriteAllText("$d\exit.new", [string]$process.ExitCode)
     [System.IO.File]::Move("$d\exit.new", "$d\exit")
+    # It goes on to write there, and would fail if nobody read it any more.
+    [System.Threading.Tasks.Task]::WaitAll($copies)
 } catch {
     [System.IO.File]::WriteAllText("$d\failed", $_.Exception.GetBaseException().Message)
 }

@@ -117,7 +117,9 @@ fn what_is_made_of_them_can_be_read_and_holds_what_was_given() {
     ];
     for command in commands {
         let sent = bootstrap(System::Windows, &command);
-        let mut script = unescaped(sent.expose_secret());
+        let mut lines = sent.expose_secret().lines();
+        let mut script = unescaped(lines.next().unwrap());
+        let data: Vec<String> = lines.map(unescaped).collect();
         judge("outer", &script);
         if let Some(user) = &command.user {
             assert_eq!(set_to(&script, "$mosdat_user").as_ref(), Some(user));
@@ -126,9 +128,12 @@ fn what_is_made_of_them_can_be_read_and_holds_what_was_given() {
             script = unescaped(&set_to(&script, "$mosdat_work").unwrap());
             judge("work", &script);
         }
-        if let Some(input) = &command.input {
-            assert_eq!(set_to(&script, "$mosdat_input").as_deref(), Some(input.expose_secret()));
-        }
+        let env = command
+            .env
+            .iter()
+            .map(|(name, value)| format!("{name}={}", value.expose_secret()));
+        let input = command.input.iter().map(|input| format!("={}", input.expose_secret()));
+        assert_eq!(data, env.chain(input).collect::<Vec<_>>());
         let text = set_to(&script, "$mosdat_text").unwrap();
         match &command.what {
             What::Script(given) => assert_eq!(text, *given),

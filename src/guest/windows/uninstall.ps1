@@ -1,11 +1,12 @@
-# Removes the program that is installed by the name $env:name, and waits until that is so; prints its name and its version. 3:
-# there is none; 4: several; 5: it said no; 6: it is still there; 7: how it is removed silently is not known; 8: it is one user's.
+# Removes the program that is installed by the name $env:name, and waits until that is so; prints its name and its version, and
+# `restart` where the guest has to be started anew. 3: there is none; 4: several; 5: it said no (kind and code are printed); 6: it
+# is still there; 7: how it is removed silently is not known; 8: it is one user's.
 function mosdat_named {
     $all = @(mosdat_installed)
     $same = @($all | Where-Object { $_.DisplayName -eq $env:name })
     if ($same.Count -gt 0) { return $same }
     # With the version behind it, as many installers write it.
-    $all | Where-Object { $_.DisplayName.StartsWith("$env:name ", [StringComparison]::OrdinalIgnoreCase) }
+    $all | Where-Object { $_.DisplayName -match ('^' + [regex]::Escape($env:name) + '\s+[\(v]?\d') }
 }
 $found = @(mosdat_named)
 if ($found.Count -eq 0) { exit 3 }
@@ -23,7 +24,7 @@ if ($whose -and $whose -ne 'S-1-5-18') {
 $kind = 'unknown'
 if ($entry.WindowsInstaller -eq 1 -or $line -match '(?i)^"?(\S*\\)?msiexec') {
     $kind = 'msi'
-    $code = mosdat_start 'msiexec.exe' "/x $($entry.PSChildName) $($silent.msi)"
+    $code = mosdat_msi "/x $($entry.PSChildName) $($silent.msi)"
 } else {
     if ($line -match '^\s*"([^"]+)"\s*(.*)$' -or $line -match '(?i)^\s*(.+?\.exe)\s*(.*)$') {
         $file = $Matches[1]
@@ -46,6 +47,7 @@ if ($entry.WindowsInstaller -eq 1 -or $line -match '(?i)^"?(\S*\\)?msiexec') {
     }
 }
 if (-not (mosdat_went_well $code)) {
+    "$kind $code"
     $mosdat_err.WriteLine("what removes it ($kind) ended with exit code $code")
     exit 5
 }
@@ -58,4 +60,5 @@ if (Test-Path -LiteralPath $entry.PSPath) { exit 6 }
 if ($kind -eq 'nsis') { Remove-Item -LiteralPath $file -Force -ErrorAction SilentlyContinue }
 $entry.DisplayName
 if ($entry.DisplayVersion) { "$($entry.DisplayVersion)" } else { 'unknown' }
+if ($code -ne 0) { 'restart' }
 exit 0

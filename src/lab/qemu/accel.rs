@@ -25,6 +25,15 @@ impl Accel {
         }
     }
 
+    /// Words for the guest's kernel. QEMU before 8 translates code anew for each address that it stands at: with addresses
+    /// at random, each process's libraries. What guards a real processor against its own guesses only costs time here.
+    pub(super) fn kernel_words(self) -> &'static str {
+        match self {
+            Accel::Kvm => "",
+            Accel::Tcg => "norandmaps mitigations=off",
+        }
+    }
+
     /// The CPU model that goes with it when none is asked for.
     pub fn default_cpu(self) -> &'static str {
         match self {

@@ -94,7 +94,8 @@ impl Machine {
         add("-smbios", &format!("type=1,uuid={}", self.uuid));
         add("-kernel", &self.kernel.to_string_lossy());
         add("-initrd", &self.initrd.to_string_lossy());
-        add("-append", "console=ttyS0 quiet panic=10 net.ifnames=0");
+        let base = "console=ttyS0 quiet panic=10 net.ifnames=0";
+        add("-append", format!("{base} {}", self.accel.kernel_words()).trim_end());
         add("-display", "none");
         add("-device", &format!("vmgenid,guid={}", self.vmgenid));
         match self.vga {

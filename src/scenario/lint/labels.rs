@@ -76,7 +76,8 @@ fn tell(subject: &Subject<'_>, found: &mut Found<'_>, step: &Step, purpose: Purp
     found.add(place, step, message);
 }
 
-/// Two words at most, or up to four that all begin as names do; nothing in it describes.
+/// Begins as labels do, and has two words at most, or up to four that all begin so; nothing in it describes. A word in
+/// lower case (`hamburger`, `dark theme`) describes more often than it is read on a button.
 fn is_label(text: &str) -> bool {
     if text.contains(['\'', '"', '‘', '’', '“', '”', '?']) || text.contains("{{") {
         return false;
@@ -91,7 +92,8 @@ fn is_label(text: &str) -> bool {
         DESCRIBING.contains(&word.as_str())
     };
     let as_a_name = |word: &&str| word.chars().next().is_some_and(|c| !c.is_lowercase());
-    !words.iter().any(describes) && (words.len() <= 2 || words.len() <= 4 && words.iter().all(as_a_name))
+    let few = words.len() <= 2 || words.len() <= 4 && words.iter().all(as_a_name);
+    few && words.first().is_some_and(as_a_name) && !words.iter().any(describes)
 }
 
 #[cfg(test)]
@@ -100,12 +102,15 @@ mod tests {
 
     #[test]
     fn what_looks_like_a_label() {
-        for label in ["Save", "OK", "save", "Save as…", "Sign In To Chat", "設定", "42"] {
+        for label in ["Save", "OK", "Save as…", "Sign In To Chat", "設定", "42"] {
             assert!(is_label(label), "{label}");
         }
         for other in [
             "'Save'",
             "x",
+            "save",
+            "hamburger",
+            "dark theme",
             "the gear",
             "gear icon",
             "the Save button",

@@ -123,11 +123,11 @@ fn in_its_file(origin: String, place: Place) -> (String, Place) {
 }
 
 impl Remark {
-    /// A file of a folder that is left aside; `problem` says why.
-    pub fn left_aside(problem: Problem) -> Remark {
+    /// A file of a folder that is left aside by this rule; `problem` says why.
+    pub fn left_aside(rule: &'static Rule, problem: Problem) -> Remark {
         Remark {
-            rule: &OLD_DIALECT,
-            severity: OLD_DIALECT.severity,
+            rule,
+            severity: rule.severity,
             ..Remark::from(problem)
         }
     }
@@ -202,7 +202,7 @@ impl Scenario {
 
 /// All rules, those for what cannot be looked at first.
 pub fn rules() -> impl Iterator<Item = &'static Rule> {
-    [&LOAD, &OLD_DIALECT].into_iter().chain(RULES)
+    [&LOAD, &OLD_DIALECT, &OTHER_TOOL].into_iter().chain(RULES)
 }
 
 /// The rule of what could not be loaded. It cannot be allowed: there is nothing to look at then.
@@ -220,6 +220,15 @@ pub static OLD_DIALECT: Rule = Rule {
     severity: Severity::Note,
     about: "a file of the predecessor's dialect in a folder that is looked at: it is left aside",
     hint: "turn it into this language with `mosdat import`; named by itself, it is an error",
+    look: |_, _| {},
+};
+
+/// The rule of files of other tools that a folder holds.
+pub static OTHER_TOOL: Rule = Rule {
+    id: "other-tool",
+    severity: Severity::Note,
+    about: "a file of another tool in a folder that is looked at, such as a Helm chart's: it is left aside",
+    hint: "a scenario has `steps`, a file of routines has `routines`; named by itself, the file is read as one of them",
     look: |_, _| {},
 };
 
@@ -280,7 +289,7 @@ static RULES: &[Rule] = &[
     Rule {
         id: "unquoted-label",
         severity: Severity::Warning,
-        about: "a target or a question of a word or two without quotes, such as `click: Save`: a description, which needs a vision model",
+        about: "a target or a question of a word or two that begins as labels do, without quotes, such as `click: Save`: a description, which needs a vision model",
         hint: "quote the text within the string, as `\"'Save'\"`; where a model is meant, say so: `{target: {describe: Save}}`, or a whole question",
         look: labels::unquoted_label,
     },

@@ -60,7 +60,7 @@ impl Parser<'_> {
 
     /// `node: {role, name, ...}` with what the element's value has to be like beside it.
     pub(super) fn node_check(&mut self, node: &Node, beside: &Fields<'_>) -> Option<Check> {
-        let fields = self.fields(node, "node", v::NODE, &v::NONE)?;
+        let fields = self.fields(node, "node", v::NODE)?;
         let element = self.accessible(&fields)?;
         let Some(element) = element else {
             if !fields.has_strangers() {
@@ -126,7 +126,7 @@ impl Parser<'_> {
             });
         }
         let plain = what.trim_matches('\'');
-        let fields = self.fields(node, plain, v::CLIPBOARD, &v::NONE)?;
+        let fields = self.fields(node, plain, v::CLIPBOARD)?;
         let fits = self.fits(&fields)?;
         if fits.is_empty() {
             if !fields.has_strangers() {

@@ -49,9 +49,9 @@ impl Parser<'_> {
                 display: Display::Session,
             });
         }
-        let fields = self.fields(node, "launch", v::LAUNCH, &v::NONE)?;
+        let fields = self.fields(node, "launch", v::LAUNCH)?;
         let display = fields.get("display").and_then(|n| {
-            let name = self.choice(n, "'display'", v::DISPLAYS, &v::NONE)?;
+            let name = self.choice(n, "'display'", v::DISPLAYS)?;
             Display::ALL.into_iter().find(|d| d.as_str() == name)
         });
         let window = fields.get("window").and_then(|n| self.text(n, "'window'"));
@@ -125,7 +125,7 @@ impl Parser<'_> {
         if self.target_beside(node, "click", v::CLICK) {
             return None;
         }
-        let fields = self.fields(node, "click", v::CLICK, &v::NONE)?;
+        let fields = self.fields(node, "click", v::CLICK)?;
         let button = self.button(&fields);
         let count = match fields.get("count") {
             Some(n) => self.integer(n, "'count'", 1, 3).unwrap_or(1),
@@ -147,7 +147,7 @@ impl Parser<'_> {
         if !matches!(node.value, Value::Map(_)) {
             return self.text(node, what).map(Target::Words);
         }
-        let fields = self.fields(node, "a target", v::TARGET, &v::NONE)?;
+        let fields = self.fields(node, "a target", v::TARGET)?;
         let element = self.accessible(&fields)?;
         let reference = match fields.get("reference") {
             Some(n) => Some(self.reference(n)?),
@@ -230,7 +230,7 @@ impl Parser<'_> {
                 then: None,
             });
         }
-        let fields = self.fields(node, "type", v::TYPE, &v::NONE)?;
+        let fields = self.fields(node, "type", v::TYPE)?;
         let into = fields.get("into").and_then(|n| self.target(n, "'into'"));
         let clear = match fields.get("clear") {
             Some(n) => self.boolean(n, "'clear'").unwrap_or(false),
@@ -287,7 +287,7 @@ impl Parser<'_> {
         let mut hold = None;
         let (keys, times) = match &node.value {
             Value::Map(_) => {
-                let fields = self.fields(node, "key", v::KEY, &v::NONE)?;
+                let fields = self.fields(node, "key", v::KEY)?;
                 if let Some(n) = fields.get("hold") {
                     hold = Some(self.duration(n, "'hold'")?);
                 }
@@ -335,7 +335,7 @@ impl Parser<'_> {
         if !matches!(node.value, Value::Map(_)) {
             return self.script(node, "'shell'", None, None, None);
         }
-        let fields = self.fields(node, "shell", v::SHELL, &v::NONE)?;
+        let fields = self.fields(node, "shell", v::SHELL)?;
         let command = self.required(node, &fields, "command", "shell")?;
         let shell = self.script(
             command,

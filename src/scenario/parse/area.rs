@@ -75,7 +75,7 @@ impl Parser<'_> {
     }
 
     fn area(&mut self, node: &Node, size: Size) -> Option<Area> {
-        let fields = self.fields(node, "an area", v::AREA, &v::NONE)?;
+        let fields = self.fields(node, "an area", v::AREA)?;
         let kinds: Vec<&Entry> = v::AREA_KINDS.iter().filter_map(|k| fields.entry(k)).collect();
         let kind = match kinds.as_slice() {
             [kind] => *kind,
@@ -188,7 +188,7 @@ pub(in crate::scenario) fn sidecar(text: &str, size: Size, problems: &mut Proble
         return None;
     };
     let mut parser = Parser::new(problems, Scope::default(), Library::default());
-    let fields = parser.fields(node, "a sidecar", v::SIDECAR, &v::NONE)?;
+    let fields = parser.fields(node, "a sidecar", v::SIDECAR)?;
     parser.areas_and_click(node, &fields, "a sidecar", size)
 }
 

@@ -13,7 +13,7 @@ pub(super) struct At {
 }
 
 impl At {
-    /// `step 'read' (line 9)`.
+    /// `step 'read' in line 9`.
     pub fn told(&self) -> String {
         let place = match &self.place {
             Place::Line(line, _) => format!("in line {line}"),

@@ -39,7 +39,7 @@ impl Parser<'_> {
             return None;
         };
         let valid: Vec<&str> = std::iter::once(name).chain(options.iter().copied()).collect();
-        let fields = self.fields(node, &format!("condition {name}"), &valid, &v::NONE)?;
+        let fields = self.fields(node, &format!("condition {name}"), &valid)?;
         let value = fields.get(name)?;
         match name {
             "see" => self.text(value, "'see'").map(Check::See),

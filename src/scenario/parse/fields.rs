@@ -1,8 +1,7 @@
-//! Members of an object: known, planned and unknown ones.
+//! Members of an object: known and unknown ones.
 
 use super::super::error::unknown;
 use super::super::node::{Entry, Node, Value};
-use super::super::vocabulary::Planned;
 use super::Parser;
 
 /// The members of an object whose keys are known.
@@ -26,23 +25,9 @@ impl<'n> Fields<'n> {
     }
 }
 
-/// ``not implemented yet: `drag`. What is: click, ...``
-pub(super) fn not_yet(name: &str, plural: &str, valid: &[&str]) -> String {
-    format!(
-        "not implemented yet: `{name}`. Implemented {plural}: {}",
-        valid.join(", ")
-    )
-}
-
 impl Parser<'_> {
     /// Reads an object; unknown keys are problems and are left out.
-    pub(super) fn fields<'n>(
-        &mut self,
-        node: &'n Node,
-        what: &str,
-        valid: &[&str],
-        planned: &Planned,
-    ) -> Option<Fields<'n>> {
+    pub(super) fn fields<'n>(&mut self, node: &'n Node, what: &str, valid: &[&str]) -> Option<Fields<'n>> {
         let Value::Map(entries) = &node.value else {
             self.problem(
                 &node.place,
@@ -58,8 +43,6 @@ impl Parser<'_> {
         for entry in entries {
             if valid.contains(&entry.key.as_str()) {
                 known.push(entry);
-            } else if planned.0.contains(&entry.key.as_str()) {
-                self.problem(&entry.place, not_yet(&entry.key, &format!("keys of {what}"), valid));
             } else {
                 self.problem(
                     &entry.place,

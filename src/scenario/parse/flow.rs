@@ -47,7 +47,7 @@ impl Parser<'_> {
     }
 
     pub(super) fn repeat(&mut self, node: &Node, base: &str, section: Section) -> Option<Repeat> {
-        let fields = self.fields(node, "repeat", v::REPEAT, &v::NONE)?;
+        let fields = self.fields(node, "repeat", v::REPEAT)?;
         let until = match fields.get("until") {
             Some(n) => Some(self.check(n, "'until'")?),
             None => None,

@@ -18,7 +18,7 @@ impl Parser<'_> {
                 attempts: 1,
             });
         }
-        let fields = self.fields(node, "snapshot", v::SNAPSHOT, &v::NONE)?;
+        let fields = self.fields(node, "snapshot", v::SNAPSHOT)?;
         let memory = match fields.get("memory") {
             Some(n) => self.boolean(n, "'memory'")?,
             None => true,
@@ -58,7 +58,7 @@ impl Parser<'_> {
     }
 
     pub(super) fn power(&mut self, node: &Node) -> Option<Power> {
-        match self.choice(node, "'power'", v::POWERS, &v::NONE)? {
+        match self.choice(node, "'power'", v::POWERS)? {
             "start" => Some(Power::Start),
             "shutdown" => Some(Power::Shutdown),
             _ => Some(Power::Stop),
@@ -76,7 +76,7 @@ impl Parser<'_> {
                 version: None,
             });
         }
-        let fields = self.fields(node, "install", v::INSTALL, &v::NONE)?;
+        let fields = self.fields(node, "install", v::INSTALL)?;
         let version = match fields.get("version") {
             Some(n) => Some(self.text(n, "'version'")?),
             None => None,
@@ -131,7 +131,7 @@ impl Parser<'_> {
             let name = self.package_name(node, "'uninstall'", None)?;
             return Some(Uninstall { name, format: None });
         }
-        let fields = self.fields(node, "uninstall", v::UNINSTALL, &v::NONE)?;
+        let fields = self.fields(node, "uninstall", v::UNINSTALL)?;
         let format = match fields.get("format") {
             Some(n) => Some(self.format(n)?),
             None => None,
@@ -159,7 +159,7 @@ impl Parser<'_> {
     }
 
     fn format(&mut self, node: &Node) -> Option<Format> {
-        let word = self.choice(node, "'format'", v::FORMATS, &v::NONE)?;
+        let word = self.choice(node, "'format'", v::FORMATS)?;
         Format::ALL.iter().copied().find(|f| f.as_str() == word)
     }
 

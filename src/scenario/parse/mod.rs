@@ -242,22 +242,12 @@ impl Parser<'_> {
     }
 
     /// One of a few words.
-    fn choice<'c>(
-        &mut self,
-        node: &Node,
-        what: &str,
-        valid: &'c [&'c str],
-        planned: &super::vocabulary::Planned,
-    ) -> Option<&'c str> {
+    fn choice<'c>(&mut self, node: &Node, what: &str, valid: &'c [&'c str]) -> Option<&'c str> {
         let text = self.literal(node, what)?;
         if let Some(found) = valid.iter().find(|v| **v == text) {
             return Some(found);
         }
-        let message = if planned.0.contains(&text) {
-            fields::not_yet(text, &format!("values of {what}"), valid)
-        } else {
-            super::error::unknown(&format!("value of {what}"), "values", text, valid)
-        };
+        let message = super::error::unknown(&format!("value of {what}"), "values", text, valid);
         self.problem(&node.place, message);
         None
     }

@@ -8,9 +8,7 @@ use super::fields::Fields;
 
 impl Parser<'_> {
     pub(super) fn button(&mut self, fields: &Fields<'_>) -> Button {
-        let choice = fields
-            .get("button")
-            .map(|n| self.choice(n, "'button'", v::BUTTONS, &v::NONE));
+        let choice = fields.get("button").map(|n| self.choice(n, "'button'", v::BUTTONS));
         match choice.flatten() {
             Some("middle") => Button::Middle,
             Some("right") => Button::Right,
@@ -23,7 +21,7 @@ impl Parser<'_> {
         let items = self.list(node, "'modifiers'")?;
         let mut held = Vec::new();
         for item in items {
-            let word = self.choice(item, "a modifier", v::HELD, &v::NONE)?;
+            let word = self.choice(item, "a modifier", v::HELD)?;
             if held.iter().any(|h| h == word) {
                 self.problem(&item.place, format!("'{word}' stands twice in 'modifiers'"));
                 return None;
@@ -66,7 +64,7 @@ impl Parser<'_> {
         if self.target_beside(node, "drag", v::DRAG) {
             return None;
         }
-        let fields = self.fields(node, "drag", v::DRAG, &v::NONE)?;
+        let fields = self.fields(node, "drag", v::DRAG)?;
         let button = self.button(&fields);
         let target = self.required(node, &fields, "target", "drag");
         let to = self.required(node, &fields, "to", "drag");
@@ -91,7 +89,7 @@ impl Parser<'_> {
         if self.target_beside(node, "scroll", v::SCROLL) {
             return None;
         }
-        let fields = self.fields(node, "scroll", v::SCROLL, &v::NONE)?;
+        let fields = self.fields(node, "scroll", v::SCROLL)?;
         let notches = match fields.get("notches") {
             Some(n) => self.integer(n, "'notches'", 1, 100)?,
             None => 3,
@@ -109,7 +107,7 @@ impl Parser<'_> {
     }
 
     fn direction(&mut self, node: &Node, what: &str) -> Option<Direction> {
-        match self.choice(node, what, v::DIRECTIONS, &v::NONE)? {
+        match self.choice(node, what, v::DIRECTIONS)? {
             "up" => Some(Direction::Up),
             "down" => Some(Direction::Down),
             "left" => Some(Direction::Left),

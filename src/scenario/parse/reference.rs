@@ -188,7 +188,7 @@ impl Parser<'_> {
     fn variant_from_tree(&mut self, entry: &Entry) -> Option<Variant> {
         let node = &entry.value;
         let what = format!("reference '{}'", entry.key);
-        let fields = self.fields(node, &what, v::REFERENCE, &v::NONE)?;
+        let fields = self.fields(node, &what, v::REFERENCE)?;
         let png = self.required(node, &fields, "png", &what)?;
         let bytes = STANDARD.decode(self.literal(png, "'png'")?.as_bytes());
         let picture = match &bytes {

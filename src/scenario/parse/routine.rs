@@ -80,7 +80,7 @@ impl Parser<'_> {
 
     fn routine(&mut self, name: &str, node: &Node) -> Option<Routine> {
         let what = format!("routine '{name}'");
-        let fields = self.fields(node, &what, v::ROUTINE, &v::NONE)?;
+        let fields = self.fields(node, &what, v::ROUTINE)?;
         if let Some(n) = fields.get("description") {
             self.literal(n, "'description'");
         }

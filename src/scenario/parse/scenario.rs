@@ -24,7 +24,7 @@ pub(in crate::scenario) struct Parsed {
 
 /// Reads the whole; what is wrong is recorded, and the rest is read on.
 pub(in crate::scenario) fn scenario(parser: &mut Parser<'_>, node: &Node) -> Option<Parsed> {
-    let fields = parser.fields(node, "a scenario", v::TOP, &v::NONE)?;
+    let fields = parser.fields(node, "a scenario", v::TOP)?;
     if let Some(inputs) = fields.get("inputs") {
         parser.inputs = parser.read_inputs(inputs);
         parser.scope.inputs = parser.inputs.clone();
@@ -47,7 +47,7 @@ pub(in crate::scenario) fn scenario(parser: &mut Parser<'_>, node: &Node) -> Opt
     let mut platforms = Vec::new();
     if let Some(list) = fields.get("platforms") {
         for item in parser.list(list, "'platforms'").unwrap_or_default() {
-            let word = parser.choice(item, "'platforms'", v::PLATFORMS, &v::NONE);
+            let word = parser.choice(item, "'platforms'", v::PLATFORMS);
             platforms.extend(Platform::ALL.iter().filter(|p| word == Some(p.as_str())));
         }
     }
@@ -170,7 +170,7 @@ fn only_what_the_system_has(parser: &mut Parser<'_>, platform: Platform, all: Ve
 
 /// Reads a file that has routines and no steps.
 pub(in crate::scenario) fn library(parser: &mut Parser<'_>, node: &Node) {
-    let Some(fields) = parser.fields(node, "a file of routines", v::LIBRARY, &v::NONE) else {
+    let Some(fields) = parser.fields(node, "a file of routines", v::LIBRARY) else {
         return;
     };
     if let Some(routines) = fields.get("routines") {
@@ -223,9 +223,9 @@ impl Parser<'_> {
     }
 
     fn input(&mut self, name: &str, node: &Node) -> Option<Input> {
-        let fields = self.fields(node, &format!("input '{name}'"), v::INPUT, &v::NONE)?;
+        let fields = self.fields(node, &format!("input '{name}'"), v::INPUT)?;
         let kind = match fields.get("type") {
-            Some(n) => match self.choice(n, "'type'", v::INPUT_TYPES, &v::NONE)? {
+            Some(n) => match self.choice(n, "'type'", v::INPUT_TYPES)? {
                 "integer" => InputType::Integer,
                 "number" => InputType::Number,
                 "boolean" => InputType::Boolean,

@@ -15,7 +15,7 @@ pub(in crate::scenario) const BIGGER: &str = "let a 'shell' step of 'setup' fetc
 
 impl Parser<'_> {
     pub(super) fn stage(&mut self, node: &Node) -> Option<Stage> {
-        let fields = self.fields(node, "stage", v::STAGE, &v::NONE)?;
+        let fields = self.fields(node, "stage", v::STAGE)?;
         if let Some(entry) = fields.entry("from") {
             // A file's files are put into it before it is parsed.
             self.problem(

@@ -105,7 +105,7 @@ impl Parser<'_> {
             );
         }
         let motion = match option("motion").filter(|_| allowed("motion")) {
-            Some(n) => Some(match self.choice(n, "'motion'", v::MOTIONS, &v::NONE)? {
+            Some(n) => Some(match self.choice(n, "'motion'", v::MOTIONS)? {
                 "instant" => Motion::Instant,
                 "bezier" => Motion::Bezier,
                 "windmouse" => Motion::WindMouse,

@@ -193,7 +193,7 @@ impl Parser<'_> {
             );
             return None;
         }
-        let fields = self.fields(&entry.value, &what, v::PHASE, &v::NONE)?;
+        let fields = self.fields(&entry.value, &what, v::PHASE)?;
         let description = fields.get("description").map(|n| self.literal(n, "'description'"));
         let from = self.required(&entry.value, &fields, "from", &what)?;
         let from = (from, self.step_of(from, "'from'", ids)?);

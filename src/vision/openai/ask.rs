@@ -12,6 +12,7 @@ use serde::Deserialize;
 use url::Url;
 
 use super::super::Error;
+use crate::proxmox::chain;
 
 /// How often each address is asked, and the pause between the rounds.
 const ROUNDS: u32 = 2;
@@ -43,6 +44,8 @@ struct Failure {
     malformed: bool,
     /// The answer was longer than it may be.
     cut: bool,
+    /// There was an answer, and no text in it.
+    empty: bool,
     wait: Option<Duration>,
 }
 
@@ -54,6 +57,7 @@ impl Failure {
             refused: false,
             malformed: false,
             cut: false,
+            empty: false,
             wait: None,
         }
     }
@@ -177,7 +181,7 @@ impl Client {
         let first = self.preferred.load(Ordering::Relaxed);
         let mut order: Vec<usize> = (0..count).map(|i| (first + i) % count).collect();
         let mut attempts = Vec::new();
-        let (mut refusals, mut cut) = (0, false);
+        let (mut refusals, mut cut, mut empty) = (0, false, false);
         let mut wait = PAUSE;
         for round in 0..ROUNDS {
             if round > 0 && !order.is_empty() {
@@ -197,6 +201,7 @@ impl Client {
                         attempts.push(attempt);
                         refusals += usize::from(failure.refused);
                         cut |= failure.cut;
+                        empty |= failure.empty;
                         if failure.again {
                             again.push(i);
                             let asked = failure.wait.unwrap_or(PAUSE).min(LONGEST_WAIT);
@@ -214,6 +219,7 @@ impl Client {
                 most: self.max_tokens,
             },
             (false, true) => Error::Refused { model, attempts },
+            (false, false) if empty => Error::Empty { model, attempts },
             (false, false) => Error::Unreachable { model, attempts },
         })
     }
@@ -288,6 +294,7 @@ impl Client {
                 refused: !again,
                 malformed: matches!(status, StatusCode::BAD_REQUEST | StatusCode::UNPROCESSABLE_ENTITY),
                 cut: false,
+                empty: false,
                 wait,
             }
             .into());
@@ -311,8 +318,11 @@ impl Client {
             }
             .into());
         }
-        let text = choice.message.content;
-        text.ok_or_else(|| Failure::new("an answer without content", true).into())
+        let text = choice.message.content.filter(|text| !text.trim().is_empty());
+        text.ok_or_else(|| {
+            let failure = Failure::new("an answer without text", true);
+            Failure { empty: true, ..failure }.into()
+        })
     }
 }
 
@@ -325,15 +335,4 @@ fn shown(url: &Url) -> String {
         url.host_str().unwrap_or(""),
         url.path()
     )
-}
-
-/// An error with its causes.
-fn chain(e: &dyn std::error::Error) -> String {
-    let mut text = e.to_string();
-    let mut cause = e.source();
-    while let Some(c) = cause {
-        text.push_str(&format!(": {c}"));
-        cause = c.source();
-    }
-    text
 }

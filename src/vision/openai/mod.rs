@@ -18,7 +18,7 @@ pub use catalogue::{FAMILIES, Family, Form, Sizing, family, only_points};
 pub use money::{Money, Prices};
 pub use spent::{Budget, Limits};
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use secrecy::SecretString;
@@ -137,7 +137,7 @@ impl OpenAi {
     }
 
     /// Asks, and once more if the answer cannot be read. What a question was answered is not asked again of the same
-    /// pixels, nor is what had no answer that can be read.
+    /// pixels, nor, in the same step, is what had no answer that can be read.
     async fn ask<T>(
         &self,
         purpose: &'static str,
@@ -168,14 +168,31 @@ impl OpenAi {
                 self.account.note(known(answer));
                 return Err(error);
             }
-            None => {}
+            Some(came @ Came::Empty { .. }) if came.stays_empty() => {
+                let error = unusable(model, "it has no text, whenever it is asked for".into(), "");
+                self.account.note(known(String::new()));
+                return Err(error);
+            }
+            Some(Came::Empty { again, .. }) if Instant::now() < again => {
+                let attempts = vec!["asked a moment ago, and not again yet".to_string()];
+                let model = model.to_string();
+                return Err(Error::Empty { model, attempts });
+            }
+            Some(Came::Empty { .. }) | None => {}
         }
-        let first = self.request(purpose, model, picture, prompt).await?;
+        let heard = |answer: Result<String, Error>| {
+            if matches!(answer, Err(Error::Empty { .. })) {
+                self.kept.empty(&asked, Instant::now());
+            }
+            answer
+        };
+        let first = heard(self.request(purpose, model, picture, prompt).await)?;
         let problem = match read(&first) {
             Ok(answer) => {
                 // Where something is may be looked for again on purpose; what holds on a picture holds on it.
-                if purpose == JUDGE {
-                    self.kept.put(asked, Came::Answer(first));
+                match purpose {
+                    JUDGE => self.kept.put(asked, Came::Answer(first)),
+                    _ => self.kept.forget(&asked),
                 }
                 return Ok(answer);
             }
@@ -183,7 +200,7 @@ impl OpenAi {
         };
         tracing::debug!(model, problem, "the answer cannot be read; asking once more");
         let reminder = format!("{prompt}\nAnswer with that single JSON object, all of its members, and nothing else.");
-        let second = self.request(purpose, model, picture, &reminder).await?;
+        let second = heard(self.request(purpose, model, picture, &reminder).await)?;
         read(&second).map_err(|problem| {
             let error = unusable(model, problem.clone(), &second);
             let answer = second.clone();
@@ -389,6 +406,7 @@ impl Vision for OpenAi {
 
     fn in_step(&self, step: &str) {
         self.account.in_step(step);
+        self.kept.in_step(step);
     }
 
     fn patience(&self) -> Duration {

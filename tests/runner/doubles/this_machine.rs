@@ -29,7 +29,9 @@ impl Guest for Double {
         if hangs {
             std::future::pending::<()>().await;
         }
-        if down {
+        let breaks = self.world.lock().unwrap().guest_breaks;
+        let now = std::time::Instant::now();
+        if down || breaks.is_some_and(|(from, until)| (from..until).contains(&now)) {
             return Err(guest::Error::ResultLost { guest: "double".into() });
         }
         if let What::Script(script) = &command.what {
@@ -78,7 +80,12 @@ impl Guest for Double {
                     _ => new,
                 };
                 let found = shown.iter().filter(|w| w.contains(&env("title"))).count();
-                return Ok(said(if found > 0 { 0 } else { absent }, &"1:1\n".repeat(found)));
+                let line = match env("print").as_str() {
+                    // All of the screen.
+                    "where" => "x 0 y 0 w 320 h 240\n",
+                    _ => "1:1\n",
+                };
+                return Ok(said(if found > 0 { 0 } else { absent }, &line.repeat(found)));
             }
         }
         let script = bootstrap(System::Linux, &command);
