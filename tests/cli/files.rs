@@ -55,7 +55,7 @@ fn a_login_without_its_password_has_one_exit_code() {
     let place = Place::empty();
     place.file(
         "x.toml",
-        "[proxmox]\nhost = \"127.0.0.1\"\nport = 9\nuser = \"root@pam\"\ninsecure = true\n[[vm]]\nname = \"a\"\nvmid = 100\n",
+        "[app]\nname = \"a\"\nversion = \"1\"\nbinary = \"/a\"\n[proxmox]\nhost = \"127.0.0.1\"\nport = 9\nuser = \"root@pam\"\ninsecure = true\n[[vm]]\nname = \"a\"\nvmid = 100\n",
     );
     let ran = place
         .command(&["preflight", "x.toml"])

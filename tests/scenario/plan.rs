@@ -242,8 +242,8 @@ fn a_part_of_the_steps() {
         (
             Some("in-b"),
             Some("s"),
-            "t.yaml: 'in-b' is within another step, or no step of the test; a part of it begins and ends with one of a, b, c\n\
-             t.yaml: 's' is within another step, or no step of the test; a part of it begins and ends with one of a, b, c",
+            "t.yaml: from: 'in-b' is within another step, or no step of the test; a part of it begins and ends with one of a, b, c\n\
+             t.yaml: until: 's' is within another step, or no step of the test; a part of it begins and ends with one of a, b, c",
         ),
         (Some("c"), Some("a"), "t.yaml: step 'a' comes before step 'c'"),
     ] {
