@@ -78,7 +78,7 @@ pub async fn run(args: Args) -> anyhow::Result<u8> {
     if let Some(test) = &args.test {
         scenario(&config, &vms, test, &args.variables, &mut found);
     }
-    let file = found.0.iter().any(|f| f.state == State::Failed) || lacks_login(&config, &vms);
+    let file = found.0.iter().any(|f| f.state == State::Failed);
     let login = proxmox(&config, &vms, &mut found).await;
     vision(&config, &mut found).await;
     // What `functional` would refuse before it starts anything has the code that it would end with.
@@ -87,12 +87,6 @@ pub async fn run(args: Args) -> anyhow::Result<u8> {
         true => exit::INVALID,
         false => answered,
     })
-}
-
-/// True where the file's login is not whole, such as without PROXMOX_PASSWORD: `functional` refuses that, too.
-fn lacks_login(config: &Config, vms: &[&Vm]) -> bool {
-    let fleet = seed::fleet(config, vms);
-    fleet.is_ok_and(|fleet| fleet.needs.first().is_some_and(|need| secret(need).is_err()))
 }
 
 fn file(config: &Config, vms: &[&Vm], found: &mut Found) {
