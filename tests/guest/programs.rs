@@ -48,6 +48,9 @@ async fn last_words_begin_with_a_line_or_say_that_they_do_not(way: Way) {
 
 async fn the_one_who_tells_of_the_end_outlives_what_ends_the_program(way: Way) {
     let guest = way.guest.as_ref();
+    // Under `nohup` it is ignored, here and by all that is started from here.
+    // SAFETY: a plain system call; nothing of these tests handles the signal.
+    unsafe { libc::signal(libc::SIGHUP, libc::SIG_DFL) };
     // Each way its own: both are tested in one process.
     let words = format!("mosdat-test-{}-{:p}", std::process::id(), &raw const way);
     // All processes of the program, found by its words; and a signal to everybody in its session.
