@@ -145,8 +145,12 @@ fn a_video_that_cannot_be_made_is_told_before_there_is_a_vm() {
     let dir = tempfile::tempdir().expect("temp dir");
     let nowhere = dir.path().join("ffmpeg").display().to_string();
     let up = Up::start_in(dir.path(), &["--no-lab"], &[("MOSDAT_FFMPEG", &nowhere)]);
+    let cluster = dir.path().join("cluster.yaml");
+    let lab = "apiVersion: mosdat.dev/v1alpha1\nkind: ProxmoxCluster\nmetadata: {name: lab}\nspec:\n  \
+               endpoints: ['https://127.0.0.1:9']\n  credentialsSecretRef: {name: a}\n  vmidRange: {start: 100, end: 200}\n";
+    std::fs::write(&cluster, lab).expect("written");
     let files = ["examples/quickstart/scenario.yaml", "examples/quickstart/passing.yaml"];
-    let out = up.run(&[files[0], files[1], "--video"]);
+    let out = up.run(&[cluster.to_str().expect("path"), files[0], files[1], "--video"]);
     assert_eq!(out.status.code(), Some(3), "{}", text(&out));
     let told = text(&out);
     assert!(
