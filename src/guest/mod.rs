@@ -38,7 +38,7 @@ pub use error::Error;
 pub use log::{Log, LogMarks, log_marks, log_since};
 pub use look::{MOST, Read, listens, read_text};
 pub use nodes::{Node, Query, Tree, beneath_pointer, nodes};
-pub use package::{Installed, PackageError, install, is_of_windows, is_version, uninstall};
+pub use package::{Installed, PackageError, install, is_version, uninstall};
 pub use put::{File, put};
 pub use reboot::reboot;
 pub use session::{

@@ -294,7 +294,7 @@ fn not_the_package(printed: &str) -> Option<&'static str> {
 }
 
 /// Formats of packages that Windows installs.
-pub fn is_of_windows(format: &str) -> bool {
+fn is_of_windows(format: &str) -> bool {
     ["exe", "msi"].contains(&format)
 }
 

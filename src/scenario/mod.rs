@@ -37,7 +37,7 @@ pub use foreign::of_other_tool;
 pub use import::{Area as ImportArea, Construct, Fate, ImportRemark, Imported, constructs, import, old_dialect};
 pub use late::Late;
 pub use lint::{LOAD, OLD_DIALECT, OTHER_TOOL, Remark, Rule, Severity, allows, rules};
-pub use machine::{Format, Install, Power, Snapshot, Uninstall, is_of_drive};
+pub use machine::{Format, Install, Power, Snapshot, Uninstall};
 pub use model::*;
 pub use phase::Phase;
 pub use plan::Plan;
